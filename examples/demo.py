@@ -1,0 +1,136 @@
+"""The main job, measured: the Tcl script library served by httpd.tcl under Windows Tcl, fetched by fetch.py under Windows Python.
+
+    python3 dev.py demo                (which calls this with the interpreters set up and the package built)
+
+The tree is fetched with iocpsock on both sides, socket2 in the server and iocpsock.socket in the client, and then with the
+stock sockets on both sides. Every body's length and SHA-256 is compared with the file on disk. One table is printed; the
+exit status is 1 if anything is missing or differs.
+
+The clock runs in the client, from before its first connect to after its last byte, so that neither program's start counts.
+"""
+
+import contextlib
+import hashlib
+import json
+import pathlib
+import subprocess
+import sys
+import threading
+import urllib.parse
+
+HERE = pathlib.Path(__file__).resolve().parent
+CONNECTIONS = 8
+ROUNDS = 3
+START_TIMEOUT = 60      # seconds until the server has said where it listens; the first start of a day can be slow
+FETCH_TIMEOUT = 300     # seconds for one whole measurement
+
+# What a kind of sockets is called by each of the two programs.
+SERVER_COMMANDS = {"iocpsock": "socket2", "stock": "socket"}
+
+
+class DemoError(Exception):
+    """The job could not be done; the message says what stopped it."""
+
+
+class Interpreter:
+    """How to run one Windows interpreter: the command line before its arguments, and the environment."""
+
+    def __init__(self, command, environment=None):
+        self.command = command
+        self.environment = environment
+
+    def start(self, *arguments):
+        return subprocess.Popen([*self.command, *map(str, arguments)], env=self.environment,
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def read_tree(root):
+    """The length and SHA-256 of each file below root, by its URL path."""
+    tree = {}
+    for path in sorted(pathlib.Path(root).rglob("*")):
+        if path.is_file():
+            body = path.read_bytes()
+            url = "/" + urllib.parse.quote(path.relative_to(root).as_posix())
+            tree[url] = (len(body), hashlib.sha256(body).hexdigest())
+    return tree
+
+
+@contextlib.contextmanager
+def killed_after(process, seconds):
+    """Kill the process if the block takes longer, which ends the block's reading of its output."""
+    timer = threading.Timer(seconds, process.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@contextlib.contextmanager
+def running_server(tclsh, sockets, root):
+    """httpd.tcl, as the port it listens on. It ends when its standard input is closed."""
+    server = tclsh.start(HERE / "httpd.tcl", "-socket", SERVER_COMMANDS[sockets], "-port", 0, "-child", 1, root)
+    try:
+        with killed_after(server, START_TIMEOUT):
+            line = server.stdout.readline().split()
+        if line[:1] != ["listening"]:
+            raise DemoError(f"the server on {sockets} sockets did not start")
+        yield line[2]
+        server.stdin.close()
+        if status := server.wait(START_TIMEOUT):
+            raise DemoError(f"the server on {sockets} sockets ended with exit status {status}")
+    finally:
+        server.kill()
+        server.wait()
+
+
+def run_client(python, sockets, port, paths):
+    """What fetch.py reports."""
+    client = python.start(HERE / "fetch.py", "--sockets", sockets, "--connections", CONNECTIONS, "--rounds", ROUNDS,
+                          "127.0.0.1", port, "-")
+    with killed_after(client, FETCH_TIMEOUT):
+        output, _ = client.communicate("\n".join(paths))
+    try:
+        return json.loads(output)
+    except ValueError:
+        raise DemoError(f"the client on {sockets} sockets ended with exit status {client.returncode} and no result") from None
+
+
+def differences(tree, report):
+    """Every way in which what was fetched is not what is on disk."""
+    faults = list(report["errors"])
+    for path, expected in tree.items():
+        fetched = report["files"].get(path)
+        if fetched is None:
+            faults.append(f"{path}: not fetched")
+        elif tuple(fetched) != expected:
+            faults.append(f"{path}: fetched {fetched}, on disk {list(expected)}")
+    if report["requests"] != ROUNDS * len(tree):
+        faults.append(f"{report['requests']} requests were answered, not {ROUNDS * len(tree)}")
+    return faults
+
+
+def table(reports):
+    """One line for each kind of sockets; the ratio is the speed relative to the stock ones."""
+    lines = ["sockets      files   requests        bytes    seconds   requests/s   ratio"]
+    stock = reports["stock"]["requests"] / reports["stock"]["seconds"]
+    for sockets, report in reports.items():
+        speed = report["requests"] / report["seconds"]
+        lines.append(f"{sockets:10} {len(report['files']):7} {report['requests']:10} {report['bytes']:12}"
+                     f" {report['seconds']:10.2f} {speed:12.0f} {speed / stock:7.2f}")
+    return "\n".join(lines)
+
+
+def demo(tclsh, python, root):
+    """Do the job with both kinds of sockets, print the table, return the faults."""
+    tree = read_tree(root)
+    reports, faults = {}, []
+    for sockets in ("iocpsock", "stock"):
+        print(f"fetching {len(tree)} files {ROUNDS} times over {CONNECTIONS} connections, {sockets} sockets", flush=True)
+        with running_server(tclsh, sockets, root) as port:
+            reports[sockets] = run_client(python, sockets, port, tree)
+        faults += [f"{sockets}: {fault}" for fault in differences(tree, reports[sockets])]
+    print(table(reports))
+    print("every body equals the file on disk" if not faults else f"{len(faults)} faults:")
+    print("\n".join(faults), end="")
+    return faults
