@@ -1,0 +1,75 @@
+"""Fixtures of the Python scenarios. They run inside the Windows Python; each is run on the stock sockets and on iocpsock's.
+
+After every test the engine's live counters must be what they were before it, and a test that hangs ends the run with the
+stack of every thread.
+"""
+
+import faulthandler
+import os
+import threading
+
+import pytest
+
+from support import MODULES, Balance, Net
+
+HANG = 120              # seconds after which a test counts as hung
+FAILED = pytest.StashKey()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
+
+
+@pytest.fixture(autouse=True)
+def watchdog(request):
+    """A test stuck in a call that cannot be interrupted would stop everything: say where it is stuck, and end the process."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+
+    def give_up():
+        capture.suspend(in_=True)
+        print(f"\n{request.node.nodeid}: hung for {HANG} s", flush=True)
+        faulthandler.dump_traceback(all_threads=True)
+        os._exit(3)
+
+    timer = threading.Timer(HANG, give_up)
+    timer.daemon = True
+    timer.start()
+    yield
+    timer.cancel()
+
+
+@pytest.fixture(scope="session")
+def engine_stats():
+    """iocpsock's stats(), after a first connection has made what the engine keeps for good (its port and threads)."""
+    import iocpsock
+    with Net("iocpsock").pair() as (client, server):
+        client.sendall(b"x")
+        server.recv(1)
+    return iocpsock.stats
+
+
+@pytest.fixture
+def balance(request, engine_stats):
+    """The counters' balance, asserted at the end of a test that has not failed already: a failed one keeps its frames."""
+    balance = Balance(engine_stats)
+    yield balance
+    if not request.node.stash.get(FAILED, False):
+        balance.check()
+
+
+@pytest.fixture(params=MODULES)
+def net(request):
+    """Each implementation in turn."""
+    if request.param == "iocpsock":
+        request.getfixturevalue("balance")
+    return Net(request.param)
+
+
+@pytest.fixture
+def pair(net):
+    """A connected pair, (client, server)."""
+    with net.pair() as ends:
+        yield ends

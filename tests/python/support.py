@@ -1,0 +1,131 @@
+"""What the Python scenarios share: the two socket modules behind one face, threads with a result, recognisable data.
+
+A scenario asks for the `net` fixture and uses nothing but what it offers, so it runs on the stock sockets and on
+iocpsock's. A call that has to wait while another is made runs in a thread of `spawn`, and its result is asked for with a
+deadline: a hang is a failure of that one test.
+"""
+
+import contextlib
+import gc
+import hashlib
+import importlib
+import socket
+import threading
+import time
+from concurrent.futures import Future
+
+DEADLINE = 20           # seconds after which something that should happen counts as never happening
+PATIENCE = 0.2          # seconds for which something that should wait is watched waiting
+LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
+MODULES = {"stock": "socket", "iocpsock": "iocpsock"}
+
+
+class Net:
+    """One implementation of sockets: its class, its functions, and a few sockets ready for use."""
+
+    def __init__(self, name):
+        module = importlib.import_module(MODULES[name])
+        self.name = name
+        self.socket = module.socket
+        self.create_connection = module.create_connection
+        self.create_server = module.create_server
+
+    def listener(self, family=socket.AF_INET, **options):
+        return self.create_server((LOOPBACK[family], 0), family=family, **options)
+
+    def connect(self, listener):
+        """A client connected to the listener, and the socket that the listener accepted."""
+        client = self.socket(listener.family)
+        client.connect(listener.getsockname())
+        return client, listener.accept()[0]
+
+    @contextlib.contextmanager
+    def pair(self, family=socket.AF_INET):
+        with self.listener(family) as listener:
+            client, server = self.connect(listener)
+        with client, server:
+            yield client, server
+
+
+def spawn(function, *arguments):
+    """Run the call in a thread; the Future has its result."""
+    future = Future()
+
+    def run():
+        try:
+            future.set_result(function(*arguments))
+        except BaseException as error:      # it is raised again where the result is asked for
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
+
+
+def still_waits(future):
+    """True if the call has not ended, and does not for a while."""
+    with contextlib.suppress(TimeoutError):
+        future.exception(PATIENCE)
+    return not future.done()
+
+
+def pattern(size, seed=0):
+    """Bytes in which any loss, repetition or change of order shows."""
+    return hashlib.shake_128(b"%d" % seed).digest(size)
+
+
+def read_exactly(sock, size):
+    """Read until there are so many bytes; fewer if the stream ends first."""
+    data = bytearray()
+    while len(data) < size and (chunk := sock.recv(min(65536, size - len(data)))):
+        data += chunk
+    return bytes(data)
+
+
+def read_all(sock):
+    data = bytearray()
+    while chunk := sock.recv(65536):
+        data += chunk
+    return bytes(data)
+
+
+def closed_port(family=socket.AF_INET):
+    """A port on which nobody listens. It stays bound until the context is left, so that nobody else can begin to."""
+    return contextlib.closing(_bound(family))
+
+
+def _bound(family):
+    sock = socket.socket(family)
+    sock.bind((LOOPBACK[family], 0))
+    return sock
+
+
+def eventually(condition):
+    """Wait until the condition holds, looking again as seldom as is needed; true if it did in time."""
+    end = time.monotonic() + DEADLINE
+    pause = threading.Event()
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        pause.wait(0.01)
+    return True
+
+
+def live_counters(stats):
+    return {name: count for name, count in stats().items() if name.endswith("_live")}
+
+
+class Balance:
+    """Checks that every object the engine has made since is gone again."""
+
+    def __init__(self, stats):
+        self.stats = stats
+        self.before = live_counters(stats)
+
+    def excess(self):
+        return {name: count - self.before.get(name, 0) for name, count in live_counters(self.stats).items()
+                if count > self.before.get(name, 0)}
+
+    def check(self):
+        """Closes finish on completion threads, so the counters are given time."""
+        gc.collect()
+        assert eventually(lambda: not self.excess()), f"still alive after the test: {self.excess()}"

@@ -1,0 +1,221 @@
+"""Time-outs: none, zero and small ones, on every call that can wait; and that no byte or connection is lost to one."""
+
+import socket
+import time
+
+import pytest
+
+from support import DEADLINE, pattern, read_all, read_exactly, spawn
+
+SHORT = 0.1             # seconds; the system's timer has a grain of 16 ms
+TINY = 0.001
+
+
+def assert_times_out(call, *arguments):
+    start = time.monotonic()
+    with pytest.raises(TimeoutError, match="^timed out$"):
+        call(*arguments)
+    assert SHORT / 2 < time.monotonic() - start < DEADLINE
+
+
+def test_there_is_none_at_first(pair):
+    client, server = pair
+    assert client.gettimeout() is server.gettimeout() is None
+    assert client.getblocking() and server.getblocking()
+
+
+@pytest.mark.parametrize("value, kept", [(None, None), (0, 0.0), (0.0, 0.0), (2, 2.0), (1.5, 1.5), (1e6, 1e6)])
+def test_setting_one(pair, value, kept):
+    client, _ = pair
+    client.settimeout(value)
+    assert client.gettimeout() == client.timeout == kept
+    assert client.getblocking() is (kept != 0.0)
+
+
+def test_setblocking(pair):
+    client, _ = pair
+    client.setblocking(False)
+    assert client.gettimeout() == 0.0
+    client.setblocking(True)
+    assert client.gettimeout() is None
+
+
+@pytest.mark.parametrize("value, error", [(-1, ValueError), (-0.1, ValueError), ("1", TypeError), (b"", TypeError),
+                                          (1e100, OverflowError)])
+def test_setting_a_wrong_one(pair, value, error):
+    client, server = pair
+    client.settimeout(3)
+    with pytest.raises(error):
+        client.settimeout(value)
+    assert client.gettimeout() == 3.0
+
+
+def test_recv(pair):
+    _, server = pair
+    server.settimeout(SHORT)
+    assert_times_out(server.recv, 10)
+    assert_times_out(server.recv_into, bytearray(10))
+
+
+def test_recv_goes_on_after_one(pair):
+    client, server = pair
+    server.settimeout(SHORT)
+    assert_times_out(server.recv, 10)
+    client.sendall(b"late")
+    server.settimeout(DEADLINE)
+    assert server.recv(10) == b"late"
+
+
+def test_the_buffer_is_free_after_one(pair):
+    """What comes later must not be written to a buffer that the caller has back."""
+    client, server = pair
+    buffer = bytearray(10)
+    server.settimeout(SHORT)
+    assert_times_out(server.recv_into, buffer)
+    client.sendall(b"later")
+    server.settimeout(DEADLINE)
+    assert server.recv(10) == b"later"
+    assert buffer == bytes(10)
+    buffer.clear()
+
+
+def test_data_in_time(pair):
+    client, server = pair
+    server.settimeout(DEADLINE)
+    waiting = spawn(server.recv, 10)
+    client.sendall(b"in time")
+    assert waiting.result(DEADLINE) == b"in time"
+    client.close()
+    assert server.recv(10) == b""
+
+
+def test_nothing_is_lost_to_many(pair):
+    client, server = pair
+    data = pattern(3000)
+
+    def write():
+        for start in range(0, len(data), 10):
+            client.sendall(data[start:start + 10])
+            if start % 300 == 0:
+                time.sleep(5 * TINY)        # long enough for the reader to run into its time-out
+        client.close()
+
+    server.settimeout(TINY)
+    writing = spawn(write)
+    received, timeouts = bytearray(), 0
+    while True:
+        try:
+            if not (chunk := server.recv(7)):
+                break
+            received += chunk
+        except TimeoutError:
+            timeouts += 1
+    writing.result(DEADLINE)
+    assert received == data
+    assert timeouts
+
+
+def test_sendall(pair):
+    client, server = pair
+    data = pattern(32_000_000)
+    client.settimeout(SHORT)
+    assert_times_out(client.sendall, data)
+    client.close()
+    received = read_all(server)
+    assert received == data[:len(received)]
+
+
+def test_sendall_within_one(pair):
+    client, server = pair
+    data = pattern(4_000_000)
+    client.settimeout(DEADLINE)
+    sending = spawn(client.sendall, data)
+    assert read_exactly(server, len(data)) == data
+    sending.result(DEADLINE)
+
+
+def test_accept(net):
+    with net.listener() as listener:
+        listener.settimeout(SHORT)
+        assert_times_out(listener.accept)
+        with net.create_connection(listener.getsockname()) as client:
+            server, address = listener.accept()
+            with server:
+                assert address == client.getsockname()
+
+
+def test_accepted_sockets_have_none(net):
+    with net.listener() as listener:
+        listener.settimeout(DEADLINE)
+        client, server = net.connect(listener)
+        with client, server:
+            assert server.gettimeout() is None
+            assert server.getblocking()
+
+
+def test_no_connection_is_lost_to_many(net):
+    with net.listener() as listener:
+        listener.settimeout(TINY)
+        connecting = spawn(lambda: [net.create_connection(listener.getsockname()) for _ in range(50)])
+        addresses = []
+        while len(addresses) < 50:
+            try:
+                server, address = listener.accept()
+            except TimeoutError:
+                continue
+            server.close()
+            addresses.append(address)
+        clients = connecting.result(DEADLINE)
+        assert sorted(addresses) == sorted(client.getsockname() for client in clients)
+        for client in clients:
+            client.close()
+
+
+def test_connect_within_one(net):
+    with net.listener() as listener, net.socket() as client:
+        client.settimeout(DEADLINE)
+        client.connect(listener.getsockname())
+        assert client.gettimeout() == DEADLINE
+        server, _ = listener.accept()
+        with server:
+            client.sendall(b"x")
+            assert server.recv(1) == b"x"
+
+
+def test_connect_to_a_listener_that_is_full(net):
+    """Windows refuses what does not fit into the backlog; other systems leave it unanswered."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1) as listener:
+        address = listener.getsockname()
+        clients = [net.socket() for _ in range(8)]
+        try:
+            with pytest.raises((TimeoutError, ConnectionRefusedError)):
+                for client in clients:
+                    client.settimeout(2 * SHORT)
+                    client.connect(address)
+        finally:
+            for client in clients:
+                client.close()
+
+
+def test_the_default(net):
+    socket.setdefaulttimeout(5.0)
+    try:
+        with net.pair() as (client, server):
+            assert client.gettimeout() == server.gettimeout() == 5.0
+            client.sendall(b"x")
+            assert server.recv(1) == b"x"
+    finally:
+        socket.setdefaulttimeout(None)
+
+
+def test_changing_while_in_use(pair):
+    """Blocking, with a time-out, without waiting, and back: the same connection all the time."""
+    client, server = pair
+    for timeout in (None, DEADLINE, 0, DEADLINE, None):
+        client.sendall(b"x")
+        assert server.recv(1) == b"x"
+        server.settimeout(timeout)
+        if timeout == 0:
+            with pytest.raises(BlockingIOError):
+                server.recv(1)
+            server.settimeout(DEADLINE)
