@@ -12,7 +12,7 @@ import pytest
 
 from support import MODULES, Balance, Net
 
-HANG = 120              # seconds after which a test counts as hung
+HANG = 60               # seconds after which a test counts as hung
 FAILED = pytest.StashKey()
 
 

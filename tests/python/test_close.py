@@ -128,17 +128,26 @@ def test_peer_resets_while_sendall_waits(pair):
 
 
 def test_a_listener_survives_peers_that_reset(net):
+    """Each of them may be accepted, be forgotten, or make one accept fail; the next peer is served."""
     with net.listener() as listener:
         for _ in range(10):
             reset(net.create_connection(listener.getsockname()))
         with net.create_connection(listener.getsockname()) as client:
             client.sendall(b"alive")
-            while True:                                 # those that have reset may be accepted or be forgotten
-                server, address = listener.accept()
-                with server:
-                    if address == client.getsockname():
-                        assert server.recv(10) == b"alive"
-                        break
+            server = accept_from(listener, client.getsockname(), failures=10)
+            with server:
+                assert server.recv(10) == b"alive"
+
+
+def accept_from(listener, wanted, failures):
+    """The connection from that address; so many accepts may fail or give another one before."""
+    for _ in range(failures + 1):
+        with contextlib.suppress(OSError):
+            server, address = listener.accept()
+            if address == wanted:
+                return server
+            server.close()
+    pytest.fail(f"{wanted} was not accepted")
 
 
 @pytest.mark.parametrize("timeout", [None, 2 * DEADLINE])
@@ -161,11 +170,13 @@ def test_closing_while_accept_waits(net, timeout):
         assert_ended(waiting)
 
 
-def test_closing_while_sendall_waits(pair):
+def test_closing_while_sendall_waits(net, pair):
     client, _ = pair
     sending = spawn(client.sendall, bytes(32_000_000))
     assert still_waits(sending)
     client.close()
+    if net.name == "stock" and still_waits(sending):
+        pytest.skip("Wine leaves a stock send waiting when its socket is closed; Windows ends it")
     assert_ended(sending)
 
 
@@ -201,7 +212,7 @@ def test_detach_after_use(net, pair):
         assert read_exactly(adopted, 6) == b"second"
 
 
-def test_adopting_a_stock_socket(net):
+def test_adopting_another_socket(net):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         stock = socket.create_connection(listener.getsockname())
         with net.socket(fileno=stock.detach()) as adopted, listener.accept()[0] as server:
