@@ -8,6 +8,7 @@ then, as after a crash, every test without a verdict fails and shows the output.
 `--tcl` chooses the Tcl version. A file whose first line is `# only: NAME` runs against that implementation alone.
 """
 
+import contextlib
 import queue
 import re
 import subprocess
@@ -18,15 +19,27 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent.parent))  # the rig, package `tools`, lives in the project's root
+sys.path.insert(0, str(HERE.parent.parent))  # the rig, package `tools`, stands in the project's root
+
+from tools import run as rig  # noqa: E402
 
 IMPLEMENTATIONS = ("stock", "socket2")
 FAMILIES = ("inet", "inet6")
 SILENCE_LIMIT = 90.0  # seconds; above the longest wait inside a test (`patience` in support.tcl)
+WINDOWS = pytest.StashKey()  # the rig's session, from the first run to the end of pytest's
 
 
 def pytest_addoption(parser):
     parser.addoption("--tcl", choices=("8.6", "9.0"), default="8.6", help="version of the Windows tclsh for tests/tcl")
+
+
+def windows_of(config):
+    """The rig's session: taken when the first process is started, given back when pytest ends."""
+    if WINDOWS not in config.stash:
+        owner = contextlib.ExitStack()
+        config.stash[WINDOWS] = owner.enter_context(rig.session())
+        config.add_cleanup(owner.close)
+    return config.stash[WINDOWS]
 
 
 def pytest_collect_file(file_path, parent):
@@ -95,7 +108,7 @@ class Scenario(pytest.Item):
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self):
-        return self.path, self.line, self.name
+        return self.path, self.line, f"{self.test} with {self.implementation}"
 
 
 class ScenarioFailure(Exception):
@@ -106,13 +119,12 @@ class Run:
     """One tclsh process that runs chosen tests of one file; a thread of its own reads its output."""
 
     def __init__(self, config, path, implementation, chosen):
-        from tools.run import tclsh_command
-
-        command, environment = tclsh_command(config.getoption("--tcl", "8.6"))
+        version = config.getoption("--tcl", "8.6")
+        command = windows_of(config).tclsh(version, "harness.tcl", implementation, path.name, *chosen)
         self.process = subprocess.Popen(
-            [*command, "harness.tcl", implementation, path.name, *chosen],
+            command.argv,
             cwd=HERE,
-            env=environment,
+            env=command.env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

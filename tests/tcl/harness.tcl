@@ -87,8 +87,9 @@ proc harness::clean_up {channels globals} {
     foreach channel [file channels] {
         if {$channel ni $channels} {
             lappend complaints "channel $channel is still open"
-            chan configure $channel -blocking 0
-            close $channel
+            if {[catch {chan configure $channel -blocking 0; close $channel} message]} {
+                lappend complaints "channel $channel cannot be closed: $message"
+            }
         }
     }
     foreach child [interp slaves] {
@@ -145,6 +146,9 @@ proc harness::run {chosen file names} {
     constraint localhost6 [connects_to_localhost ::1] "localhost is no name of ::1 on this machine"
     constraint tcl8 [string match 8.* [info tclversion]] "behaviour of Tcl 8.6"
     constraint tcl9 [string match 9.* [info tclversion]] "behaviour of Tcl 9"
+    # Wine 8 tells a stock channel no more that it is writable once the peer has closed its writing side.
+    constraint writableAfterEnd [expr {$chosen ne "stock" || ![under_wine]}] \
+        "the stock socket under Wine hears of no room to write after the peer's half-close"
     set ::localhost 127.0.0.1
     uplevel #0 [list source $file]
     harness::report end

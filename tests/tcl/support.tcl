@@ -112,6 +112,11 @@ proc has_loopback {address} {
     return 1
 }
 
+# Is this Wine? Asked only where a test of the stock socket cannot pass there.
+proc under_wine {} {
+    file exists [file join $::env(SystemRoot) system32 winecfg.exe]
+}
+
 # Is `localhost` a name of the address?
 proc connects_to_localhost {address} {
     if {[catch {stock_socket -server ignore -myaddr $address 0} server]} {
