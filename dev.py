@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""One entry for every chore of iocpsock's development. Standard library only; the work is done in tools/.
+
+usage: python3 dev.py COMMAND
+
+  demo                                 set up, build, and run the main job: a file server and its clients, measured
+  test [-k EXPR] [--python V] [--tcl V]   set up, build, and run the test matrix, or the cells of one version
+  build                                make the wheel in dist/ and unpack it in build/package
+  setup                                fetch and make whatever this machine lacks
+  clean                                remove build/ and dist/
+  python [--version 3.11|3.12|3.13] ARGS...   a Windows Python in which `import iocpsock` works
+  tclsh [--version 8.6|9.0] ARGS...    a Windows tclsh in which `package require iocpsock` works
+  pytest [--version V] ARGS...         pytest inside the Windows Python
+  tcltest 8.6|9.0 [--stock] [--json FILE] [FILE...] [tcltest options]
+                                       Tcl's own test files with socket2 in the place of socket
+  conformance                          run those with both commands and write docs/conformance.md
+
+Where a command builds first, `--no-build` before its other options takes the package as it is.
+Variables: IOCPSOCK_CACHE (downloads and runtimes), IOCPSOCK_SOURCES (a folder with source tarballs),
+IOCPSOCK_REQUIRE_ALL=1 (a test cell that cannot run is a failure).
+"""
+
+import signal
+import subprocess
+import sys
+
+from tools import build, run, setup
+from tools.report import Problem, say
+
+
+def leading_options(arguments, values=(), flags=()):
+    """Take the options at the front of `arguments`: (what they say, the rest, which belongs to another program)."""
+    found, rest = {}, list(arguments)
+    while rest and (rest[0] in values or rest[0] in flags):
+        name = rest.pop(0)
+        if name in flags:
+            found[name] = True
+        elif not rest:
+            raise Problem(f"{name}: a value is missing")
+        else:
+            found[name] = rest.pop(0)
+    return found, rest
+
+
+def ready(options):
+    """The tools of the machine, and the package unless told not to build. A runtime is fetched when it is first used."""
+    setup.tools()
+    if "--no-build" not in options:
+        build.ensure(required=False)
+
+
+def interpreter(command):
+    """The commands that run one program under the eyes of whoever typed them."""
+    def chore(arguments):
+        options, rest = leading_options(arguments, values=("--version",), flags=("--no-build",))
+        ready(options)
+        with run.session() as windows:
+            return windows.pass_through(command(windows, options, rest))
+    return chore
+
+
+def python(windows, options, rest):
+    return windows.python(options.get("--version", run.PYTHON_VERSIONS[-1]), *rest)
+
+
+def tclsh(windows, options, rest):
+    return windows.tclsh(options.get("--version", run.TCL_VERSIONS[0]), *rest)
+
+
+def pytest(windows, options, rest):
+    return python(windows, options, ["-m", "pytest", "-p", "no:cacheprovider", *rest])
+
+
+def test(arguments):
+    from tools import matrix
+    options, rest = leading_options(arguments, values=("-k", "--python", "--tcl"), flags=("--no-build", "--soak"))
+    nothing_more("test", rest)
+    unavailable = setup.machine()
+    if "--no-build" not in options:
+        build.ensure()
+    return matrix.run_all(options.get("-k"), options.get("--python"), options.get("--tcl"), unavailable)
+
+
+def tcltest(arguments):
+    from tools import tcltest as suite
+    options, rest = leading_options(arguments, flags=("--no-build",))
+    ready(options)
+    return suite.main(rest)
+
+
+def conformance(arguments):
+    from tools import conformance as table
+    options, rest = leading_options(arguments, flags=("--no-build",))
+    ready(options)
+    return table.main(rest)
+
+
+def demo(arguments):
+    nothing_more("demo", arguments)
+    ready({})
+    return subprocess.run([sys.executable, str(run.ROOT / "examples" / "demo.py")]).returncode
+
+
+def build_only(arguments):
+    nothing_more("build", arguments)
+    setup.tools()
+    build.ensure()
+    return 0
+
+
+def setup_only(arguments):
+    nothing_more("setup", arguments)
+    setup.machine()
+    say("-- everything that can be had is in place")
+    return 0
+
+
+def clean(arguments):
+    nothing_more("clean", arguments)
+    build.clean()
+    return 0
+
+
+def nothing_more(command, arguments):
+    if arguments:
+        raise Problem(f"dev.py {command}: unknown argument {arguments[0]!r}. `python3 dev.py` shows what there is")
+
+
+COMMANDS = {"demo": demo, "test": test, "build": build_only, "setup": setup_only, "clean": clean, "tcltest": tcltest,
+            "python": interpreter(python), "tclsh": interpreter(tclsh), "pytest": interpreter(pytest),
+            "conformance": conformance}
+
+
+def main(arguments):
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(__doc__.strip())
+        return 0 if arguments else 2
+    if arguments[0] not in COMMANDS:
+        raise Problem(f"dev.py: no command {arguments[0]!r}; there are {', '.join(COMMANDS)}")
+    return COMMANDS[arguments[0]](arguments[1:])
+
+
+if __name__ == "__main__":
+    # A request to end takes the same way out as Ctrl-C: whatever was started is ended too.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except Problem as problem:
+        sys.exit(f"dev.py: {problem}")
+    except KeyboardInterrupt:
+        sys.exit(130)

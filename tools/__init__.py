@@ -1,0 +1,19 @@
+"""The rig behind dev.py: Windows interpreters, the cross build, and the test matrix.
+
+Standard library only. Bottom layer first; a module uses only those above it:
+
+    report        what the rig says: steps, problems
+    cache         directories that are either complete or not there
+    process       child processes: live pipes, time-outs, nothing left behind
+    sources       what is downloaded, pinned by SHA-256, and where it is looked for
+    debian        apt: the tools of the machine, Debian's source packages
+    hostpython    the Python environment that builds the package and runs the host's tests
+    winpython     CPython for Windows, from its embeddable distribution
+    tcl           Tcl for Windows: tclsh, tcltest, script libraries, test suites
+    wine          prefixes: one slot for each program tree that runs at the same time
+    run           "give me Python 3.12 or Tcl 9.0": Wine here, installed interpreters on Windows
+    build         the wheel and the unpacked package
+    tcltest       Tcl's own test suite with socket2 in the place of socket
+    conformance   docs/conformance.md
+    matrix        every test cell, two at a time
+"""

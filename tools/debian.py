@@ -1,0 +1,121 @@
+"""Debian: the tools that the rig needs, and source packages by apt.
+
+Runs as root or through sudo, and asks apt only for what is missing.
+"""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sysconfig
+from pathlib import Path
+
+from tools import process
+from tools.report import Problem, Unavailable, step
+
+# Package, and the question whether this machine has what we want of it.
+TOOLS = [
+    ("wine64", lambda: Path("/usr/lib/wine/wine64").exists() or shutil.which("wine64")),
+    ("wine", lambda: shutil.which("wine")),
+    ("gcc-mingw-w64-x86-64", lambda: shutil.which("x86_64-w64-mingw32-gcc")),
+    ("make", lambda: shutil.which("make")),
+    ("libpython3-dev", lambda: Path(sysconfig.get_path("include"), "Python.h").exists()),
+    ("python3-venv", lambda: importlib.util.find_spec("ensurepip")),
+]
+
+
+def install_tools():
+    """See to it that every tool is there."""
+    missing = [package for package, present in TOOLS if not present()]
+    if not missing:
+        return
+    if not shutil.which("apt-get"):
+        raise Problem(f"missing: {', '.join(missing)} (names of Debian packages). There is no apt-get here: "
+                      "install them your own way, then run this again")
+    with step(f"apt: {' '.join(missing)}"):
+        if not _known(missing):
+            _apt("update", "--quiet")
+        _apt("install", "--yes", "--quiet", "--no-install-recommends", *missing)
+    importlib.invalidate_caches()
+    still = [package for package, present in TOOLS if not present()]
+    if still:
+        raise Problem(f"apt installed {', '.join(still)}, but what the rig needs of it is not there. The Python that "
+                      "runs dev.py must be Debian's own, or one that brings its C headers and ensurepip")
+
+
+def _known(packages):
+    """Whether apt's index is there and names every package with a version to install."""
+    policy = subprocess.run(["apt-cache", "policy", *packages], stdout=subprocess.PIPE, text=True, check=True,
+                            env={**os.environ, "LC_ALL": "C"}).stdout
+    return policy.count("Candidate:") == len(packages) and "Candidate: (none)" not in policy
+
+
+def _apt(*arguments):
+    sudo = [] if os.geteuid() == 0 else ["sudo"]
+    if sudo and not shutil.which("sudo"):
+        raise Problem("apt-get needs root: run dev.py as root, or install sudo")
+    process.check([*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *arguments], f"apt-get {arguments[0]}")
+
+
+def fetch_source(package, file, into):
+    """Download the upstream tarball `file` of Debian's source `package` into the directory `into`.
+
+    The machine's own mirrors are asked, through a configuration of ours: neither its sources nor its lists change.
+    """
+    if not shutil.which("apt-get"):
+        raise Unavailable(f"{file}: no apt-get here to fetch the source package {package}")
+    state = into / "apt"
+    for name in ("lists/partial", "parts"):
+        (state / name).mkdir(parents=True, exist_ok=True)
+    (state / "parts" / "sources.sources").write_text(_source_entries())
+    options = ["-oDir::Etc::sourcelist=/dev/null", f"-oDir::Etc::sourceparts={state / 'parts'}",
+               f"-oDir::State::lists={state / 'lists'}", f"-oDir::Cache={state}", "-oAPT::Sandbox::User="]
+    process.check(["apt-get", *options, "--quiet", "update"], "apt-get update for source packages")
+    version = file.removeprefix(package + "_").split(".orig.")[0]
+    names = subprocess.run(["apt-cache", *options, "showsrc", package], stdout=subprocess.PIPE, text=True).stdout
+    found = [line.split()[1] for line in names.splitlines()
+             if line.startswith("Version: ") and line.split()[1].rpartition("-")[0] == version]
+    if not found:
+        raise Unavailable(f"{file}: the Debian mirror of this machine does not list {package} {version}")
+    # apt fails when any file of the source package is gone from the mirror: the tarball may have come all the same.
+    subprocess.run(["apt-get", *options, "--quiet", "--tar-only", "--download-only", "source", f"{package}={found[-1]}"],
+                   cwd=into, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    if not (into / file).exists():
+        raise Unavailable(f"{file}: the Debian mirror of this machine lists it but does not have it")
+
+
+def _source_entries():
+    """deb-src entries for this release and for unstable, from the mirrors that the machine already uses."""
+    release = _codename()
+    entries = {(uri, key) for uri, suite, key in _configured() if suite == release}
+    if not entries:
+        raise Unavailable(f"source packages: apt has no entry for Debian {release!r} on this machine")
+    text = ""
+    for uri, key in sorted(entries):
+        text += f"Types: deb-src\nURIs: {uri}\nSuites: {release} sid\nComponents: main\n"
+        text += (f"Signed-By: {key}\n" if key else "") + "\n"
+    return text
+
+
+def _codename():
+    fields = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
+    return fields.get("VERSION_CODENAME", "").strip('"')
+
+
+def _configured():
+    """Every (uri, suite, keyring or None) of apt's sources, in both of their formats."""
+    etc = Path("/etc/apt")
+    for path in [etc / "sources.list", *sorted(etc.glob("sources.list.d/*.list"))]:
+        for line in path.read_text().splitlines() if path.exists() else []:
+            words = line.split("#")[0].replace("[", " [ ").replace("]", " ] ").split()
+            if words and words[0] == "deb":
+                options = words[words.index("[") + 1:words.index("]")] if "[" in words else []
+                rest = words[words.index("]") + 1:] if "]" in words else words[1:]
+                key = next((word.partition("=")[2] for word in options if word.startswith("signed-by=")), None)
+                yield rest[0], rest[1], key
+    for path in sorted(etc.glob("sources.list.d/*.sources")):
+        for paragraph in path.read_text().split("\n\n"):
+            fields = dict(line.split(":", 1) for line in paragraph.splitlines() if ":" in line and line[0] not in "# ")
+            for uri in fields.get("URIs", "").split():
+                for suite in fields.get("Suites", "").split():
+                    yield uri, suite, fields.get("Signed-By", "").strip() or None

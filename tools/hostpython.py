@@ -1,0 +1,53 @@
+"""The Python environment on the host: it builds the package, runs the host's tests, and is the client of pip.
+
+pip's own configuration on the machine decides where packages come from; what may come is pinned by hash.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from tools import cache, process, sources
+
+HERE = Path(__file__).parent
+HOST_REQUIREMENTS = HERE / "requirements-host.txt"
+WINDOWS_REQUIREMENTS = HERE / "requirements-windows.txt"
+_PINNED = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement"]
+
+
+def python():
+    """The environment's interpreter. Use its modules by `-m`: the scripts beside it name the path it was made at."""
+    recipe = cache.fingerprint(HOST_REQUIREMENTS, sys.version, os.path.realpath(sys.executable))
+    return cache.directory("host-python", recipe, "Python environment of the host", _make) / "bin" / "python"
+
+
+def _make(path):
+    process.check([sys.executable, "-m", "venv", path], "creating a virtual environment")
+    pip(path / "bin" / "python", "install", "--quiet", *_PINNED, HOST_REQUIREMENTS)
+
+
+def windows_packages():
+    """The directory with the packages that the Windows Pythons share: pytest and what it needs."""
+    return cache.directory("windows-packages", cache.fingerprint(WINDOWS_REQUIREMENTS), "pytest for Windows",
+                           lambda path: pip(python(), "install", "--quiet", "--target", path, "--platform", "win_amd64",
+                                            *_PINNED, WINDOWS_REQUIREMENTS))
+
+
+def sdist(name, version):
+    """The path of a pinned source distribution."""
+    file = f"{name.replace('-', '_')}-{version}.tar.gz"
+    sha256 = sources.SDISTS[name, version]
+
+    def fetch(into):
+        wanted = into / "requirements.txt"
+        wanted.write_text(f"{name}=={version} --hash=sha256:{sha256}\n")
+        # pip asks a source distribution for its metadata, with the environment's own setuptools.
+        pip(python(), "download", "--quiet", "--no-deps", "--no-binary=:all:", "--no-build-isolation", "--dest", into,
+            "--require-hashes", "--requirement", wanted)
+
+    return sources.downloaded(file, sha256, fetch)
+
+
+def pip(interpreter, *arguments):
+    process.check([interpreter, "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments],
+                  f"pip {arguments[0]}")

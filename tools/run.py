@@ -1,0 +1,141 @@
+"""Command lines for Windows interpreters: "Python 3.12 on this script", "Tcl 9.0 on that one".
+
+    with run.session() as windows:
+        argv, env = windows.tclsh("8.6", "script.tcl", "argument")
+        subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+
+A session is a Wine slot here, and the installed interpreters on Windows. A session inside one that dev.py holds
+(a test run by it, say) joins that one. Give the programs pipes or /dev/null, never a plain file.
+
+In every interpreter the built package can be imported: PYTHONPATH and TCLLIBPATH name build/package.
+"""
+
+import atexit
+import contextlib
+import functools
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from tools import process
+from tools.report import Problem
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "build" / "package"
+PYTHON_VERSIONS = ("3.11", "3.12", "3.13")
+TCL_VERSIONS = ("8.6", "9.0")
+
+# Set in the environment of what dev.py starts: the slot that it holds for it.
+JOINED = "IOCPSOCK_WINE_SLOT"
+
+
+class Command(NamedTuple):
+    """What to give to subprocess: a command line and the whole environment."""
+    argv: list
+    env: dict
+
+
+@contextlib.contextmanager
+def session():
+    """The interpreters, until the `with` ends; every program still running under Wine then ends with it."""
+    if os.name == "nt":
+        from tools.native import NativeSession
+        yield NativeSession()
+        return
+    from tools import wine
+    if number := os.environ.get(JOINED):
+        yield WineSession(wine.Slot(int(number)))
+        return
+    with wine.slot() as slot:
+        yield WineSession(slot)
+
+
+@functools.cache
+def _lasting_session():
+    stack = contextlib.ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(session())
+
+
+def python_command(version, *arguments):
+    """The command line of a Windows Python, in a session that lasts as long as this process."""
+    return _lasting_session().python(version, *arguments)
+
+
+def tclsh_command(version, *arguments):
+    """The command line of a Windows tclsh, in a session that lasts as long as this process."""
+    return _lasting_session().tclsh(version, *arguments)
+
+
+class Session:
+    """What is the same under Wine and on Windows: which variables an interpreter gets."""
+
+    def path(self, path):
+        """How a Windows program names this path of the host."""
+        raise NotImplementedError
+
+    def environment(self):
+        raise NotImplementedError
+
+    def pass_through(self, command):
+        """Run `command` as if it were this process, and return its exit status."""
+        raise NotImplementedError
+
+    def _python_environment(self, *folders):
+        env = self.environment()
+        env["PYTHONPATH"] = ";".join(self.path(folder) for folder in folders)
+        return env
+
+    def _tcl_environment(self, library=None):
+        env = self.environment()
+        env["TCLLIBPATH"] = tcl_list(self.path(PACKAGE))
+        if library:
+            env["TCL_LIBRARY"] = self.path(library).replace("\\", "/")
+        return env
+
+
+class WineSession(Session):
+    """Interpreters from the cache, in a Wine slot."""
+
+    def __init__(self, slot):
+        self.slot = slot
+
+    def path(self, path):
+        from tools import wine
+        return wine.windows_path(path)
+
+    def environment(self):
+        return {**self.slot.environment(), JOINED: str(self.slot.number)}
+
+    def pass_through(self, command):
+        return process.pass_through(*command)
+
+    def python(self, version, *arguments):
+        from tools import hostpython, winpython
+        program = winpython.directory(known("Python", version, PYTHON_VERSIONS)) / "python.exe"
+        return Command(self.slot.command(program, *arguments),
+                       self._python_environment(PACKAGE, hostpython.windows_packages()))
+
+    def tclsh(self, version, *arguments):
+        from tools import tcl
+        shell = tcl.shell(known("Tcl", version, TCL_VERSIONS))
+        return Command(self.slot.command(shell.program, *arguments), self._tcl_environment(shell.library))
+
+    def tcltest(self, version, *arguments, stock=False):
+        """Tcl's test shell. Unless `stock`, socket2 has the place of socket in every interpreter it makes."""
+        from tools import tcl
+        suite = tcl.suite(known("Tcl", version, TCL_VERSIONS))
+        library = suite.library if stock else suite.socket2_library
+        return Command(self.slot.command(suite.program, *arguments), self._tcl_environment(library))
+
+
+def known(language, version, versions):
+    """`version` itself, if it is one of those that the rig has."""
+    if version not in versions:
+        raise Problem(f"{language} {version}: the versions here are {', '.join(versions)}")
+    return version
+
+
+def tcl_list(*elements):
+    """A Tcl list of paths: braces keep spaces together, and Tcl likes forward slashes."""
+    return " ".join("{" + element.replace("\\", "/") + "}" for element in elements)

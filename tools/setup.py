@@ -1,0 +1,39 @@
+"""Set-up: everything that a fresh machine lacks, each piece once.
+
+What cannot be had is said by name and is no failure here: the matrix tells which cells did not run for it.
+"""
+
+import os
+
+from tools import run
+from tools.report import Unavailable, say
+
+
+def tools():
+    """What apt installs. On Windows the compiler and the interpreters are whoever's machine it is to install."""
+    if os.name != "nt":
+        from tools import debian
+        debian.install_tools()
+
+
+def machine():
+    """The tools of the machine, two Wine prefixes and the Windows Pythons and Tcls. Returns what was unavailable."""
+    tools()
+    if os.name == "nt":
+        return []
+    from tools import hostpython, tcl, wine, winpython
+    hostpython.python()
+    hostpython.windows_packages()
+    wine.prepare(min(2, os.cpu_count()))
+    wanted = [lambda version=version: winpython.directory(version) for version in run.PYTHON_VERSIONS]
+    wanted += [lambda version=version: tcl.shell(version) for version in run.TCL_VERSIONS]
+    wanted += [lambda version=version: tcl.suite(version) for version in run.TCL_VERSIONS]
+    reasons = []
+    for get in wanted:
+        try:
+            get()
+        except Unavailable as reason:
+            if str(reason) not in reasons:
+                reasons.append(str(reason))
+                say(f"-- not to be had: {reason}")
+    return reasons

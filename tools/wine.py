@@ -1,0 +1,112 @@
+"""Wine: prefixes of ours, and one slot for each tree of programs that runs at the same time.
+
+A slot is a prefix, its wineserver and one CPU. It is held under a lock by one dev.py, so two of them never meet in a
+prefix. Pinned to one CPU a wineserver request costs an eighth of what it costs when client and server run on two.
+The wineserver starts with the slot and stays until the slot is given back; then it is ended, and with it every
+Windows program that is still there.
+"""
+
+import contextlib
+import itertools
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from tools import cache, process
+from tools.report import Problem
+
+# With the null driver Wine needs no display, and Tcl can create its window for socket events all the same.
+_SETTINGS = [
+    ["wineboot", "--init"],
+    ["wine", "reg", "add", r"HKCU\Software\Wine\Drivers", "/v", "Graphics", "/d", "null", "/f"],
+    ["wine", "winecfg", "-v", "win10"],
+]
+# A developer's own settings for the interpreters of the host are not meant for those under Wine.
+_NOT_OURS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONPLATLIBDIR", "TCLLIBPATH", "TCL_LIBRARY", "TK_LIBRARY",
+             "TCL8_6_TM_PATH", "TCL9_0_TM_PATH", "DISPLAY")
+
+
+class Slot:
+    """A prefix that this process, or the one that started it, holds."""
+
+    def __init__(self, number):
+        cpus = sorted(os.sched_getaffinity(0))
+        self.number = number
+        self.prefix = cache.directory(f"wine-{number}", cache.fingerprint(_SETTINGS), f"Wine prefix {number}", self._make)
+        self.pin = ["taskset", "-c", str(cpus[number % len(cpus)])]
+
+    def command(self, program, *arguments):
+        """The command line that runs a Windows program in this slot."""
+        return [*self.pin, "wine", str(program), *map(str, arguments)]
+
+    def environment(self):
+        """Our environment, with the slot's prefix in it."""
+        return environment(self.prefix)
+
+    def start(self):
+        """Start the wineserver, after ending one that a killed dev.py may have left in this prefix."""
+        end_server(self.prefix)
+        self._run([*self.pin, "wineserver", "--persistent"])
+        # The services start with the first program: let them not inherit the pipes of a program that matters.
+        self._run(self.command("cmd", "/c", "exit"))
+
+    def _run(self, argv):
+        subprocess.run(argv, env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL, start_new_session=True, check=True)
+
+    @staticmethod
+    def _make(path):
+        try:
+            for argv in _SETTINGS:
+                subprocess.run(argv, env=environment(path), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, start_new_session=True, check=True)
+        except subprocess.CalledProcessError as error:
+            raise Problem(f"Wine prefix: {' '.join(error.cmd)} ended with status {error.returncode}") from error
+        finally:
+            end_server(path)
+
+
+def environment(prefix):
+    env = {name: value for name, value in os.environ.items() if name not in _NOT_OURS}
+    env.update(WINEPREFIX=str(prefix), WINEDLLOVERRIDES="mscoree,mshtml=", LC_ALL="C.UTF-8")
+    env.setdefault("WINEDEBUG", "-all")
+    return env
+
+
+def end_server(prefix):
+    """End the wineserver of this prefix, if it runs, with its programs, and wait until it is gone."""
+    for action in ("--kill", "--wait"):
+        subprocess.run(["wineserver", action], env=environment(prefix), stdin=subprocess.DEVNULL,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+
+
+@contextlib.contextmanager
+def slot():
+    """Hold the first free slot, with its wineserver running."""
+    for number in itertools.count():
+        if held := cache.try_lock(cache.root() / "locks" / f"wine-{number}.slot"):
+            break
+    with held:
+        mine = Slot(number)
+        try:
+            mine.start()
+            yield mine
+        finally:
+            end_server(mine.prefix)
+
+
+def windows_path(path):
+    """How a Windows program names a path of the host: drive Z: is the root."""
+    return "Z:" + str(Path(path).resolve()).replace("/", "\\")
+
+
+def prepare(count):
+    """Make the prefixes of the first `count` slots that are not made yet. Those in use exist already."""
+    for number in range(count):
+        Slot(number)
+
+
+def missing():
+    """Whether Wine is not installed."""
+    return not shutil.which("wine")
