@@ -1,0 +1,108 @@
+/* engine_tables.h - the engine's data: the error gate's table, the names of the counters, and constants that are macros
+ * of Microsoft's headers which mingw-w64 or Cython cannot express. No code, no state.
+ */
+#ifndef IOCPSOCK_ENGINE_TABLES_H
+#define IOCPSOCK_ENGINE_TABLES_H
+
+#include <winsock2.h>
+#include <ws2tcpip.h>
+#include <mswsock.h>
+#include <windows.h>
+#include <winternl.h>
+#include <ntstatus.h>
+
+/* An NTSTATUS or a Win32 code from a completion -> the Winsock code that a blocking call would have reported.
+ * From what Winsock itself returns on real Windows (Wine's ws2_32 conformance tests) and from libuv's experience with AFD.
+ * What is not listed goes through RtlNtStatusToDosError, and stands as it is if that is a Winsock code (10000..11999). */
+static const struct error_row {
+    DWORD code;
+    int winsock;
+} error_table[] = {
+    {(DWORD)STATUS_CANCELLED, WSA_OPERATION_ABORTED},
+    {(DWORD)STATUS_CONNECTION_RESET, WSAECONNRESET},
+    {(DWORD)STATUS_CONNECTION_ABORTED, WSAECONNABORTED},
+    {(DWORD)STATUS_CONNECTION_DISCONNECTED, WSAECONNRESET},
+    {(DWORD)STATUS_REMOTE_DISCONNECT, WSAECONNRESET},
+    {(DWORD)STATUS_LOCAL_DISCONNECT, WSAECONNABORTED},
+    {(DWORD)STATUS_CONNECTION_REFUSED, WSAECONNREFUSED},
+    {(DWORD)STATUS_REMOTE_NOT_LISTENING, WSAECONNREFUSED},
+    {(DWORD)STATUS_GRACEFUL_DISCONNECT, WSAESHUTDOWN},
+    {(DWORD)STATUS_PIPE_DISCONNECTED, WSAESHUTDOWN},
+    {(DWORD)STATUS_CONNECTION_INVALID, WSAENOTCONN},
+    {(DWORD)STATUS_INVALID_CONNECTION, WSAENOTCONN},
+    {(DWORD)STATUS_CONNECTION_ACTIVE, WSAEISCONN},
+    {(DWORD)STATUS_IO_TIMEOUT, WSAETIMEDOUT},
+    {(DWORD)STATUS_LINK_TIMEOUT, WSAETIMEDOUT},
+    {(DWORD)STATUS_LINK_FAILED, WSAETIMEDOUT},
+    {(DWORD)STATUS_NETWORK_UNREACHABLE, WSAENETUNREACH},
+    {(DWORD)STATUS_HOST_UNREACHABLE, WSAEHOSTUNREACH},
+    {(DWORD)STATUS_PROTOCOL_UNREACHABLE, WSAENETUNREACH},
+    {(DWORD)STATUS_PORT_UNREACHABLE, WSAECONNRESET},
+    {(DWORD)STATUS_ADDRESS_ALREADY_EXISTS, WSAEADDRINUSE},
+    {(DWORD)STATUS_ADDRESS_ALREADY_ASSOCIATED, WSAEADDRINUSE},
+    {(DWORD)STATUS_SHARING_VIOLATION, WSAEADDRINUSE},
+    {(DWORD)STATUS_INVALID_ADDRESS, WSAEADDRNOTAVAIL},
+    {(DWORD)STATUS_INVALID_ADDRESS_COMPONENT, WSAEADDRNOTAVAIL},
+    {(DWORD)STATUS_INSUFFICIENT_RESOURCES, WSAENOBUFS},
+    {(DWORD)STATUS_PAGEFILE_QUOTA, WSAENOBUFS},
+    {(DWORD)STATUS_COMMITMENT_LIMIT, WSAENOBUFS},
+    {(DWORD)STATUS_WORKING_SET_QUOTA, WSAENOBUFS},
+    {(DWORD)STATUS_NO_MEMORY, WSAENOBUFS},
+    {(DWORD)STATUS_QUOTA_EXCEEDED, WSAENOBUFS},
+    {(DWORD)STATUS_TOO_MANY_OPENED_FILES, WSAEMFILE},
+    {(DWORD)STATUS_TOO_MANY_ADDRESSES, WSAENOBUFS},
+    {(DWORD)STATUS_INVALID_HANDLE, WSAENOTSOCK},
+    {(DWORD)STATUS_OBJECT_TYPE_MISMATCH, WSAENOTSOCK},
+    {(DWORD)STATUS_HANDLES_CLOSED, WSAECONNABORTED},    /* Wine, for the 1236 of Windows after one's own closesocket */
+    {(DWORD)STATUS_ACCESS_VIOLATION, WSAEFAULT},
+    {(DWORD)STATUS_ACCESS_DENIED, WSAEACCES},
+    {(DWORD)STATUS_INVALID_PARAMETER, WSAEINVAL},
+    {(DWORD)STATUS_NOT_SUPPORTED, WSAEOPNOTSUPP},
+    {ERROR_NETNAME_DELETED, WSAECONNRESET},             /* 64: how a reset reaches a completion port */
+    {ERROR_OPERATION_ABORTED, WSA_OPERATION_ABORTED},   /* 995 */
+    {ERROR_CONNECTION_REFUSED, WSAECONNREFUSED},        /* 1225 */
+    {ERROR_CONNECTION_ABORTED, WSAECONNABORTED},        /* 1236 */
+    {ERROR_NETWORK_UNREACHABLE, WSAENETUNREACH},        /* 1231 */
+    {ERROR_HOST_UNREACHABLE, WSAEHOSTUNREACH},          /* 1232 */
+    {ERROR_PORT_UNREACHABLE, WSAECONNRESET},            /* 1234 */
+    {ERROR_SEM_TIMEOUT, WSAETIMEDOUT},                  /* 121: a connection attempt ran out of time */
+    {ERROR_NO_SYSTEM_RESOURCES, WSAENOBUFS},            /* 1450 */
+    {ERROR_NOT_ENOUGH_MEMORY, WSAENOBUFS},              /* 8 */
+    {ERROR_INVALID_HANDLE, WSAENOTSOCK},                /* 6 */
+    {ERROR_TOO_MANY_OPEN_FILES, WSAEMFILE},             /* 4 */
+};
+
+enum { ERROR_ROWS = sizeof error_table / sizeof *error_table };
+
+/* What the engine counts. The first four are objects: they have a live figure, which every test must bring back to zero,
+ * and a total. The other rows are one figure each: two that follow what exists (threads, consumers), then events and
+ * amounts since the start. */
+#define COUNTERS(X) \
+    X(connections) X(listeners) X(operations) X(lookups) \
+    X(threads) X(consumers) \
+    X(connects) X(connect_failures) X(accepts) X(accept_failures) X(bytes_received) X(bytes_sent)
+
+#define COUNTER_ENUM(name) COUNTER_##name,
+enum { COUNTERS(COUNTER_ENUM) COUNTER_COUNT };
+#undef COUNTER_ENUM
+
+enum { COUNTER_OBJECTS = COUNTER_threads };
+
+#define COUNTER_NAME(name) #name,
+static const char *const counter_names[] = {COUNTERS(COUNTER_NAME)};
+#undef COUNTER_NAME
+
+/* The names of the extension functions for SIO_GET_EXTENSION_FUNCTION_POINTER (mswsock.h has them as initialisers). */
+static const GUID acceptex_id = WSAID_ACCEPTEX;
+static const GUID connectex_id = WSAID_CONNECTEX;
+static const GUID getacceptexsockaddrs_id = WSAID_GETACCEPTEXSOCKADDRS;
+
+/* SIO_TCP_INITIAL_RTO (mstcpip.h, Windows 10 1709): give up a refused connection attempt at once instead of after three
+ * attempts, which on loopback takes two seconds. Layout and code from Microsoft's documentation. */
+#define IOCPSOCK_SIO_TCP_INITIAL_RTO _WSAIOW(IOC_VENDOR, 17)
+static const struct initial_rto {
+    USHORT rtt;                 /* 0xFFFF: leave the default */
+    UCHAR max_retransmissions;  /* 0xFE: none (TCP_INITIAL_RTO_NO_SYN_RETRANSMISSIONS) */
+} initial_rto_no_retry = {0xFFFF, 0xFE};
+
+#endif

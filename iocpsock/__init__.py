@@ -1,0 +1,36 @@
+"""TCP sockets on Windows I/O completion ports.
+
+`iocpsock.socket` is a `socket.socket` whose blocking calls run on the engine; `create_connection` and `create_server` make
+such sockets; `stats` tells what the engine has. The same folder is a Tcl package with the command `socket2`.
+"""
+
+import importlib.machinery
+import importlib.util
+import os
+import sys
+
+
+def _load():
+    """Load iocpsock.dll, which lies beside this file. Python finds only .pyd files by name, and Tcl loads the .dll: one
+    file under one name makes one module, and one engine, in a process that has both."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "iocpsock.dll")
+    name = __name__ + "._iocpsock"
+    loader = importlib.machinery.ExtensionFileLoader(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    loader.exec_module(module)
+    return module
+
+
+if sys.platform != "win32":
+    raise ImportError("iocpsock runs on Windows only: it is a driver for Windows I/O completion ports")
+
+_iocpsock = _load()
+__version__ = _iocpsock.__version__
+socket = _iocpsock.socket
+create_connection = _iocpsock.create_connection
+create_server = _iocpsock.create_server
+stats = _iocpsock.stats
+
+__all__ = ["__version__", "create_connection", "create_server", "socket", "stats"]

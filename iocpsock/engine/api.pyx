@@ -1,0 +1,35 @@
+# What the engine uses of the world below it: Windows, Winsock and its own data tables. Imports of declarations only.
+from iocpsock.windows.kernel32 cimport *
+from iocpsock.windows.winsock2 cimport *
+from libc.stdlib cimport malloc, free
+from libc.string cimport memcpy, memset
+
+cdef extern from "engine_tables.h" nogil:
+    ctypedef struct error_row:
+        DWORD code
+        int winsock
+    const error_row *error_table
+    enum:
+        ERROR_ROWS
+        COUNTER_connections
+        COUNTER_listeners
+        COUNTER_operations
+        COUNTER_lookups
+        COUNTER_threads
+        COUNTER_consumers
+        COUNTER_connects
+        COUNTER_connect_failures
+        COUNTER_accepts
+        COUNTER_accept_failures
+        COUNTER_bytes_received
+        COUNTER_bytes_sent
+        COUNTER_COUNT
+        COUNTER_OBJECTS
+    const char *const *counter_names
+    ctypedef struct initial_rto:
+        pass
+    const GUID acceptex_id
+    const GUID connectex_id
+    const GUID getacceptexsockaddrs_id
+    const initial_rto initial_rto_no_retry
+    DWORD IOCPSOCK_SIO_TCP_INITIAL_RTO

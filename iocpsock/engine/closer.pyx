@@ -1,0 +1,166 @@
+# Closer: the end of a connection.
+#
+# A graceful close keeps what was sent: receives are cancelled and their packets awaited (a socket closed with a receive
+# pending resets the connection on Windows), the send queue is flushed, FIN goes out, and if the peer has sent bytes that
+# nobody read, what still comes is thrown away for a while, because closing over unread bytes resets the connection too and
+# may cost the peer the last of our data. Then the socket is closed. Each step is taken when the one before is complete, on
+# whatever thread completed it; CancelIoEx is only a request, and nothing is freed before its packet.
+# Threads: any, with the connection's lock held.
+
+cdef enum:
+    CLOSER_DRAIN_BYTES = 64 * 1024  # thrown away at most, ...
+    CLOSER_DRAIN_TIME = 2000        # ... for at most so many milliseconds (iocp.md 5.2: 64 KB or 1-2 s)
+    CLOSER_ABORT = 1                # connection_close: reset instead of FIN, nothing is flushed
+
+# Connections that are closing, for a bounded wait at process exit.
+cdef struct ClosingCount:
+    SRWLOCK lock
+    CONDITION_VARIABLE none
+    int count
+
+cdef ClosingCount closing
+
+
+cdef void connection_close(Connection *connection, int flags) noexcept nogil:
+    """The host lets go: takes its reference. Returns at once; the engine does the rest."""
+    source_attach(&connection.source, NULL)
+    source_lock(&connection.source)
+    if connection.state == CONNECTION_CONNECTING:
+        connector_cancel(connection)
+    elif connection.state == CONNECTION_OPEN:
+        closer_begin(connection, flags)
+    source_unlock_changed(&connection.source, 0)
+    source_drop(&connection.source)
+
+
+cdef void closer_begin(Connection *connection, int flags) noexcept nogil:
+    """Start closing an open connection; a reference for the time it takes."""
+    connection.state = CONNECTION_CLOSING
+    source_hold(&connection.source)
+    closer_count(1)
+    if flags & CLOSER_ABORT:
+        closer_reset(connection)
+    closer_cancel_receives(connection)
+    sender_shutdown(connection)
+    closer_step(connection)
+
+
+cdef void closer_reset(Connection *connection) noexcept nogil:
+    """Make closesocket send RST, and forget what is queued but not posted."""
+    cdef linger reset
+    reset.l_onoff = 1
+    reset.l_linger = 0
+    setsockopt(connection.socket, SOL_SOCKET, SO_LINGER, <const char *>&reset, sizeof(reset))
+    connection.recv_ended = True
+    connection.send_error = WSAECONNABORTED
+    connection.send_finished = True
+    if connection.send_gathered:
+        CancelIoEx(<HANDLE>connection.socket, &connection.send_head.overlapped)
+
+
+cdef void closer_cancel_receives(Connection *connection) noexcept nogil:
+    cdef Op *op = connection.recv_head
+    while op != NULL:
+        if not op.done:
+            CancelIoEx(<HANDLE>connection.socket, &op.overlapped)
+        op = op.next
+
+
+cdef void closer_step(Connection *connection) noexcept nogil:
+    """Go on with closing as far as possible. May give up the reference of closer_begin: the caller has one of its own."""
+    if connection.recv_posted or connection.send_gathered or connection.drain != NULL:
+        return
+    if connection.send_head != NULL and not connection.send_error:
+        return
+    if closer_must_drain(connection) and closer_drain(connection):
+        return
+    deadline_disarm(&connection.deadline)
+    closesocket(connection.socket)
+    connection.socket = INVALID_SOCKET
+    connection.state = CONNECTION_CLOSED
+    closer_count(-1)
+    source_drop(&connection.source)
+
+
+cdef bint closer_must_drain(Connection *connection) noexcept nogil:
+    """Whether the peer has sent, or may be sending, bytes that nobody read."""
+    if connection.send_error or connection.recv_ended or connection.drain_expired:
+        return False
+    if connection.drained >= CLOSER_DRAIN_BYTES:
+        return False
+    return connection.drained != 0 or connection.recv_unread != 0 or winsock_unread(connection.socket) != 0
+
+
+cdef bint closer_drain(Connection *connection) noexcept nogil:
+    """Post a receive into the void. False if the stream has ended or it failed."""
+    cdef Op *op = op_new(OP_SMALL, closer_drain_complete, &connection.source)
+    cdef WSABUF buffer
+    cdef DWORD flags = 0
+    cdef int error = 0
+    while op != NULL:
+        buffer.buf = op.data
+        buffer.len = op.capacity
+        op_post(op)
+        if WSARecv(connection.socket, &buffer, 1, NULL, &flags, &op.overlapped, NULL):
+            error = error_last()
+        if error == WSA_IO_PENDING or (error == 0 and port_posts_packet()):
+            connection.drain = op
+            port_deadline(&connection.deadline, &connection.source, CLOSER_DRAIN_TIME, closer_expire)
+            return True
+        op_settle(op, -1 if error == 0 else error)
+        source_drop(&connection.source)
+        closer_drained(connection, op)
+        if not closer_must_drain(connection):
+            op_free(op)
+            return False
+    return False
+
+
+cdef void closer_drained(Connection *connection, Op *op) noexcept nogil:
+    connection.drained += op.transferred
+    if op.error or op.transferred == 0:
+        connection.recv_ended = True
+
+
+cdef void closer_drain_complete(Op *op) noexcept nogil:
+    """The packet of a draining receive was dequeued."""
+    cdef Connection *connection = <Connection *>op.source
+    source_lock(&connection.source)
+    connection.drain = NULL
+    closer_drained(connection, op)
+    op_free(op)
+    closer_step(connection)
+    source_unlock(&connection.source)
+
+
+cdef void closer_expire(Source *source) noexcept nogil:
+    """The peer had its time: the next packet ends the drain."""
+    cdef Connection *connection = <Connection *>source
+    source_lock(source)
+    connection.drain_expired = True
+    if connection.drain != NULL:
+        CancelIoEx(<HANDLE>connection.socket, &connection.drain.overlapped)
+    source_unlock(source)
+
+
+cdef void closer_count(int change) noexcept nogil:
+    AcquireSRWLockExclusive(&closing.lock)
+    closing.count += change
+    if closing.count == 0:
+        WakeAllConditionVariable(&closing.none)
+    ReleaseSRWLockExclusive(&closing.lock)
+
+
+cdef bint engine_flush(DWORD milliseconds) noexcept nogil:
+    """Wait until every closing connection has sent what it holds, for a process about to end. False when time ran out."""
+    cdef ULONGLONG now, deadline = GetTickCount64() + milliseconds
+    cdef bint done
+    AcquireSRWLockExclusive(&closing.lock)
+    while closing.count:
+        now = GetTickCount64()
+        if now >= deadline:
+            break
+        SleepConditionVariableSRW(&closing.none, &closing.lock, <DWORD>(deadline - now), 0)
+    done = closing.count == 0
+    ReleaseSRWLockExclusive(&closing.lock)
+    return done

@@ -1,0 +1,119 @@
+# Connection: a TCP connection, from before its first address is tried until its socket is closed.
+#
+# This file holds the record and its life; receiver, sender, closer and connector each own a part of the record and the
+# mechanism that works on it.
+# Owner: the host holds one reference, which connection_close takes; each posted op holds one. The socket is closed once, by
+# the closer or the connector, independently of the memory, which goes with the last reference.
+# Threads: fields are read and written under source.lock, except those set before the connection is published.
+
+cdef enum ConnectionState:
+    CONNECTION_CONNECTING           # resolving a name or trying addresses
+    CONNECTION_OPEN
+    CONNECTION_FAILED               # no address could be connected: connect_error says why
+    CONNECTION_CLOSING              # the host let go: flushing, draining
+    CONNECTION_CLOSED
+
+cdef struct Connection:
+    Source source                   # first: a Source * to it is the Connection *
+    int state
+    SOCKET socket
+    Connection *next                # in a listener's queue of accepted connections
+    sockaddr_storage peer           # accepted connections: the peer's address, 0 bytes otherwise
+    int peer_length
+
+    Connector *connector            # while connecting
+    int connect_error               # Winsock code, when FAILED
+    int pending_error               # Winsock code of what went wrong and no call of the host has been told; told once
+
+    Op *recv_head                   # receives in the order in which they were posted, posted and done alike:
+    Op *recv_tail                   # bytes are delivered from the head, so in that order, whoever completes them
+    int recv_posted                 # how many are the kernel's
+    int recv_count                  # how many may be
+    DWORD recv_size                 # bytes of the next receive buffer
+    size_t recv_unread              # bytes received and not delivered
+    bint recv_ended                 # end of file or an error was received: nothing more is posted
+    bint recv_eof                   # and it was delivered to the host
+    int recv_error                  # Winsock code, likewise
+
+    Op *send_head                   # data that the kernel did not take at once; the first send_gathered are posted,
+    Op *send_tail                   # as one WSASend on the first one's OVERLAPPED
+    int send_gathered
+    size_t send_bytes               # bytes in the queue
+    size_t send_cap                 # and how many there may be
+    int send_error                  # Winsock code of a failed send; everything after it fails with the same
+    bint send_shutdown              # the host sends no more; FIN goes out behind the queue
+    bint send_finished              # and went
+
+    Op *drain                       # closing: the posted receive that throws away what still comes
+    size_t drained                  # bytes thrown away
+    bint drain_expired
+    Deadline deadline
+
+
+cdef Connection *connection_new(SOCKET sock) noexcept nogil:
+    """A connection for `sock`, which is associated with the port and connected, or INVALID_SOCKET to connect later. NULL
+    when memory is exhausted: the socket is then still the caller's."""
+    cdef Connection *connection = <Connection *>malloc(sizeof(Connection))
+    if connection == NULL:
+        return NULL
+    memset(connection, 0, sizeof(Connection))
+    source_init(&connection.source, SOURCE_CONNECTION, connection_release)
+    connection.socket = sock
+    connection.state = CONNECTION_CONNECTING if sock == INVALID_SOCKET else CONNECTION_OPEN
+    connection.recv_count = RECEIVER_COUNT
+    connection.recv_size = OP_SMALL
+    connection.send_cap = SENDER_CAP
+    counter_born(COUNTER_connections)
+    return connection
+
+
+cdef void connection_release(Source *source) noexcept nogil:
+    """The last reference is gone, so nothing is posted and the socket is closed."""
+    cdef Connection *connection = <Connection *>source
+    connection_free_ops(connection.recv_head)
+    connection_free_ops(connection.send_head)
+    counter_gone(COUNTER_connections)
+    free(connection)
+
+
+cdef void connection_free_ops(Op *op) noexcept nogil:
+    cdef Op *next
+    while op != NULL:
+        next = op.next
+        op_free(op)
+        op = next
+
+
+cdef int connection_ready(Connection *connection) noexcept nogil:
+    """READY_ bits that hold now. With the lock held."""
+    cdef int ready = 0
+    if connection.state == CONNECTION_FAILED:
+        return READY_READ | READY_WRITE
+    if connection.state != CONNECTION_OPEN:
+        return 0
+    if receiver_ready(connection):
+        ready |= READY_READ
+    if sender_ready(connection):
+        ready |= READY_WRITE
+    return ready
+
+
+cdef void connection_watch(Connection *connection, int interest) noexcept nogil:
+    """The consumer wants to hear of these READY_ bits from now on, and at once if one holds already."""
+    source_lock(&connection.source)
+    connection.source.interest = interest
+    if interest & READY_READ:
+        receiver_post(connection)
+    source_unlock_changed(&connection.source, connection_ready(connection))
+
+
+cdef bint connection_wait(Connection *connection, int ready, ULONGLONG deadline) noexcept nogil:
+    """Block until one of the READY_ bits holds; False once the deadline (0: none) has passed. With the lock held."""
+    while not connection_ready(connection) & ready:
+        if ready & READY_READ:
+            receiver_post(connection)
+            if connection_ready(connection) & ready:
+                return True
+        if not source_wait(&connection.source, deadline):
+            return False
+    return True

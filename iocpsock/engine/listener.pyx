@@ -1,0 +1,282 @@
+# Listener: one listening socket for each local address, and the connections they accepted.
+#
+# Each endpoint keeps several AcceptEx operations ("slots") posted. When one completes, the completion thread posts the next
+# before it looks at what arrived, so the endpoint never goes without; a failed accept (the peer was gone already) costs
+# that one connection and nothing else. When no slot can be posted (no handles, no memory) it is tried again after a pause.
+# Accepted connections wait in a queue of bounded length for the host; beyond it slots are not posted again until the host
+# has taken some, and the kernel's backlog holds, then refuses, the rest.
+# Owner: the host holds one reference, which listener_close takes; each posted slot holds one.
+# Threads: under source.lock; listener_complete and listener_expire on a completion thread, which take it.
+
+cdef enum:
+    LISTENER_SLOTS = 8              # AcceptEx operations for each endpoint
+    LISTENER_QUEUE = 1024           # accepted connections that wait for the host
+    LISTENER_RETRY_FIRST = 5        # milliseconds before a slot that could not be posted is tried again, doubling ...
+    LISTENER_RETRY_LAST = 1000      # ... up to this
+    LISTENER_ADDRESS = 144          # bytes AcceptEx wants for an address: sizeof(sockaddr_storage) + 16
+
+cdef struct Endpoint:
+    Endpoint *next
+    Listener *listener
+    SOCKET socket
+    int family
+    int posted                      # slots
+
+cdef struct Listener:
+    Source source                   # first: a Source * to it is the Listener *
+    Endpoint *endpoints
+    bint closed
+    Connection *head                # accepted, in order of completion
+    Connection *tail
+    int waiting                     # how many
+    bint plain                      # the host's socket and plain sockets for the host: see listener_borrow
+    DWORD retry                     # milliseconds of the last pause, 0 when all is well
+    Deadline deadline
+
+
+cdef Listener *listener_new() noexcept nogil:
+    """A listener without endpoints, or NULL when memory is exhausted."""
+    cdef Listener *listener = <Listener *>malloc(sizeof(Listener))
+    if listener == NULL:
+        return NULL
+    memset(listener, 0, sizeof(Listener))
+    source_init(&listener.source, SOURCE_LISTENER, listener_release)
+    counter_born(COUNTER_listeners)
+    return listener
+
+
+cdef void listener_release(Source *source) noexcept nogil:
+    """The last reference is gone: no slot is posted."""
+    cdef Listener *listener = <Listener *>source
+    cdef Endpoint *endpoint
+    while listener.endpoints != NULL:
+        endpoint = listener.endpoints
+        listener.endpoints = endpoint.next
+        free(endpoint)
+    counter_gone(COUNTER_listeners)
+    free(listener)
+
+
+cdef int listener_add(Listener *listener, SOCKET sock, int family) noexcept nogil:
+    """Accept on `sock`, which listens already and is taken over when this returns 0; otherwise a Winsock code."""
+    cdef Endpoint *endpoint
+    cdef Endpoint **tail
+    cdef int error = port_associate_listener(sock)
+    if error:
+        return error
+    endpoint = <Endpoint *>malloc(sizeof(Endpoint))
+    if endpoint == NULL:
+        return WSAENOBUFS
+    memset(endpoint, 0, sizeof(Endpoint))
+    endpoint.listener = listener
+    endpoint.socket = sock
+    endpoint.family = family
+    source_lock(&listener.source)
+    tail = &listener.endpoints
+    while tail[0] != NULL:
+        tail = &tail[0].next
+    tail[0] = endpoint
+    listener_fill(listener)
+    source_unlock(&listener.source)
+    return 0
+
+
+cdef int listener_borrow(Listener *listener, SOCKET sock, int family) noexcept nogil:
+    """As listener_add for a socket that stays the host's, who closes it after listener_close. What it accepts is not
+    associated with the port: the host takes the bare socket with listener_take_socket."""
+    listener.plain = True
+    return listener_add(listener, sock, family)
+
+
+cdef int listener_bind(Address *address, int backlog, bint share, SOCKET *result) noexcept nogil:
+    """A socket that listens on `address`: 0 or a Winsock code. `share` lets other sockets have the same port at the same
+    time; otherwise nobody can take it away from us."""
+    cdef SOCKET sock = winsock_socket(address.family)
+    cdef int error = 0
+    if sock == INVALID_SOCKET:
+        return error_last()
+    winsock_flag(sock, SOL_SOCKET, SO_REUSEADDR if share else SO_EXCLUSIVEADDRUSE, 1)
+    if address.family == AF_INET6:
+        winsock_flag(sock, IPPROTO_IPV6, IPV6_V6ONLY, 1)
+    if bind(sock, <const sockaddr *>&address.storage, address.length) or listen(sock, backlog):
+        error = error_last()
+        closesocket(sock)
+        return error
+    result[0] = sock
+    return 0
+
+
+cdef void listener_fill(Listener *listener) noexcept nogil:
+    """Post every slot that is missing, unless the queue is full; what cannot be posted waits for the deadline."""
+    cdef Endpoint *endpoint = listener.endpoints
+    cdef int error = 0
+    if listener.closed or listener.waiting >= LISTENER_QUEUE:
+        return
+    while endpoint != NULL:
+        while endpoint.posted < LISTENER_SLOTS and not error:
+            error = listener_post(endpoint)
+        endpoint = endpoint.next
+    if not error:
+        listener.retry = 0
+        return
+    counter_add(COUNTER_accept_failures, 1)
+    listener.retry = LISTENER_RETRY_FIRST if listener.retry == 0 else listener.retry * 2
+    if listener.retry > LISTENER_RETRY_LAST:
+        listener.retry = LISTENER_RETRY_LAST
+    port_deadline(&listener.deadline, &listener.source, listener.retry, listener_expire)
+
+
+cdef void listener_expire(Source *source) noexcept nogil:
+    cdef Listener *listener = <Listener *>source
+    source_lock(source)
+    listener_fill(listener)
+    source_unlock(source)
+
+
+cdef int listener_post(Endpoint *endpoint) noexcept nogil:
+    """Post one AcceptEx: 0 or a Winsock code."""
+    cdef Op *op = op_new(2 * LISTENER_ADDRESS, listener_complete, &endpoint.listener.source)
+    cdef DWORD received = 0
+    cdef int error
+    if op == NULL:
+        return WSAENOBUFS
+    op.owner = endpoint
+    op.socket = winsock_socket(endpoint.family)
+    if op.socket == INVALID_SOCKET:
+        error = error_last()
+        op_free(op)
+        return error
+    op_post(op)
+    if not winsock.AcceptEx(endpoint.socket, op.socket, op.data, 0, LISTENER_ADDRESS, LISTENER_ADDRESS, &received,
+                            &op.overlapped):
+        error = error_last()
+        if error != WSA_IO_PENDING:
+            closesocket(op.socket)
+            op_free(op)
+            source_drop(&endpoint.listener.source)
+            return error
+    endpoint.posted += 1
+    return 0
+
+
+cdef Connection *listener_adopt(Endpoint *endpoint, Op *op) noexcept nogil:
+    """Make a connection of an accepted socket, or close it and return NULL: the peer may be gone already."""
+    cdef Connection *connection = NULL
+    cdef sockaddr *local
+    cdef sockaddr *peer
+    cdef int local_length, peer_length
+    if op.error == 0 and setsockopt(op.socket, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, <const char *>&endpoint.socket,
+                                    sizeof(SOCKET)) == 0 and (
+                                        endpoint.listener.plain or port_associate(op.socket) == 0):
+        connection = connection_new(op.socket)
+    if connection == NULL:
+        closesocket(op.socket)
+        return NULL
+    winsock.GetAcceptExSockaddrs(op.data, 0, LISTENER_ADDRESS, LISTENER_ADDRESS, &local, &local_length, &peer, &peer_length)
+    if peer != NULL and 0 < peer_length <= <int>sizeof(sockaddr_storage):
+        memcpy(&connection.peer, peer, peer_length)
+        connection.peer_length = peer_length
+    return connection
+
+
+cdef void listener_complete(Op *op) noexcept nogil:
+    """The packet of an AcceptEx was dequeued."""
+    cdef Listener *listener = <Listener *>op.source
+    cdef Endpoint *endpoint = <Endpoint *>op.owner
+    cdef Connection *connection
+    source_lock(&listener.source)
+    endpoint.posted -= 1
+    if listener.closed:
+        closesocket(op.socket)
+    else:
+        listener_fill(listener)
+        connection = listener_adopt(endpoint, op)
+        if connection == NULL:
+            counter_add(COUNTER_accept_failures, 1)
+        else:
+            listener_enqueue(listener, connection)
+            counter_add(COUNTER_accepts, 1)
+    op_free(op)
+    source_unlock_changed(&listener.source, listener_ready(listener))
+
+
+cdef void listener_enqueue(Listener *listener, Connection *connection) noexcept nogil:
+    if listener.tail == NULL:
+        listener.head = connection
+    else:
+        listener.tail.next = connection
+    listener.tail = connection
+    listener.waiting += 1
+
+
+cdef inline int listener_ready(Listener *listener) noexcept nogil:
+    return READY_READ if listener.head != NULL else 0
+
+
+cdef void listener_watch(Listener *listener) noexcept nogil:
+    """The consumer wants to hear of accepted connections from now on, and at once if there are any."""
+    source_lock(&listener.source)
+    listener.source.interest = READY_READ
+    source_unlock_changed(&listener.source, listener_ready(listener))
+
+
+cdef Connection *listener_take(Listener *listener) noexcept nogil:
+    """The next accepted connection, with the host's reference, or NULL. With the lock held."""
+    cdef Connection *connection = listener.head
+    if connection == NULL:
+        return NULL
+    listener.head = connection.next
+    if listener.head == NULL:
+        listener.tail = NULL
+    connection.next = NULL
+    listener.waiting -= 1
+    listener_fill(listener)
+    return connection
+
+
+cdef int listener_take_socket(Listener *listener, ULONGLONG deadline, SOCKET *sock, sockaddr_storage *peer) noexcept nogil:
+    """Block until there is an accepted connection, and take its socket and its peer's address: 0 or a Winsock code,
+    WSAETIMEDOUT after `deadline` (0: none), WSAENOTSOCK if the listener is closed meanwhile."""
+    cdef Connection *connection
+    source_lock(&listener.source)
+    while listener.head == NULL and not listener.closed:
+        if not source_wait(&listener.source, deadline):
+            source_unlock(&listener.source)
+            return WSAETIMEDOUT
+    connection = NULL if listener.closed else listener_take(listener)
+    source_unlock(&listener.source)
+    if connection == NULL:
+        return WSAENOTSOCK
+    sock[0] = connection.socket
+    peer[0] = connection.peer
+    connection.socket = INVALID_SOCKET
+    connection.state = CONNECTION_CLOSED
+    connection_close(connection, 0)
+    return 0
+
+
+cdef void listener_close(Listener *listener) noexcept nogil:
+    """The host lets go: takes its reference. The port is free when this returns; connections nobody took are reset."""
+    cdef Connection *connection
+    cdef Endpoint *endpoint
+    source_attach(&listener.source, NULL)
+    source_lock(&listener.source)
+    listener.closed = True
+    endpoint = listener.endpoints
+    while endpoint != NULL:
+        if listener.plain:
+            CancelIoEx(<HANDLE>endpoint.socket, NULL)
+        else:
+            closesocket(endpoint.socket)
+            endpoint.socket = INVALID_SOCKET
+        endpoint = endpoint.next
+    connection = listener_take(listener)
+    while connection != NULL:
+        if listener.plain:
+            closesocket(connection.socket)
+            connection.state = CONNECTION_CLOSED
+        connection_close(connection, CLOSER_ABORT)
+        connection = listener_take(listener)
+    source_unlock_changed(&listener.source, 0)
+    deadline_disarm(&listener.deadline)
+    source_drop(&listener.source)

@@ -1,0 +1,121 @@
+# Op: one overlapped operation, with the memory that the kernel reads or writes for it.
+#
+# Owner: from the posting call until its packet is dequeued an op belongs to the kernel, whatever CancelIoEx said; after
+# that to the source (a connection or a listener) that posted it. The source stays referenced as long as the op is posted.
+# Ops come from free lists, one for each block size, and go back there: steady traffic allocates nothing.
+# Threads: a posted op is touched by the thread that dequeues it; otherwise under its source's lock.
+
+cdef enum:
+    OP_MAGIC = 0x494F4350           # "IOCP": a packet whose OVERLAPPED lacks it is not ours
+    OP_SMALL = 4096                 # bytes of data: one page, the unit the kernel locks (iocp.md: 4 KiB per idle receive)
+    OP_LARGE = 65536                # bytes of data for busy connections; also the largest single send
+    OP_TINY = 512                   # bytes of data: two socket addresses as AcceptEx wants them
+    OP_CLASSES = 4                  # no data, OP_TINY, OP_SMALL, OP_LARGE
+    OP_KEEP_BYTES = 4 << 20         # recycled memory kept in each free list; above that a block goes back to the heap
+
+ctypedef void (*op_completion)(Op *op) noexcept nogil
+
+cdef struct Op:
+    OVERLAPPED overlapped           # first: the kernel's pointer to it is the pointer to the op
+    unsigned int magic
+    int size_class
+    op_completion complete          # called once for each posting, on the thread that dequeued the packet
+    Source *source                  # who posted it; referenced while posted
+    Op *next                        # in the source's queue, or in the free list
+    bint done                       # the packet was dequeued (or the call completed inline)
+    int error                       # Winsock code, valid when done
+    DWORD transferred               # bytes, valid when done
+    DWORD start                     # first byte of data not consumed yet
+    DWORD length                    # bytes of data to send
+    bint gathered                   # send: its data is part of the posted WSASend
+    DWORD capacity                  # bytes of data
+    SOCKET socket                   # accept: the socket made for the incoming connection
+    void *owner                     # accept: the endpoint
+    char *data
+
+cdef struct OpPool:
+    SRWLOCK lock
+    Op *free
+    size_t kept
+
+cdef OpPool op_pools[OP_CLASSES]
+
+
+cdef inline DWORD op_class_bytes(int size_class) noexcept nogil:
+    if size_class < 2:
+        return 0 if size_class == 0 else OP_TINY
+    return OP_SMALL if size_class == 2 else OP_LARGE
+
+
+cdef inline int op_class(DWORD bytes) noexcept nogil:
+    if bytes <= OP_TINY:
+        return 0 if bytes == 0 else 1
+    return 2 if bytes <= OP_SMALL else 3
+
+
+cdef Op *op_new(DWORD bytes, op_completion complete, Source *source) noexcept nogil:
+    """A fresh op with at least `bytes` (at most OP_LARGE) bytes of data, or NULL when memory is exhausted."""
+    cdef int size_class = op_class(bytes)
+    cdef OpPool *pool = &op_pools[size_class]
+    cdef Op *op
+    AcquireSRWLockExclusive(&pool.lock)
+    op = pool.free
+    if op != NULL:
+        pool.free = op.next
+        pool.kept -= sizeof(Op) + op.capacity
+    ReleaseSRWLockExclusive(&pool.lock)
+    if op == NULL:
+        op = <Op *>malloc(sizeof(Op) + op_class_bytes(size_class))
+        if op == NULL:
+            return NULL
+    memset(op, 0, sizeof(Op))
+    op.magic = OP_MAGIC
+    op.size_class = size_class
+    op.capacity = op_class_bytes(size_class)
+    op.data = <char *>(op + 1)
+    op.complete = complete
+    op.source = source
+    op.socket = INVALID_SOCKET
+    counter_born(COUNTER_operations)
+    return op
+
+
+cdef void op_free(Op *op) noexcept nogil:
+    """Give back an op that is not posted."""
+    cdef OpPool *pool = &op_pools[op.size_class]
+    cdef bint keep
+    op.magic = 0
+    counter_gone(COUNTER_operations)
+    AcquireSRWLockExclusive(&pool.lock)
+    keep = pool.kept < OP_KEEP_BYTES
+    if keep:
+        op.next = pool.free
+        pool.free = op
+        pool.kept += sizeof(Op) + op.capacity
+    ReleaseSRWLockExclusive(&pool.lock)
+    if not keep:
+        free(op)
+
+
+cdef inline void op_post(Op *op) noexcept nogil:
+    """Call before handing the op to the kernel: it now also keeps its source alive."""
+    memset(&op.overlapped, 0, sizeof(OVERLAPPED))
+    op.done = False
+    op.error = 0
+    op.transferred = 0
+    source_hold(op.source)
+
+
+cdef inline void op_settle(Op *op, int error) noexcept nogil:
+    """The op is no longer the kernel's: take its result. `error` is a Winsock code, or -1 to read the op's own status."""
+    op.error = error_from_status(op.overlapped.Internal) if error < 0 else error
+    op.transferred = <DWORD>op.overlapped.InternalHigh if op.error == 0 else 0
+    op.done = True
+
+
+cdef void op_dispatch(Op *op) noexcept nogil:
+    """The packet of `op` was dequeued."""
+    cdef Source *source = op.source
+    op_settle(op, -1)
+    op.complete(op)
+    source_drop(source)

@@ -1,0 +1,113 @@
+# Port: the engine's completion port and the threads that drain it; also the engine's start, once per process.
+#
+# Owner: the process: the port and its threads live until it ends, and the DLL is pinned, because a thread of ours may be
+# inside it at any time. Nothing runs in DllMain. At process exit Windows ends the threads wherever they are, which is why
+# they hold no lock across a call out and own nothing that must be written back.
+# Threads: port_thread is the completion thread, one for each CPU. It never blocks except in the dequeue, never calls a host
+# language, and looks at the deadlines between batches.
+
+cdef enum:
+    PORT_BATCH = 16                 # packets for one dequeue; small, because a batch held by one thread delays the others
+    PORT_TICK = 100                 # milliseconds between looks at the deadlines, while there are any
+    PORT_STACK = 65536              # bytes of stack reserved for each completion thread
+    PORT_KEY = 0x10C9               # the completion key of every handle that the engine itself associates
+
+cdef struct Port:
+    HANDLE handle
+    LONG started
+    int error                       # Winsock code of a failed start
+    LONG skip_on_success            # per process: 0 not known yet, 1 yes, 2 no (layered provider)
+    SRWLOCK lock                    # serialises the start
+
+cdef Port port
+
+
+cdef int port_open() noexcept nogil:
+    """Pin the DLL, make the port and start its threads: 0 or a Winsock code."""
+    cdef HMODULE module
+    cdef HANDLE thread
+    cdef DWORD index, count = GetActiveProcessorCount(ALL_PROCESSOR_GROUPS)
+    if not GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
+                              <const WCHAR *>&port_thread, &module):
+        return error_from_win32(GetLastError())
+    port.handle = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 0)
+    if port.handle == NULL:
+        return error_from_win32(GetLastError())
+    for index in range(count if count else 1):
+        thread = CreateThread(NULL, PORT_STACK, <void *>&port_thread, NULL, STACK_SIZE_PARAM_IS_A_RESERVATION, NULL)
+        if thread == NULL:
+            if index:
+                break                                       # fewer threads than CPUs still serve every packet
+            return error_from_win32(GetLastError())
+        CloseHandle(thread)
+        counter_add(COUNTER_threads, 1)
+    return 0
+
+
+cdef int engine_start() noexcept nogil:
+    """Start Winsock and the port, once for the process, whoever comes first: 0 or a Winsock code."""
+    if port.started:
+        return port.error
+    AcquireSRWLockExclusive(&port.lock)
+    if not port.started:
+        port.error = winsock_start()
+        if not port.error:
+            port.error = port_open()
+        port.started = not port.error                       # a failed start is tried again by the next caller
+    ReleaseSRWLockExclusive(&port.lock)
+    return port.error
+
+
+cdef int port_associate_listener(SOCKET sock) noexcept nogil:
+    """Bind a listening socket to the port for life: 0 or a Winsock code. Every AcceptEx on it sends a packet."""
+    return 0 if CreateIoCompletionPort(<HANDLE>sock, port.handle, PORT_KEY, 0) != NULL else error_from_win32(GetLastError())
+
+
+cdef int port_associate(SOCKET sock) noexcept nogil:
+    """Bind `sock` to the port for life and prepare it for direct calls: 0 or a Winsock code. An operation that finishes at
+    once with success sends no packet (see port_posts_packet)."""
+    if CreateIoCompletionPort(<HANDLE>sock, port.handle, PORT_KEY, 0) == NULL:
+        return error_from_win32(GetLastError())
+    if port.skip_on_success == 0:
+        InterlockedExchange(&port.skip_on_success, 1 if winsock_is_ifs(sock) else 2)
+    if port.skip_on_success == 1 and not SetFileCompletionNotificationModes(
+            <HANDLE>sock, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HANDLE):
+        return error_from_win32(GetLastError())
+    return winsock_nonblocking(sock)
+
+
+cdef inline bint port_posts_packet() noexcept nogil:
+    """After an overlapped call that finished at once with success: will a packet come all the same?"""
+    return port.skip_on_success != 1
+
+
+cdef DWORD port_thread(void *unused) noexcept nogil:
+    """The body of a completion thread."""
+    cdef OVERLAPPED_ENTRY entries[PORT_BATCH]
+    cdef ULONG count, index
+    cdef Op *op
+    while True:
+        count = 0
+        if GetQueuedCompletionStatusEx(port.handle, entries, PORT_BATCH, &count, PORT_TICK if deadlines.count else INFINITE, FALSE):
+            for index in range(count):
+                op = <Op *>entries[index].lpOverlapped
+                if op != NULL and entries[index].lpCompletionKey == PORT_KEY and op.magic == OP_MAGIC:
+                    op_dispatch(op)
+        if deadlines.count:
+            port_tick()
+    return 0
+
+
+cdef void port_tick() noexcept nogil:
+    """Expire deadlines, at most once in PORT_TICK milliseconds."""
+    cdef ULONGLONG now = GetTickCount64()
+    if now - deadlines.last_tick >= PORT_TICK:
+        deadlines.last_tick = now                           # a race here only means one look more
+        deadline_tick(now)
+
+
+cdef void port_deadline(Deadline *deadline, Source *source, DWORD milliseconds, deadline_proc expire) noexcept nogil:
+    """Arm a deadline. The packet makes one thread give up its endless wait; should the system have no memory for it, the
+    next packet of any kind does."""
+    if deadline_arm(deadline, source, milliseconds, expire):
+        PostQueuedCompletionStatus(port.handle, 0, PORT_KEY, NULL)

@@ -1,0 +1,160 @@
+# Receiver: the receiving half of a connection.
+#
+# Receives are posted with a buffer of the engine's, up to recv_count at a time, as long as the host keeps up: with
+# RECEIVER_UNREAD bytes undelivered no more is posted, so a host that does not read holds a bounded amount of memory and TCP
+# slows the peer down. Posting happens under the connection's lock and appends to the connection's list, so the list is in
+# the kernel's order, and only its head is ever delivered: completion threads may finish receives in any order.
+# The first read of a connection on which nothing was posted is tried directly into the caller's memory.
+# Threads: any, with the connection's lock held; receiver_complete on a completion thread, which takes it.
+
+cdef enum:
+    RECEIVER_COUNT = 1              # receives posted at a time: one keeps loopback and most links busy
+    RECEIVER_UNREAD = 2 * OP_LARGE  # bytes undelivered at which posting stops
+
+
+cdef bint receiver_ready(Connection *connection) noexcept nogil:
+    """Whether a read would return something: data, end of file or an error."""
+    if connection.recv_head != NULL:
+        return connection.recv_head.done
+    return connection.recv_eof or connection.recv_error != 0
+
+
+cdef void receiver_account(Connection *connection, Op *op) noexcept nogil:
+    """A receive is done: note the end of the stream, and fit the next buffer to the traffic."""
+    if op.error:
+        connection.pending_error = op.error
+    if op.error or op.transferred == 0:
+        connection.recv_ended = True
+        return
+    connection.recv_unread += op.transferred
+    counter_add(COUNTER_bytes_received, op.transferred)
+    if op.transferred == op.capacity:
+        connection.recv_size = OP_LARGE
+    elif op.transferred < OP_SMALL:
+        connection.recv_size = OP_SMALL
+
+
+cdef bint receiver_post_one(Connection *connection) noexcept nogil:
+    """Post one receive at the tail of the list. False when it failed at once or memory is exhausted."""
+    cdef Op *op = op_new(connection.recv_size, receiver_complete, &connection.source)
+    cdef WSABUF buffer
+    cdef DWORD flags = 0
+    cdef int error = 0
+    if op == NULL:
+        return False
+    if connection.recv_tail == NULL:
+        connection.recv_head = op
+    else:
+        connection.recv_tail.next = op
+    connection.recv_tail = op
+    buffer.buf = op.data
+    buffer.len = op.capacity
+    op_post(op)
+    if WSARecv(connection.socket, &buffer, 1, NULL, &flags, &op.overlapped, NULL):
+        error = error_last()
+    if error == WSA_IO_PENDING or (error == 0 and port_posts_packet()):
+        connection.recv_posted += 1
+        return True
+    op_settle(op, -1 if error == 0 else error)
+    receiver_account(connection, op)
+    source_drop(&connection.source)
+    return error == 0
+
+
+cdef void receiver_post(Connection *connection) noexcept nogil:
+    """Post as many receives as the rules allow."""
+    if connection.state != CONNECTION_OPEN:
+        return
+    while (connection.recv_posted < connection.recv_count and not connection.recv_ended
+           and connection.recv_unread < RECEIVER_UNREAD):
+        if not receiver_post_one(connection):
+            return
+
+
+cdef void receiver_complete(Op *op) noexcept nogil:
+    """The packet of a receive was dequeued."""
+    cdef Connection *connection = <Connection *>op.source
+    source_lock(&connection.source)
+    connection.recv_posted -= 1
+    receiver_account(connection, op)
+    if connection.state == CONNECTION_CLOSING:
+        closer_step(connection)
+    else:
+        receiver_post(connection)
+    source_unlock_changed(&connection.source, connection_ready(connection))
+
+
+cdef int receiver_direct(Connection *connection, char *buffer, int size, int *error) noexcept nogil:
+    """Receive straight into the caller's memory; only while nothing is posted or queued. As receiver_take."""
+    cdef WSABUF target
+    cdef DWORD received = 0, flags = 0
+    target.buf = buffer
+    target.len = size
+    if WSARecv(connection.socket, &target, 1, &received, &flags, NULL, NULL):
+        error[0] = error_last()
+        if error[0] != WSAEWOULDBLOCK:
+            connection.recv_ended = True
+            connection.recv_error = error[0]
+        return -1
+    if received == 0 and size > 0:
+        connection.recv_ended = True
+        connection.recv_eof = True
+    counter_add(COUNTER_bytes_received, received)
+    return <int>received
+
+
+cdef void receiver_remove_head(Connection *connection) noexcept nogil:
+    """The head is done and consumed; if it ended the stream, remember how."""
+    cdef Op *op = connection.recv_head
+    if op.error:
+        connection.recv_error = op.error
+    elif op.transferred == 0:
+        connection.recv_eof = True
+    connection.recv_head = op.next
+    if connection.recv_head == NULL:
+        connection.recv_tail = NULL
+    op_free(op)
+
+
+cdef int receiver_copy(Connection *connection, char *buffer, int size) noexcept nogil:
+    """Deliver up to `size` bytes from the front of the list."""
+    cdef Op *op
+    cdef int count, copied = 0
+    while connection.recv_head != NULL and connection.recv_head.done and not connection.recv_eof and not connection.recv_error:
+        op = connection.recv_head
+        if op.error == 0 and op.transferred:
+            if copied == size:
+                break
+            count = <int>(op.transferred - op.start)
+            if count > size - copied:
+                count = size - copied
+            memcpy(buffer + copied, op.data + op.start, count)
+            op.start += <DWORD>count
+            copied += count
+            connection.recv_unread -= <size_t>count
+            if op.start < op.transferred:
+                break
+        elif copied:
+            break                                           # data first; the end on its own, with the next read
+        receiver_remove_head(connection)
+    return copied
+
+
+cdef int receiver_take(Connection *connection, char *buffer, int size, int *error) noexcept nogil:
+    """Received bytes: their count, 0 at the end of the stream, or -1 with a Winsock code in `error` (WSAEWOULDBLOCK when
+    there are none yet; a receive is then posted). With the lock held, on an open connection."""
+    cdef int copied = 0
+    if connection.recv_head == NULL and not connection.recv_ended:
+        copied = receiver_direct(connection, buffer, size, error)
+        if copied < 0 and error[0] == WSAEWOULDBLOCK:
+            receiver_post(connection)
+        if copied >= 0 or error[0] != WSAEWOULDBLOCK:
+            return copied
+    copied = receiver_copy(connection, buffer, size)
+    if copied:
+        receiver_post(connection)
+        return copied
+    if connection.recv_eof:
+        return 0
+    error[0] = connection.recv_error if connection.recv_error else WSAEWOULDBLOCK
+    return -1

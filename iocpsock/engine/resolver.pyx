@@ -1,0 +1,108 @@
+# Resolver: name resolution off the caller's thread.
+#
+# GetAddrInfoW may block for seconds, so it runs on a few threads of the engine's own, started on demand and kept. (Windows'
+# asynchronous GetAddrInfoExW leaves threads behind that outlive a clean-up, and cannot be cancelled everywhere.)
+# Owner: a Lookup belongs to the resolver from resolver_submit until done() is called with it, once; done() then owns the
+# result. A caller that loses interest says so in its own object: done() always comes.
+# Threads: submit on any thread; done() runs on a resolver thread with no lock held.
+
+cdef enum:
+    RESOLVER_THREADS = 4            # more lookups than this wait their turn
+
+ctypedef void (*resolver_done)(Lookup *lookup) noexcept nogil
+
+cdef struct Lookup:
+    Lookup *next
+    Source *source                  # who asked; referenced until done() has returned
+    resolver_done done
+    int port_number
+    int family
+    int error                       # Winsock code
+    Address *result
+    char host[ADDRESS_HOST_MAX]
+
+cdef struct Resolver:
+    SRWLOCK lock
+    CONDITION_VARIABLE submitted
+    Lookup *head
+    Lookup *tail
+    int threads
+    int idle                        # threads that wait for work
+    int waiting                     # lookups that no thread has taken
+
+cdef Resolver resolver
+
+
+cdef Lookup *resolver_lookup(Source *source, const char *host, int port_number, int family, resolver_done done) noexcept nogil:
+    """A lookup to submit, or NULL when memory is exhausted or the name is too long to be one."""
+    cdef size_t length = 0
+    cdef Lookup *lookup
+    while host[length]:
+        length += 1
+    if length >= ADDRESS_HOST_MAX:
+        return NULL
+    lookup = <Lookup *>malloc(sizeof(Lookup))
+    if lookup == NULL:
+        return NULL
+    memset(lookup, 0, sizeof(Lookup))
+    memcpy(lookup.host, host, length)
+    lookup.port_number = port_number
+    lookup.family = family
+    lookup.done = done
+    lookup.source = source
+    source_hold(source)
+    counter_born(COUNTER_lookups)
+    return lookup
+
+
+cdef void resolver_free(Lookup *lookup) noexcept nogil:
+    source_drop(lookup.source)
+    free(lookup)
+    counter_gone(COUNTER_lookups)
+
+
+cdef bint resolver_submit(Lookup *lookup) noexcept nogil:
+    """Queue `lookup`, starting a thread if none is idle. False if there is no thread to serve it: the lookup is freed."""
+    cdef HANDLE thread
+    cdef bint served
+    AcquireSRWLockExclusive(&resolver.lock)
+    if resolver.waiting >= resolver.idle and resolver.threads < RESOLVER_THREADS:
+        thread = CreateThread(NULL, 0, <void *>&resolver_thread, NULL, 0, NULL)
+        if thread != NULL:
+            CloseHandle(thread)
+            resolver.threads += 1
+            counter_add(COUNTER_threads, 1)
+    served = resolver.threads != 0
+    if served:
+        if resolver.tail == NULL:
+            resolver.head = lookup
+        else:
+            resolver.tail.next = lookup
+        resolver.tail = lookup
+        resolver.waiting += 1
+        WakeConditionVariable(&resolver.submitted)
+    ReleaseSRWLockExclusive(&resolver.lock)
+    if not served:
+        resolver_free(lookup)
+    return served
+
+
+cdef DWORD resolver_thread(void *unused) noexcept nogil:
+    """The body of a resolver thread."""
+    cdef Lookup *lookup
+    while True:
+        AcquireSRWLockExclusive(&resolver.lock)
+        resolver.idle += 1
+        while resolver.head == NULL:
+            SleepConditionVariableSRW(&resolver.submitted, &resolver.lock, INFINITE, 0)
+        resolver.idle -= 1
+        resolver.waiting -= 1
+        lookup = resolver.head
+        resolver.head = lookup.next
+        if resolver.head == NULL:
+            resolver.tail = NULL
+        ReleaseSRWLockExclusive(&resolver.lock)
+        lookup.error = address_lookup(lookup.host, lookup.port_number, lookup.family, False, False, &lookup.result)
+        lookup.done(lookup)
+        resolver_free(lookup)
+    return 0

@@ -1,0 +1,169 @@
+# Sender: the sending half of a connection.
+#
+# A send is tried directly from the caller's memory first; that is all there is to it as long as the peer keeps up. What the
+# kernel does not take is copied to a queue of at most send_cap bytes (rounded up to what one call brings), and the queue is
+# sent by one overlapped WSASend at a time that gathers its front. The host is told to go on when the queue is half empty.
+# An error of any send is kept, the queue behind it is dropped, and the next call of the host reports it.
+# Threads: any, with the connection's lock held; sender_complete on a completion thread, which takes it.
+
+cdef enum:
+    SENDER_CAP = 256 * 1024         # bytes queued: what the ideal send backlog of a fast long link comes to (iocp.md 5.1)
+    SENDER_GATHER = 16              # buffers in one WSASend
+
+
+cdef bint sender_ready(Connection *connection) noexcept nogil:
+    return connection.send_error != 0 or connection.send_bytes <= connection.send_cap // 2
+
+
+cdef int sender_direct(Connection *connection, const char *data, int size, int *error) noexcept nogil:
+    """Give the kernel what it takes at once: the number of bytes, or -1."""
+    cdef WSABUF buffer
+    cdef DWORD sent = 0
+    buffer.buf = <char *>data
+    buffer.len = size
+    if WSASend(connection.socket, &buffer, 1, &sent, 0, NULL, NULL):
+        error[0] = error_last()
+        return -1
+    counter_add(COUNTER_bytes_sent, sent)
+    return <int>sent
+
+
+cdef bint sender_append(Connection *connection, const char *data, int size) noexcept nogil:
+    """Copy to the queue's tail, which may have room unless it is being sent."""
+    cdef Op *op = connection.send_tail
+    cdef DWORD room, count
+    while size > 0:
+        room = 0
+        if op != NULL and not op.gathered:
+            room = op.capacity - op.length
+        if room == 0:
+            op = op_new(<DWORD>size if size < OP_LARGE else OP_LARGE, sender_complete, &connection.source)
+            if op == NULL:
+                return False
+            if connection.send_tail == NULL:
+                connection.send_head = op
+            else:
+                connection.send_tail.next = op
+            connection.send_tail = op
+            room = op.capacity
+        count = room if room < <DWORD>size else <DWORD>size
+        memcpy(op.data + op.length, data, count)
+        op.length += count
+        connection.send_bytes += count
+        data += count
+        size -= <int>count
+    return True
+
+
+cdef int sender_put(Connection *connection, const char *data, int size, int *error) noexcept nogil:
+    """Send `size` bytes: how many were taken (sent or queued), or -1 with a Winsock code in `error`, WSAEWOULDBLOCK when
+    the queue is full. With the lock held."""
+    cdef int taken = 0
+    if connection.state == CONNECTION_CONNECTING:
+        error[0] = WSAEWOULDBLOCK
+    elif connection.state != CONNECTION_OPEN:
+        error[0] = WSAENOTCONN
+    elif connection.send_shutdown:
+        error[0] = WSAESHUTDOWN
+    else:
+        error[0] = connection.send_error
+    if error[0]:
+        return -1
+    if connection.send_head == NULL:
+        taken = sender_direct(connection, data, size, error)
+        if taken == size:
+            return taken
+        if taken < 0:
+            if error[0] != WSAEWOULDBLOCK:
+                connection.send_error = error[0]
+                return -1
+            taken = 0
+    if connection.send_bytes >= connection.send_cap:
+        error[0] = WSAEWOULDBLOCK
+        return -1
+    if not sender_append(connection, data + taken, size - taken):
+        connection.send_error = error[0] = WSAENOBUFS
+        return -1
+    sender_post(connection)
+    if connection.send_error:
+        error[0] = connection.send_error
+        return -1
+    return size
+
+
+cdef void sender_post(Connection *connection) noexcept nogil:
+    """Send the front of the queue, unless a send is under way; then, with nothing left, the FIN that was asked for."""
+    cdef WSABUF buffers[SENDER_GATHER]
+    cdef Op *op
+    cdef Op *head
+    cdef int error, count
+    while connection.send_head != NULL and connection.send_gathered == 0 and not connection.send_error:
+        head = op = connection.send_head
+        count = 0
+        while op != NULL and count < SENDER_GATHER:
+            buffers[count].buf = op.data + op.start
+            buffers[count].len = op.length - op.start
+            count += 1
+            op.gathered = True
+            op = op.next
+        error = 0
+        op_post(head)
+        if WSASend(connection.socket, buffers, count, NULL, 0, &head.overlapped, NULL):
+            error = error_last()
+        if error == WSA_IO_PENDING or (error == 0 and port_posts_packet()):
+            connection.send_gathered = count
+            return
+        op_settle(head, -1 if error == 0 else error)
+        sender_account(connection, head)
+        source_drop(&connection.source)
+    if connection.send_head == NULL and connection.send_shutdown and not connection.send_finished:
+        connection.send_finished = True
+        shutdown(connection.socket, SD_SEND)                # after a reset it fails, and there is nobody to tell
+
+
+cdef void sender_account(Connection *connection, Op *head) noexcept nogil:
+    """A gathered send is done: drop what was sent from the queue, or all of it after an error."""
+    cdef DWORD sent = head.transferred, count
+    cdef Op *op
+    if head.error:
+        connection.send_error = connection.pending_error = head.error
+        connection_free_ops(connection.send_head)
+        connection.send_head = connection.send_tail = NULL
+        connection.send_bytes = 0
+        return
+    counter_add(COUNTER_bytes_sent, sent)
+    connection.send_bytes -= sent
+    while sent:
+        op = connection.send_head
+        count = op.length - op.start
+        if sent < count:                                    # a short send: the rest goes first next time
+            op.start += sent
+            break
+        sent -= count
+        connection.send_head = op.next
+        if connection.send_head == NULL:
+            connection.send_tail = NULL
+        op_free(op)
+    op = connection.send_head
+    while op != NULL and op.gathered:
+        op.gathered = False
+        op = op.next
+
+
+cdef void sender_complete(Op *op) noexcept nogil:
+    """The packet of a send was dequeued."""
+    cdef Connection *connection = <Connection *>op.source
+    source_lock(&connection.source)
+    connection.send_gathered = 0
+    sender_account(connection, op)
+    sender_post(connection)
+    if connection.state == CONNECTION_CLOSING:
+        closer_step(connection)
+    source_unlock_changed(&connection.source, connection_ready(connection))
+
+
+cdef void sender_shutdown(Connection *connection) noexcept nogil:
+    """The host sends no more: FIN follows what is queued. With the lock held."""
+    connection.send_shutdown = True
+    if connection.state == CONNECTION_OPEN or connection.state == CONNECTION_CLOSING:
+        sender_post(connection)

@@ -1,0 +1,76 @@
+# Winsock: start-up, the extension functions, and sockets made the way the engine needs them.
+#
+# Every socket is overlapped and not inheritable from its creation on, non-blocking for direct calls, and bound to the port
+# with "skip on success", so that a call which finishes at once costs no packet. WSACleanup is never called: other users of
+# Winsock in the process and operations still in flight must not lose it.
+# Owner: the process. Threads: any, after winsock_start.
+
+cdef enum:
+    WINSOCK_VERSION = 0x0202
+
+cdef struct WinsockFunctions:
+    LPFN_ACCEPTEX AcceptEx
+    LPFN_CONNECTEX ConnectEx
+    LPFN_GETACCEPTEXSOCKADDRS GetAcceptExSockaddrs
+
+cdef WinsockFunctions winsock
+
+
+cdef int winsock_extension(SOCKET sock, const GUID *identifier, void *function) noexcept nogil:
+    """Store the provider's extension function at `function`; 0 or a Winsock code."""
+    cdef DWORD size = 0
+    if WSAIoctl(sock, SIO_GET_EXTENSION_FUNCTION_POINTER, <void *>identifier, sizeof(GUID), function, sizeof(void *), &size, NULL,
+                NULL):
+        return error_last()
+    return 0
+
+
+cdef int winsock_start() noexcept nogil:
+    """Start Winsock and look up its extension functions: 0 or a Winsock code. Called once, by the engine's start."""
+    cdef WSADATA data
+    cdef int error = WSAStartup(WINSOCK_VERSION, &data)
+    cdef SOCKET probe
+    if error:
+        return error
+    probe = winsock_socket(AF_INET)
+    if probe == INVALID_SOCKET:
+        return error_last()
+    error = winsock_extension(probe, &acceptex_id, &winsock.AcceptEx)
+    if not error:
+        error = winsock_extension(probe, &connectex_id, &winsock.ConnectEx)
+    if not error:
+        error = winsock_extension(probe, &getacceptexsockaddrs_id, &winsock.GetAcceptExSockaddrs)
+    closesocket(probe)
+    return error
+
+
+cdef SOCKET winsock_socket(int family) noexcept nogil:
+    """A TCP socket of `family`, or INVALID_SOCKET with the reason in WSAGetLastError."""
+    return WSASocketW(family, SOCK_STREAM, IPPROTO_TCP, NULL, 0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT)
+
+
+cdef int winsock_flag(SOCKET sock, int level, int option, int value) noexcept nogil:
+    """Set an int-sized socket option: 0 or a Winsock code."""
+    return error_last() if setsockopt(sock, level, option, <const char *>&value, sizeof(int)) else 0
+
+
+cdef int winsock_nonblocking(SOCKET sock) noexcept nogil:
+    """Calls without an OVERLAPPED return at once from now on. Overlapped ones are not affected."""
+    cdef u_long on = 1
+    return error_last() if ioctlsocket(sock, FIONBIO, &on) else 0
+
+
+cdef bint winsock_is_ifs(SOCKET sock) noexcept nogil:
+    """Whether the socket is a real kernel handle. With a layered provider that wraps it in one of its own, "skip on
+    success" would drop packets that the provider waits for (KB 2568167)."""
+    cdef WSAPROTOCOL_INFOW info
+    cdef int length = sizeof(WSAPROTOCOL_INFOW)
+    if getsockopt(sock, SOL_SOCKET, SO_PROTOCOL_INFOW, <char *>&info, &length):
+        return False
+    return (info.dwServiceFlags1 & XP1_IFS_HANDLES) != 0
+
+
+cdef u_long winsock_unread(SOCKET sock) noexcept nogil:
+    """Bytes that the kernel holds for this socket and nobody has received."""
+    cdef u_long count = 0
+    return 0 if ioctlsocket(sock, FIONREAD, &count) else count

@@ -1,0 +1,18 @@
+# Error: the Python side's one gate from Winsock codes to exceptions, those that `socket` raises in the same case.
+# Threads: Python's, with the GIL.
+import socket as _stdlib
+
+cdef extern from "Python.h":
+    object PyErr_SetExcFromWindowsErr(object kind, int code)
+
+
+cdef object raise_error(int error):
+    """Raise what the standard socket raises for a Winsock code."""
+    if error == WSAETIMEDOUT:
+        raise TimeoutError("timed out")
+    PyErr_SetExcFromWindowsErr(OSError, error)
+
+
+cdef object raise_lookup_error(int error):
+    """Raise what the standard socket raises when a host is not found."""
+    raise _stdlib.gaierror(error, "getaddrinfo failed")

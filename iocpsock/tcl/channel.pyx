@@ -1,0 +1,211 @@
+# Channel: the Tcl channel driver over a connection or a listener.
+#
+# Owner: the channel record belongs to Tcl's channel and ends in channel_close; the record holds the host's reference to its
+# connection or listener. The engine's object points back by source.context, which only the channel's thread follows.
+# Threads: all on the Tcl thread that has the channel. A blocking operation waits on the engine's object directly, so no
+# event handler runs meanwhile.
+
+cdef struct Channel:
+    Tcl_Channel channel
+    Connection *connection          # one of these two is NULL
+    Listener *listener
+    Server *server                  # of a listener: what to call
+    bint blocking
+    bint event_queued               # a Tcl event for it is in the thread's queue
+    int watched                     # TCL_READABLE | TCL_WRITABLE
+
+cdef struct ChannelExit:
+    ULONGLONG deadline              # once the process is ending: when to stop waiting for data to be sent
+
+cdef ChannelExit channel_exit
+cdef Tcl_ChannelType channel_type
+cdef SRWLOCK channel_type_lock
+
+
+cdef void channel_start() noexcept nogil:
+    """Fill in the driver's table, once for the process."""
+    AcquireSRWLockExclusive(&channel_type_lock)
+    channel_type.typeName = b"tcp"
+    channel_type.version = TCL_CHANNEL_VERSION
+    channel_type.closeProc = channel_close              # 8.6 calls this for a full close and close2Proc for half of one
+    channel_type.close2Proc = channel_close_half        # 9.0 calls only this, with no flag for a full close
+    channel_type.inputProc = channel_input
+    channel_type.outputProc = channel_output
+    channel_type.setOptionProc = option_set
+    channel_type.getOptionProc = option_get
+    channel_type.watchProc = channel_watch
+    channel_type.getHandleProc = channel_handle
+    channel_type.blockModeProc = channel_block_mode
+    channel_type.threadActionProc = channel_thread_action
+    ReleaseSRWLockExclusive(&channel_type_lock)
+
+
+cdef inline Source *channel_source(Channel *channel) noexcept nogil:
+    return &channel.connection.source if channel.connection != NULL else &channel.listener.source
+
+
+cdef Channel *channel_new(Connection *connection, Listener *listener, Server *server) noexcept nogil:
+    """Make the Tcl channel for a connection or a listener, whose host reference it takes over. Not registered in any
+    interpreter yet."""
+    cdef Channel *channel = <Channel *>Tcl_Alloc(sizeof(Channel))
+    cdef char name[32]
+    memset(channel, 0, sizeof(Channel))
+    channel.connection = connection
+    channel.listener = listener
+    channel.server = server
+    channel.blocking = True
+    channel_source(channel).context = channel
+    snprintf(name, sizeof(name), b"sock%016llx", <unsigned long long>channel)
+    channel.channel = Tcl_CreateChannel(&channel_type, name, channel, 0 if listener != NULL else TCL_READABLE | TCL_WRITABLE)
+    if connection != NULL:
+        Tcl_SetChannelOption(NULL, channel.channel, b"-translation", b"auto crlf")
+    Tcl_SetChannelOption(NULL, channel.channel, b"-eofchar", b"")
+    return channel
+
+
+cdef void channel_event(Channel *channel) noexcept nogil:
+    """There was news of a connection: tell Tcl what it watches for and is true now. The handlers may close the channel."""
+    cdef Source *source = channel_source(channel)
+    cdef int ready, mask = 0
+    source_lock(source)
+    ready = connection_ready(channel.connection)
+    source_unlock(source)
+    if ready & READY_READ:
+        mask |= TCL_READABLE
+    if ready & READY_WRITE:
+        mask |= TCL_WRITABLE
+    mask &= channel.watched
+    if mask:
+        Tcl_NotifyChannel(channel.channel, mask)
+
+
+cdef void channel_watch(void *data, int mask) noexcept nogil:
+    """What Tcl wants to hear of. Called again after each notification, which makes the events repeat as long as they hold."""
+    cdef Channel *channel = <Channel *>data
+    channel.watched = mask & (TCL_READABLE | TCL_WRITABLE)
+    if channel.connection != NULL:
+        connection_watch(channel.connection, (READY_READ if mask & TCL_READABLE else 0)
+                         | (READY_WRITE if mask & TCL_WRITABLE else 0))
+
+
+cdef int channel_connected(Channel *channel) noexcept nogil:
+    """Before an operation on the stream, with the lock held: 0, or the Winsock code it fails with."""
+    cdef Connection *connection = channel.connection
+    while connection.state == CONNECTION_CONNECTING:
+        if not channel.blocking:
+            return WSAEWOULDBLOCK
+        source_wait(&connection.source, 0)
+    return 0 if connection.state == CONNECTION_OPEN else WSAENOTCONN
+
+
+cdef int channel_input(void *data, char *buffer, int size, int *error) noexcept nogil:
+    """Tcl reads: a count of bytes, 0 at the end of the stream, -1 with an errno."""
+    cdef Channel *channel = <Channel *>data
+    cdef Connection *connection = channel.connection
+    cdef int count = -1, code
+    source_lock(&connection.source)
+    code = channel_connected(channel)
+    if not code:
+        count = receiver_take(connection, buffer, size, &code)
+        while count < 0 and code == WSAEWOULDBLOCK and channel.blocking:
+            connection_wait(connection, READY_READ, 0)
+            count = receiver_take(connection, buffer, size, &code)
+    source_unlock(&connection.source)
+    if count >= 0 or code == WSAECONNRESET:             # a reset ends the stream, as everywhere in Tcl
+        error[0] = 0
+        return count if count >= 0 else 0
+    error[0] = tcl_errno(code)
+    return -1
+
+
+cdef int channel_output(void *data, const char *buffer, int size, int *error) noexcept nogil:
+    """Tcl writes: how many bytes were taken, or -1 with an errno."""
+    cdef Channel *channel = <Channel *>data
+    cdef Connection *connection = channel.connection
+    cdef int count = -1, code
+    source_lock(&connection.source)
+    code = channel_connected(channel)
+    if not code:
+        count = sender_put(connection, buffer, size, &code)
+        while count < 0 and code == WSAEWOULDBLOCK and channel.blocking:
+            connection_wait(connection, READY_WRITE, 0)
+            count = sender_put(connection, buffer, size, &code)
+    source_unlock(&connection.source)
+    error[0] = 0 if count >= 0 else tcl_errno(code)
+    return count
+
+
+cdef int channel_block_mode(void *data, int mode) noexcept nogil:
+    (<Channel *>data).blocking = mode != TCL_MODE_NONBLOCKING
+    return 0
+
+
+cdef int channel_handle(void *data, int direction, void **handle) noexcept nogil:
+    """The SOCKET of a connection, or of a listener's first address."""
+    cdef Channel *channel = <Channel *>data
+    cdef SOCKET sock = INVALID_SOCKET
+    if channel.connection != NULL:
+        sock = channel.connection.socket
+    elif channel.listener.endpoints != NULL:
+        sock = channel.listener.endpoints.socket
+    handle[0] = <void *>sock
+    return TCL_OK if sock != INVALID_SOCKET else TCL_ERROR
+
+
+cdef int channel_close(void *data, Tcl_Interp *interp) noexcept nogil:
+    """The channel ends; what it has taken is still sent. At process exit that is waited for, a bounded time."""
+    cdef Channel *channel = <Channel *>data
+    cdef Source *source = channel_source(channel)
+    cdef ULONGLONG now
+    source.context = NULL
+    if channel.event_queued:
+        Tcl_DeleteEvents(notifier_discard, source)
+    if channel.listener != NULL:
+        listener_close(channel.listener)
+        server_free(channel.server)
+    else:
+        connection_close(channel.connection, 0)
+        if channel_exit.deadline:
+            now = GetTickCount64()
+            engine_flush(<DWORD>(channel_exit.deadline - now) if now < channel_exit.deadline else 0)
+    Tcl_Free(channel)
+    return 0
+
+
+cdef int channel_close_half(void *data, Tcl_Interp *interp, int flags) noexcept nogil:
+    """Half a close: 0 or an errno. Tcl 9 announces every full close as a close of the reading side, with output still to
+    come, so nothing is shut down for that: data that arrives would then reset the connection."""
+    cdef Connection *connection = (<Channel *>data).connection
+    cdef int code = 0
+    if not flags & (TCL_CLOSE_READ | TCL_CLOSE_WRITE):
+        return channel_close(data, interp)
+    if not flags & TCL_CLOSE_WRITE or connection == NULL:
+        return 0
+    source_lock(&connection.source)
+    if connection.state == CONNECTION_OPEN or connection.state == CONNECTION_CONNECTING:
+        sender_shutdown(connection)
+        code = connection.send_error
+    else:
+        code = WSAENOTCONN
+    source_unlock(&connection.source)
+    return tcl_errno(code) if code else 0
+
+
+cdef void channel_thread_action(void *data, int action) noexcept nogil:
+    """The channel enters or leaves a thread: at its creation, its close, and a transfer between threads."""
+    cdef Channel *channel = <Channel *>data
+    cdef Source *source = channel_source(channel)
+    cdef TclThread *thread
+    if action != TCL_CHANNEL_THREAD_INSERT:
+        if channel.event_queued:
+            Tcl_DeleteEvents(notifier_discard, source)
+            channel.event_queued = False
+        source_attach(source, NULL)
+        return
+    thread = notifier_thread()
+    if thread != NULL:
+        source_attach(source, thread.consumer)
+    if channel.listener != NULL:
+        listener_watch(channel.listener)
+    else:
+        channel_watch(channel, channel.watched)

@@ -1,0 +1,157 @@
+# Option: what fconfigure tells and changes, as the stock sockets of the interpreter's Tcl version do.
+#
+# Names may be abbreviated. Only Tcl's own options appear when all are listed, because programs compare that list.
+# Threads: the channel's.
+
+cdef enum:
+    OPTION_ADDRESS = 0              # option_append_name: which address of a socket
+    OPTION_PEER
+
+
+cdef bint option_matches(const char *name, const char *option) noexcept nogil:
+    """Whether `name` is `option` or a beginning of it with at least one letter."""
+    cdef size_t length = strlen(name)
+    return length > 1 and strncmp(name, option, length) == 0
+
+
+cdef int option_set(void *data, Tcl_Interp *interp, const char *name, const char *value) noexcept nogil:
+    cdef Channel *channel = <Channel *>data
+    if option_matches(name, b"-keepalive"):
+        return option_set_flag(channel, interp, value, SOL_SOCKET, SO_KEEPALIVE)
+    if option_matches(name, b"-nodelay"):
+        return option_set_flag(channel, interp, value, IPPROTO_TCP, TCP_NODELAY)
+    return Tcl_BadChannelOption(interp, name, writable_options[tcl_major >= 9])
+
+
+cdef SOCKET option_socket(Channel *channel) noexcept nogil:
+    cdef void *handle
+    channel_handle(channel, TCL_WRITABLE, &handle)
+    return <SOCKET>handle
+
+
+cdef int option_set_flag(Channel *channel, Tcl_Interp *interp, const char *value, int level, int option) noexcept nogil:
+    cdef int flag, error
+    if Tcl_GetBoolean(interp, value, &flag) != TCL_OK:
+        return TCL_ERROR
+    error = winsock_flag(option_socket(channel), level, option, flag)
+    return tcl_fail(interp, b"couldn't set socket option", error) if error else TCL_OK
+
+
+cdef int option_get_flag(Channel *channel, int level, int option) noexcept nogil:
+    cdef int flag = 0, length = sizeof(int)
+    getsockopt(option_socket(channel), level, option, <char *>&flag, &length)
+    return flag != 0
+
+
+cdef int option_get(void *data, Tcl_Interp *interp, const char *name, Tcl_DString *result) noexcept nogil:
+    """One option's value, or all names and values when `name` is NULL."""
+    cdef Channel *channel = <Channel *>data
+    if name == NULL or name[0] == 0:
+        return option_get_all(channel, interp, result)
+    if option_matches(name, b"-error"):
+        option_append_error(channel, result)
+    elif option_matches(name, b"-connecting"):
+        Tcl_DStringAppend(result, b"1" if option_connecting(channel) else b"0", 1)
+    elif option_matches(name, b"-peername"):
+        return option_append_names(channel, interp, result, OPTION_PEER)
+    elif option_matches(name, b"-sockname"):
+        return option_append_names(channel, interp, result, OPTION_ADDRESS)
+    elif option_matches(name, b"-keepalive"):
+        Tcl_DStringAppend(result, b"1" if option_get_flag(channel, SOL_SOCKET, SO_KEEPALIVE) else b"0", 1)
+    elif option_matches(name, b"-nodelay"):
+        Tcl_DStringAppend(result, b"1" if option_get_flag(channel, IPPROTO_TCP, TCP_NODELAY) else b"0", 1)
+    else:
+        return Tcl_BadChannelOption(interp, name, readable_options[tcl_major >= 9])
+    return TCL_OK
+
+
+cdef int option_get_all(Channel *channel, Tcl_Interp *interp, Tcl_DString *result) noexcept nogil:
+    """The stock list of the Tcl version. A listener has no -peername."""
+    if channel.connection != NULL:
+        Tcl_DStringAppendElement(result, b"-peername")
+        Tcl_DStringStartSublist(result)
+        option_append_names(channel, NULL, result, OPTION_PEER)
+        Tcl_DStringEndSublist(result)
+    Tcl_DStringAppendElement(result, b"-sockname")
+    Tcl_DStringStartSublist(result)
+    option_append_names(channel, interp, result, OPTION_ADDRESS)
+    Tcl_DStringEndSublist(result)
+    if tcl_major >= 9:
+        Tcl_DStringAppendElement(result, b"-keepalive")
+        Tcl_DStringAppendElement(result, b"1" if option_get_flag(channel, SOL_SOCKET, SO_KEEPALIVE) else b"0")
+        Tcl_DStringAppendElement(result, b"-nodelay")
+        Tcl_DStringAppendElement(result, b"1" if option_get_flag(channel, IPPROTO_TCP, TCP_NODELAY) else b"0")
+    return TCL_OK
+
+
+cdef bint option_connecting(Channel *channel) noexcept nogil:
+    cdef bint connecting = False
+    if channel.connection != NULL:
+        source_lock(&channel.connection.source)
+        connecting = channel.connection.state == CONNECTION_CONNECTING
+        source_unlock(&channel.connection.source)
+    return connecting
+
+
+cdef void option_append_error(Channel *channel, Tcl_DString *result) noexcept nogil:
+    """What went wrong without an operation of the script to report it, once: a failed -async connect, a broken stream."""
+    cdef int error
+    if channel.connection == NULL:
+        return
+    source_lock(&channel.connection.source)
+    error = channel.connection.pending_error
+    channel.connection.pending_error = 0
+    source_unlock(&channel.connection.source)
+    if error:
+        tcl_append_message(result, error)
+
+
+cdef int option_append_names(Channel *channel, Tcl_Interp *interp, Tcl_DString *result, int which) noexcept nogil:
+    """Append {address name port} of the socket's peer or of its own end; of a listener, for each of its addresses. Nothing
+    while connecting."""
+    cdef Endpoint *endpoint
+    cdef int error = 0
+    if option_connecting(channel):
+        return TCL_OK
+    if channel.connection != NULL:
+        error = option_append_name(channel.connection.socket, interp, result, which)
+    elif which == OPTION_PEER:
+        error = WSAENOTCONN
+    else:
+        endpoint = channel.listener.endpoints
+        while endpoint != NULL and not error:
+            error = option_append_name(endpoint.socket, interp, result, which)
+            endpoint = endpoint.next
+    if not error:
+        return TCL_OK
+    return tcl_fail(interp, b"can't get peername" if which == OPTION_PEER else b"can't get sockname", error)
+
+
+cdef int option_append_name(SOCKET sock, Tcl_Interp *interp, Tcl_DString *result, int which) noexcept nogil:
+    """Append one triple: 0 or a Winsock code."""
+    cdef sockaddr_storage address
+    cdef int length = sizeof(address), flags = NI_NUMERICSERV
+    cdef char host[ADDRESS_HOST_MAX]
+    cdef char service[32]
+    if sock == INVALID_SOCKET:
+        return WSAENOTCONN
+    if which == OPTION_PEER:
+        if getpeername(sock, <sockaddr *>&address, &length):
+            return error_last()
+    elif getsockname(sock, <sockaddr *>&address, &length):
+        return error_last()
+    if address_is_unspecified(<const sockaddr *>&address) or (
+            interp != NULL and Tcl_GetVar2(interp, b"::tcl::unsupported::noReverseDNS", NULL, 0) != NULL):
+        flags |= NI_NUMERICHOST
+    option_name_info(&address, length, host, service, NI_NUMERICHOST | NI_NUMERICSERV)
+    Tcl_DStringAppendElement(result, host)
+    option_name_info(&address, length, host, service, flags)
+    Tcl_DStringAppendElement(result, host)
+    Tcl_DStringAppendElement(result, service)
+    return 0
+
+
+cdef void option_name_info(const sockaddr_storage *address, int length, char *host, char *service, int flags) noexcept nogil:
+    """Names for an address; where there is none, its digits."""
+    if getnameinfo(<const sockaddr *>address, length, host, ADDRESS_HOST_MAX, service, 32, flags):
+        getnameinfo(<const sockaddr *>address, length, host, ADDRESS_HOST_MAX, service, 32, NI_NUMERICHOST | NI_NUMERICSERV)

@@ -1,0 +1,73 @@
+# Package: what `load iocpsock.dll` calls, the commands it adds, and the process's exit.
+#
+# Threads: the interpreter's. The DLL is never unloaded (no _Unload procedures): completion threads may be inside it.
+
+cdef enum:
+    PACKAGE_EXIT_TIME = 800         # milliseconds for data of closed channels to leave when the process ends
+
+
+cdef public int Iocpsock_Init(Tcl_Interp *interp) noexcept nogil:
+    """Load into a trusted interpreter."""
+    if package_init(interp) != TCL_OK:
+        return TCL_ERROR
+    return TCL_OK
+
+
+cdef public int Iocpsock_SafeInit(Tcl_Interp *interp) noexcept nogil:
+    """Load into a safe interpreter: the command exists but is hidden, as `socket` is there."""
+    if package_init(interp) != TCL_OK:
+        return TCL_ERROR
+    return Tcl_HideCommand(interp, b"socket2", b"socket2")
+
+
+cdef int package_init(Tcl_Interp *interp) noexcept nogil:
+    if tcl_stubs_bind(interp) != TCL_OK:
+        return TCL_ERROR
+    if not notifier_start():
+        return tcl_refuse(interp, b"iocpsock: no thread-local storage left")
+    channel_start()
+    package_watch_exit()
+    Tcl_CreateObjCommand(interp, b"socket2", command_socket2, NULL, NULL)
+    Tcl_CreateObjCommand(interp, b"::iocpsock::stats", package_stats, NULL, NULL)
+    if Tcl_PkgProvideEx(interp, b"Iocpsock", PACKAGE_VERSION, NULL) != TCL_OK:
+        return TCL_ERROR
+    return Tcl_PkgProvideEx(interp, b"iocpsock", PACKAGE_VERSION, NULL)
+
+
+cdef LONG package_exit_watched
+
+
+cdef void package_watch_exit() noexcept nogil:
+    """Have Tcl call package_exit, once for the process."""
+    if not InterlockedExchange(&package_exit_watched, 1):
+        Tcl_CreateExitHandler(package_exit, NULL)
+
+
+cdef void package_exit(void *unused) noexcept nogil:
+    """The process ends: what channels closed before have not sent yet, and those that Tcl closes after this, get some time
+    in all."""
+    channel_exit.deadline = GetTickCount64() + PACKAGE_EXIT_TIME
+    engine_flush(PACKAGE_EXIT_TIME)
+
+
+cdef int package_stats(void *data, Tcl_Interp *interp, int objc, Tcl_Obj *const *objv) noexcept nogil:
+    """`iocpsock::stats`: a dictionary of the engine's counters."""
+    cdef Tcl_Obj *result
+    cdef int counter
+    if objc != 1:
+        Tcl_SetObjResult(interp, Tcl_ObjPrintf(b"wrong # args: should be \"%s\"", Tcl_GetString(objv[0])))
+        Tcl_SetErrorCode(interp, <const char *>b"TCL", <const char *>b"WRONGARGS")
+        return TCL_ERROR
+    result = Tcl_NewDictObj()
+    for counter in range(COUNTER_COUNT):
+        if counter < COUNTER_OBJECTS:
+            package_stat(result, b"%s_live", counter, counter_read_live(counter))
+            package_stat(result, b"%s_total", counter, counter_read_total(counter))
+        else:
+            package_stat(result, b"%s", counter, counter_read_total(counter))
+    Tcl_SetObjResult(interp, result)
+    return TCL_OK
+
+
+cdef void package_stat(Tcl_Obj *result, const char *form, int counter, LONGLONG value) noexcept nogil:
+    Tcl_DictObjPut(NULL, result, Tcl_ObjPrintf(form, counter_names[counter]), Tcl_NewWideIntObj(value))

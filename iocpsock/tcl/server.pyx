@@ -1,0 +1,85 @@
+# Server: what a listening channel calls for each connection, and the call.
+#
+# Owner: the listener's channel record. The interpreter may be deleted first: then there is nobody to call, and connections
+# are closed. The script may close anything, the listener included, so nothing of it is used after the call.
+# Threads: the channel's.
+
+cdef struct Server:
+    Tcl_Interp *interp              # NULL once it is deleted
+    Tcl_Obj *script                 # held
+
+
+cdef Server *server_new(Tcl_Interp *interp, Tcl_Obj *script) noexcept nogil:
+    cdef Server *server = <Server *>Tcl_Alloc(sizeof(Server))
+    server.interp = interp
+    server.script = tcl_obj_hold(script)
+    Tcl_CallWhenDeleted(interp, server_interp_deleted, server)
+    return server
+
+
+cdef void server_interp_deleted(void *data, Tcl_Interp *interp) noexcept nogil:
+    (<Server *>data).interp = NULL
+
+
+cdef void server_free(Server *server) noexcept nogil:
+    if server.interp != NULL:
+        Tcl_DontCallWhenDeleted(server.interp, server_interp_deleted, server)
+    tcl_obj_drop(server.script)
+    Tcl_Free(server)
+
+
+cdef void server_event(Channel *listener_channel) noexcept nogil:
+    """Hand one accepted connection to the script; if there are more, another event follows."""
+    cdef Listener *listener = listener_channel.listener
+    cdef Server *server = listener_channel.server
+    cdef Connection *connection
+    cdef int more
+    cdef Channel *channel
+    cdef char address[ADDRESS_HOST_MAX]
+    cdef char service[32]
+    source_lock(&listener.source)
+    connection = listener_take(listener)
+    more = listener_ready(listener)
+    source_unlock(&listener.source)
+    if more:
+        source_notify(&listener.source)
+    if connection == NULL:
+        return
+    option_name_info(&connection.peer, connection.peer_length, address, service, NI_NUMERICHOST | NI_NUMERICSERV)
+    channel = channel_new(connection, NULL, NULL)
+    if server.interp == NULL:
+        Tcl_CloseEx(NULL, channel.channel, 0)
+    else:
+        server_call(server.interp, server.script, channel.channel, address, address_port(<sockaddr *>&connection.peer))
+
+
+cdef Tcl_Obj *server_command(Tcl_Obj *script, Tcl_Channel channel, const char *address, int port_number) noexcept nogil:
+    """The script with the three words appended: 8.6 pastes text, 9 joins lists."""
+    cdef Tcl_Obj *words[2]
+    cdef Tcl_Obj *command
+    if tcl_major < 9:
+        return Tcl_ObjPrintf(b"%s %s %s %d", Tcl_GetString(script), Tcl_GetChannelName(channel), address, port_number)
+    words[0] = script
+    words[1] = tcl_obj_hold(Tcl_NewListObj(0, NULL))
+    Tcl_ListObjAppendElement(NULL, words[1], Tcl_NewStringObj(Tcl_GetChannelName(channel), -1))
+    Tcl_ListObjAppendElement(NULL, words[1], Tcl_NewStringObj(address, -1))
+    Tcl_ListObjAppendElement(NULL, words[1], Tcl_NewWideIntObj(port_number))
+    command = Tcl_ConcatObj(2, words)
+    tcl_obj_drop(words[1])
+    return command
+
+
+cdef void server_call(Tcl_Interp *interp, Tcl_Obj *script, Tcl_Channel channel, const char *address, int port_number) noexcept nogil:
+    """Evaluate the script for a connection. An error goes to the background error handler and closes the connection."""
+    cdef Tcl_Obj *command = tcl_obj_hold(server_command(script, channel, address, port_number))
+    cdef int code
+    Tcl_Preserve(interp)
+    Tcl_RegisterChannel(interp, channel)
+    Tcl_RegisterChannel(NULL, channel)                      # keeps the channel over whatever the script does
+    code = Tcl_EvalObjEx(interp, command, TCL_EVAL_DIRECT | TCL_EVAL_GLOBAL if tcl_major >= 9 else 0)
+    tcl_obj_drop(command)
+    if code != TCL_OK:
+        Tcl_BackgroundException(interp, code)
+        Tcl_UnregisterChannel(interp, channel)
+    Tcl_UnregisterChannel(NULL, channel)
+    Tcl_Release(interp)
