@@ -12,13 +12,16 @@ The clock runs in the client, from before its first connect to after its last by
 import contextlib
 import hashlib
 import json
+import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import threading
 import urllib.parse
 
 HERE = pathlib.Path(__file__).resolve().parent
+TCL, PYTHON = "8.6", "3.13"
 CONNECTIONS = 8
 ROUNDS = 3
 START_TIMEOUT = 60      # seconds until the server has said where it listens; the first start of a day can be slow
@@ -32,16 +35,12 @@ class DemoError(Exception):
     """The job could not be done; the message says what stopped it."""
 
 
-class Interpreter:
-    """How to run one Windows interpreter: the command line before its arguments, and the environment."""
-
-    def __init__(self, command, environment=None):
-        self.command = command
-        self.environment = environment
-
-    def start(self, *arguments):
-        return subprocess.Popen([*self.command, *map(str, arguments)], env=self.environment,
-                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def start(command):
+    """Start a Windows program with pipes, which is what it needs under Wine; its complaints are passed on."""
+    process = subprocess.Popen(command.argv, env=command.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    threading.Thread(target=shutil.copyfileobj, args=(process.stderr, sys.stderr), daemon=True).start()
+    return process
 
 
 def read_tree(root):
@@ -67,29 +66,32 @@ def killed_after(process, seconds):
 
 
 @contextlib.contextmanager
-def running_server(tclsh, sockets, root):
-    """httpd.tcl, as the port it listens on. It ends when its standard input is closed."""
-    server = tclsh.start(HERE / "httpd.tcl", "-socket", SERVER_COMMANDS[sockets], "-port", 0, "-child", 1, root)
+def running_server(windows, sockets, root):
+    """httpd.tcl, as the port it listens on, killed at the end: a server has no end of its own."""
+    server = start(windows.tclsh(TCL, windows.path(HERE / "httpd.tcl"), "-socket", SERVER_COMMANDS[sockets], "-port", 0,
+                                 windows.path(root)))
     try:
         with killed_after(server, START_TIMEOUT):
             line = server.stdout.readline().split()
         if line[:1] != ["listening"]:
             raise DemoError(f"the server on {sockets} sockets did not start")
         yield line[2]
-        server.stdin.close()
-        if status := server.wait(START_TIMEOUT):
-            raise DemoError(f"the server on {sockets} sockets ended with exit status {status}")
+        if server.poll() is not None:
+            raise DemoError(f"the server on {sockets} sockets ended by itself, with exit status {server.returncode}")
     finally:
         server.kill()
         server.wait()
 
 
-def run_client(python, sockets, port, paths):
+def run_client(windows, sockets, port, paths):
     """What fetch.py reports."""
-    client = python.start(HERE / "fetch.py", "--sockets", sockets, "--connections", CONNECTIONS, "--rounds", ROUNDS,
-                          "127.0.0.1", port, "-")
+    client = start(windows.python(PYTHON, windows.path(HERE / "fetch.py"), "--sockets", sockets,
+                                  "--connections", CONNECTIONS, "--rounds", ROUNDS, "127.0.0.1", port, "-"))
     with killed_after(client, FETCH_TIMEOUT):
-        output, _ = client.communicate("\n".join(paths))
+        client.stdin.write("\n".join(paths))
+        client.stdin.close()
+        output = client.stdout.read()
+        client.wait()
     try:
         return json.loads(output)
     except ValueError:
@@ -121,16 +123,41 @@ def table(reports):
     return "\n".join(lines)
 
 
-def demo(tclsh, python, root):
+def demo(windows, root):
     """Do the job with both kinds of sockets, print the table, return the faults."""
     tree = read_tree(root)
     reports, faults = {}, []
-    for sockets in ("iocpsock", "stock"):
+    for sockets in SERVER_COMMANDS:
         print(f"fetching {len(tree)} files {ROUNDS} times over {CONNECTIONS} connections, {sockets} sockets", flush=True)
-        with running_server(tclsh, sockets, root) as port:
-            reports[sockets] = run_client(python, sockets, port, tree)
+        with running_server(windows, sockets, root) as port:
+            reports[sockets] = run_client(windows, sockets, port, tree)
         faults += [f"{sockets}: {fault}" for fault in differences(tree, reports[sockets])]
     print(table(reports))
-    print("every body equals the file on disk" if not faults else f"{len(faults)} faults:")
-    print("\n".join(faults), end="")
     return faults
+
+
+def script_library(windows):
+    """The folder of Tcl's script library, as this machine names it."""
+    if os.name == "nt":
+        shell = windows.tclsh(TCL)
+        return subprocess.run(shell.argv, env=shell.env, input="puts [info library]", capture_output=True, text=True,
+                              check=True).stdout.strip()
+    from tools import tcl
+    return tcl.shell(TCL).library
+
+
+def main():
+    sys.path.insert(0, str(HERE.parent))
+    from tools import run
+    try:
+        with run.session() as windows:
+            faults = demo(windows, script_library(windows))
+    except DemoError as error:
+        sys.exit(f"demo: {error}")
+    if faults:
+        sys.exit("\n".join([f"demo: {len(faults)} faults", *faults]))
+    print("every body equals the file on disk, in length and SHA-256")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,9 +1,8 @@
 # httpd.tcl - a static-file HTTP/1.1 server, on socket2 or on the stock socket.
 #
-#     tclsh httpd.tcl ?-socket socket2|socket? ?-host ADDRESS? ?-port PORT? ?-child 0|1? DIRECTORY
+#     tclsh httpd.tcl ?-socket socket2|socket? ?-host ADDRESS? ?-port PORT? DIRECTORY
 #
-# Prints "listening ADDRESS PORT" when it is ready; port 0 lets the system choose. With "-child 1" it ends when its
-# standard input does, so that a program that started it can stop it.
+# Prints "listening ADDRESS PORT" when it is ready; port 0 lets the system choose. It runs until it is killed.
 #
 # Every connection is one coroutine, which owns its channel: it waits for a request, answers it, and goes on until the
 # peer has had enough. Everything runs in the interpreter's one thread, on its event loop. Whatever goes wrong in a
@@ -279,7 +278,7 @@ proc httpd::contentType {path} {
 
 proc httpd::main {arguments} {
     variable root
-    set options {-socket socket2 -host 127.0.0.1 -port 8080 -child 0}
+    set options {-socket socket2 -host 127.0.0.1 -port 8080}
     set directory [lindex $arguments end]
     foreach {name value} [lrange $arguments 0 end-1] {
         if {![dict exists $options $name]} {
@@ -297,13 +296,6 @@ proc httpd::main {arguments} {
     }
     set listener [${-socket} -server httpd::accept -myaddr ${-host} ${-port}]
     lassign [chan configure $listener -sockname] address name port
-    if {${-child}} {
-        chan configure stdin -blocking 0
-        chan event stdin readable {
-            read stdin
-            if {[chan eof stdin]} exit
-        }
-    }
     puts "listening $address $port"
     chan flush stdout
     vwait forever
