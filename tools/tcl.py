@@ -1,8 +1,9 @@
 """Tcl for Windows: a shell for scripts, and the test shell with Tcl's own suite.
 
-* The 8.6 shell is python.org's tcl86t.dll with a small host of ours (tclsh.c): the package index is all it needs.
-* The 9.0 shell, and tcltest.exe with the suites of both, are cross-built from the upstream tarballs. Without them
-  what needs them is Unavailable.
+* The shell is a small host of ours (tclsh.c) for Tcl's DLL. For 8.6 that is python.org's tcl86t.dll: the package
+  index is all it needs. For 9.0 it is cross-built from the upstream tarball.
+* tcltest.exe with the suites of both is cross-built from the upstream tarballs. What needs one that is not to be had
+  is Unavailable.
 
 For the suites there is a second script library whose init.tcl ends with ours (suite_init.tcl): every trusted
 interpreter of every process that the suite starts reads init.tcl, so each finds socket2 in the place of socket.
@@ -40,29 +41,44 @@ class Suite(NamedTuple):
 
 
 def shell(version):
+    """The shell for scripts."""
     if version == "8.6":
-        recipe = cache.fingerprint(Path(__file__), HERE / "tclsh.c", sources.SDISTS["tkinter-embed", "3.11.0"])
-        path = cache.directory("tclsh-8.6", recipe, "Tcl 8.6 for Windows", _unpack_shell)
+        path = _hosted(version, "tcl86t.dll", sources.SDISTS["tkinter-embed", "3.11.0"],
+                       lambda path: winpython.unpack_data(hostpython.sdist("tkinter-embed", "3.11.0"), path))
         return Shell(path / "tclsh.exe", path / "tcl" / "tcl8.6")
     built = _built(version)
-    return Shell(built / "bin" / "tclsh90.exe", built / "library")
+    path = _hosted(version, "tcl90.dll", built.name, lambda path: _copy(path, *(built / "bin").glob("*.dll")))
+    return Shell(path / "tclsh.exe", built / "library")
+
+
+def _hosted(version, dll, origin, bring):
+    """The directory where `bring` has put Tcl's DLL, of this origin, and where our host for it is compiled."""
+    def make(path):
+        bring(path)
+        process.check([f"{HOST}-gcc", "-Wall", "-Wextra", "-O2", "-municode", f'-DTCL_DLL="{dll}"', HERE / "tclsh.c",
+                       "-o", path / "tclsh.exe"], "compiling tclsh.c")
+
+    return cache.directory(f"tclsh-{version}", cache.fingerprint(HERE / "tclsh.c", dll, origin),
+                           f"tclsh {version} for Windows", make)
 
 
 def suite(version):
+    """Tcl's own suite, as upstream's tarball has it."""
     built = _built(version)
-    return Suite(built / "bin" / "tcltest.exe", built / "library", built / "library-socket2", built / "tests")
 
+    def make(path):
+        shutil.copytree(built / "library", path, dirs_exist_ok=True)
+        with open(path / "init.tcl", "a") as init:
+            init.write((HERE / "suite_init.tcl").read_text())
 
-def _unpack_shell(path):
-    winpython.unpack_data(hostpython.sdist("tkinter-embed", "3.11.0"), path)
-    process.check([f"{HOST}-gcc", "-Wall", "-Wextra", "-O2", "-municode", '-DTCL_DLL="tcl86t.dll"', HERE / "tclsh.c",
-                   "-o", path / "tclsh.exe"], "compiling tclsh.c")
+    recipe = cache.fingerprint(built.name, HERE / "suite_init.tcl")
+    ours = cache.directory(f"tcl-{version}-library", recipe, f"Tcl {version}'s script library with socket2", make)
+    return Suite(built / "bin" / "tcltest.exe", built / "library", ours, built / "tests")
 
 
 def _built(version):
     """The cached build of this version's tarball. It takes minutes, once."""
-    sha256 = sources.TARBALLS[_TARBALL[version]][1]
-    recipe = cache.fingerprint(Path(__file__), HERE / "suite_init.tcl", sha256, *_CONFIGURE[version])
+    recipe = cache.fingerprint(sources.TARBALLS[_TARBALL[version]][1], *_CONFIGURE[version])
     return cache.directory(f"tcl-{version}", recipe, f"Tcl {version} and its test shell, cross-built (some minutes)",
                            lambda path: _build(version, path))
 
@@ -78,12 +94,13 @@ def _build(version, path):
     process.check(["nice", "make", f"-j{os.cpu_count()}", "binaries"], f"building Tcl {version}", cwd=work)
     process.check(["nice", "make", "tcltest"], f"building the test shell of Tcl {version}", cwd=work)
     (path / "bin").mkdir()
-    for program in [*work.glob("*.exe"), *work.glob("*.dll")]:
-        shutil.copy2(program, path / "bin")
+    _copy(path / "bin", *work.glob("*.exe"), *work.glob("*.dll"))
     shutil.move(top / "tests", path / "tests")
     shutil.move(top / "library", path / "library")
-    shutil.copytree(path / "library", path / "library-socket2")
-    with open(path / "library-socket2" / "init.tcl", "a") as init:
-        init.write((HERE / "suite_init.tcl").read_text())
     shutil.rmtree(work)
     shutil.rmtree(path / "source")
+
+
+def _copy(folder, *files):
+    for file in files:
+        shutil.copy2(file, folder)
