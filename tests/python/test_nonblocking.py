@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from support import DEADLINE, LOOPBACK, closed_port, pattern, read_exactly, spawn
+from support import DEADLINE, LOOPBACK, closed_port, pattern, read_exactly, spawn, still_waits
 
 # What a non-blocking connect says at first.
 IN_PROGRESS = (errno.EWOULDBLOCK, errno.EINPROGRESS)
@@ -84,17 +84,64 @@ def test_accept(net):
                 assert server.recv(1) == b"x"
 
 
+def accept_after_waiting(net, listener):
+    """An accept that has to wait for its connection, so that the implementation does whatever it does for waiting."""
+    waiting = spawn(listener.accept)
+    assert still_waits(waiting)
+    with net.create_connection(listener.getsockname()):
+        waiting.result(DEADLINE)[0].close()
+
+
 def test_a_listener_is_readable_after_a_waiting_accept(net):
-    """accept may prepare for the next connection: it must still be seen, and be accepted."""
+    """Whatever accept has prepared for later, the next connection must show, and be accepted without waiting."""
     with net.listener() as listener:
-        first = net.connect(listener)
+        accept_after_waiting(net, listener)
+        assert readable(listener, timeout=0) == []
+        with net.create_connection(listener.getsockname()) as client:
+            assert readable(listener) == [listener]
+            listener.setblocking(False)
+            server, address = listener.accept()
+            server.close()
+            assert address == client.getsockname()
+
+
+def test_a_listener_accepts_without_waiting_after_a_time_out(net):
+    with net.listener() as listener:
+        listener.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            listener.accept()
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
         with net.create_connection(listener.getsockname()) as client:
             assert readable(listener) == [listener]
             server, address = listener.accept()
             server.close()
             assert address == client.getsockname()
-        for sock in first:
-            sock.close()
+
+
+def test_a_listener_passed_on_after_a_waiting_accept(net):
+    """The handle may go to other code, which finds the connections that come from then on."""
+    with net.listener() as listener:
+        accept_after_waiting(net, listener)
+        with net.create_connection(listener.getsockname()) as client:
+            with socket.socket(fileno=listener.detach()) as stock:
+                stock.settimeout(DEADLINE)
+                server, address = stock.accept()
+                server.close()
+                assert address == client.getsockname()
+
+
+def test_a_copy_of_a_listener_after_a_waiting_accept(net):
+    with net.listener() as listener:
+        accept_after_waiting(net, listener)
+        with listener.dup() as copy:
+            listener.close()
+            copy.settimeout(DEADLINE)
+            with net.create_connection(copy.getsockname()) as client:
+                server, address = copy.accept()
+                server.close()
+                assert address == client.getsockname()
 
 
 @pytest.mark.parametrize("family", LOOPBACK, ids=lambda family: family.name)

@@ -10,7 +10,7 @@ import urllib.request
 
 import pytest
 
-from support import DEADLINE, pattern, read_exactly, spawn
+from support import DEADLINE, pattern, read_exactly, spawn, still_waits
 
 
 class Echo(socketserver.StreamRequestHandler):
@@ -157,6 +157,30 @@ def test_asyncio_streams_on_a_given_socket(net):
             return line
 
     assert asyncio.run(asyncio.wait_for(converse(), DEADLINE)) == b"HELLO\n"
+
+
+def test_asyncio_takes_over_a_listener(net):
+    """One that has waited for a connection by itself before."""
+    with net.listener() as listener:
+        waiting = spawn(listener.accept)
+        assert still_waits(waiting)
+        with net.create_connection(listener.getsockname()):
+            waiting.result(DEADLINE)[0].close()
+
+        async def answer(reader, writer):
+            writer.write((await reader.readline()).upper())
+            writer.close()
+
+        async def converse():
+            async with await asyncio.start_server(answer, sock=listener):
+                reader, writer = await asyncio.open_connection(*listener.getsockname())
+                writer.write(b"hello\n")
+                line = await reader.readline()
+                writer.close()
+                await writer.wait_closed()
+                return line
+
+        assert asyncio.run(asyncio.wait_for(converse(), DEADLINE)) == b"HELLO\n"
 
 
 def test_asyncio_takes_over_a_connected_socket(net):
