@@ -1,11 +1,12 @@
 """Collects tests/tcl/*.test: each tcltest test becomes one pytest item per implementation of the socket command.
 
-A scenario file runs once per implementation, in one Windows tclsh process without Python: harness.tcl selects the
+A scenario file runs once per implementation, in one Windows Tcl process without Python: harness.tcl selects the
 implementation and prints one verdict line per test. The process is started by the first of its items and read as the
 items ask for their verdicts, so that each item takes the time of its own test. A process that falls silent is killed;
 then, as after a crash, every test without a verdict fails and shows the output.
 
-`--tcl` chooses the Tcl version. A file whose first line is `# only: NAME` runs against that implementation alone.
+`--tcl` chooses the Tcl version. The first line of a file may say `# only: IMPLEMENTATION`, to run against that one alone, or
+`# program: tcltest`, to run in Tcl's test shell instead of tclsh.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,7 @@ from tools import run as rig  # noqa: E402
 IMPLEMENTATIONS = ("stock", "socket2")
 FAMILIES = ("inet", "inet6")
 SILENCE_LIMIT = 90.0  # seconds; above the longest wait inside a test (`patience` in support.tcl)
+LAST_WORD = 1.0  # seconds to wait for the rest of an ended process's output: a debugger it left may hold the pipe open
 WINDOWS = pytest.StashKey()  # the rig's session, from the first run to the end of pytest's
 
 
@@ -62,12 +65,14 @@ class ScenarioFile(pytest.File):
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.runs = {}
+        self.text = self.path.read_text(encoding="utf-8")
+        only = re.match(r"# only: (\S+)", self.text)
+        self.implementations = [only[1]] if only else IMPLEMENTATIONS
+        self.in_test_shell = self.text.startswith("# program: tcltest\n")
 
     def collect(self):
-        text = self.path.read_text(encoding="utf-8")
-        only = re.match(r"# only: (\S+)", text)
-        for implementation in [only[1]] if only else IMPLEMENTATIONS:
-            for name, line in scan(text):
+        for implementation in self.implementations:
+            for name, line in scan(self.text):
                 yield Scenario.from_parent(
                     self, name=f"{name}[{implementation}]", test=name, implementation=implementation, line=line
                 )
@@ -80,8 +85,14 @@ class ScenarioFile(pytest.File):
                 for item in self.session.items
                 if isinstance(item, Scenario) and item.parent is self and item.implementation == implementation
             ]
-            self.runs[implementation] = Run(self.config, self.path, implementation, chosen)
+            self.runs[implementation] = Run(self.command(implementation, chosen))
         return self.runs[implementation]
+
+    def command(self, implementation, chosen):
+        """The command line and environment that run the chosen tests of this file against the implementation."""
+        windows, version = windows_of(self.config), self.config.getoption("--tcl", "8.6")
+        arguments = version, "harness.tcl", implementation, self.path.name, *chosen
+        return windows.tcltest(*arguments, stock=True) if self.in_test_shell else windows.tclsh(*arguments)
 
     def teardown(self):
         for run in self.runs.values():
@@ -116,11 +127,9 @@ class ScenarioFailure(Exception):
 
 
 class Run:
-    """One tclsh process that runs chosen tests of one file; a thread of its own reads its output."""
+    """One Tcl process that runs chosen tests of one file; a thread of its own reads its output."""
 
-    def __init__(self, config, path, implementation, chosen):
-        version = config.getoption("--tcl", "8.6")
-        command = windows_of(config).tclsh(version, "harness.tcl", implementation, path.name, *chosen)
+    def __init__(self, command):
         self.process = subprocess.Popen(
             command.argv,
             cwd=HERE,
@@ -133,50 +142,60 @@ class Run:
         )
         self.lines = queue.Queue()
         self.verdicts = {}
+        self.ending = ""  # how the process ended, once it has
         self.current = "(before the first test)"
         self.output = []
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
+        threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
         for line in self.process.stdout:
             self.lines.put(line.rstrip("\n"))
-        self.lines.put(None)
 
     def verdict(self, test):
         """Return (verdict, text) of the test, reading the process's output as far as needed."""
-        while test not in self.verdicts:
+        while test not in self.verdicts and not self.ending:
             try:
-                line = self.lines.get(timeout=SILENCE_LIMIT)
-            except queue.Empty:
+                line = self._next_line()
+            except TimeoutError:
                 self.process.kill()
-                return self._unreported(test, f"hung: silent for {SILENCE_LIMIT:.0f} s and killed")
-            if line is None:
-                self.lines.put(None)
-                return self._unreported(test, f"ended with status {self.process.wait()}")
-            self._take(line)
-        return self.verdicts[test]
+                self.ending = f"hung: silent for {SILENCE_LIMIT:.0f} s and killed"
+            else:
+                self._take(line)
+        return self.verdicts.get(test) or self._unreported(test)
+
+    def _next_line(self):
+        """Return the next line of output, or None after the end of the process; TimeoutError when there is neither."""
+        deadline = time.monotonic() + SILENCE_LIMIT
+        while True:
+            try:
+                return self.lines.get(timeout=LAST_WORD)
+            except queue.Empty:
+                if self.process.poll() is not None:
+                    return None
+                if time.monotonic() > deadline:
+                    raise TimeoutError from None
 
     def _take(self, line):
-        if not line.startswith("@@ "):
+        if line is None:
+            self.ending = f"ended with status {self.process.wait()}"
+        elif not line.startswith("@@ "):
             self.output.append(line)
-            return
-        kind, name, *reason = line[3:].split(" ", 2) + [""]
+        else:
+            self._take_report(*line[3:].split(" ", 2))
+
+    def _take_report(self, kind, name="", reason=""):
         if kind == "start":
             self.current, self.output = name, []
         elif kind != "end":
-            self.verdicts[name] = kind, reason[0] if kind == "skipped" else "\n".join(self.output)
+            self.verdicts[name] = kind, reason if kind == "skipped" else "\n".join(self.output)
             self.current, self.output = f"(after {name})", []
 
-    def _unreported(self, test, what):
-        self.verdicts[test] = "failed", "\n".join(
-            [f"no verdict for {test}: the process {what}, in {self.current}", *self.output]
-        )
-        return self.verdicts[test]
+    def _unreported(self, test):
+        where = f"no verdict for {test}: the process {self.ending}, in {self.current}"
+        return "failed", "\n".join([where, *self.output])
 
     def end(self):
-        """End the process if it still runs, and its reader."""
+        """End the process if it still runs. Its reader ends when nobody holds the pipe any more."""
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        self.reader.join()
