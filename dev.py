@@ -73,12 +73,12 @@ def pytest(windows, options, rest):
 
 def test(arguments):
     from tools import matrix
-    options, rest = leading_options(arguments, values=("-k", "--python", "--tcl"), flags=("--no-build", "--soak"))
+    options, rest = leading_options(arguments, values=("-k", "--python", "--tcl"), flags=("--no-build",))
     nothing_more("test", rest)
-    unavailable = setup.machine()
+    setup.machine()
     if "--no-build" not in options:
         build.ensure()
-    return matrix.run_all(options.get("-k"), options.get("--python"), options.get("--tcl"), unavailable)
+    return matrix.run_all(options.get("-k"), options.get("--python"), options.get("--tcl"))
 
 
 def tcltest(arguments):

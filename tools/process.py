@@ -21,6 +21,10 @@ from tools.report import Problem
 LAST_WORD = 0.5
 
 
+_children = set()
+_stopping = threading.Event()
+
+
 class Hung(Problem):
     """The child was ended because it took too long, or was silent for too long."""
 
@@ -44,19 +48,34 @@ def follow(argv, env, on_output, *, cwd=None, stdin=subprocess.DEVNULL, timeout=
     `timeout` bounds the whole run and `silence` the time between two pieces of output, in seconds; past either the
     child and its session are killed and Hung is raised.
     """
+    if _stopping.is_set():
+        raise KeyboardInterrupt
     child = subprocess.Popen(argv, env=env, cwd=cwd, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              start_new_session=True)
+    _children.add(child)
     try:
         if stdin == subprocess.PIPE:
             threading.Thread(target=_feed, args=(child.stdin,), daemon=True).start()
         _pump(child, on_output, timeout, silence)
         return child.wait()
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
+        _kill(child)
+        _children.discard(child)
         child.wait()
         child.stdout.close()
         child.stderr.close()
+
+
+def stop_all():
+    """End every followed child, on whichever thread it is followed, and let none start any more."""
+    _stopping.set()
+    for child in list(_children):
+        _kill(child)
+
+
+def _kill(child):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 def pass_through(argv, env, cwd=None):

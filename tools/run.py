@@ -81,8 +81,11 @@ class Session:
         """Run `command` as if it were this process, and return its exit status."""
         raise NotImplementedError
 
-    def _python_environment(self, *folders):
+    def _python_environment(self, arguments, *folders):
         env = self.environment()
+        if not arguments or arguments[0] in ("-c", "-m"):
+            # Otherwise the current folder comes first, and here that is the source tree: a package without its DLL.
+            env["PYTHONSAFEPATH"] = "1"
         env["PYTHONPATH"] = ";".join(self.path(folder) for folder in folders)
         return env
 
@@ -114,7 +117,7 @@ class WineSession(Session):
         from tools import hostpython, winpython
         program = winpython.directory(known("Python", version, PYTHON_VERSIONS)) / "python.exe"
         return Command(self.slot.command(program, *arguments),
-                       self._python_environment(PACKAGE, hostpython.windows_packages()))
+                       self._python_environment(arguments, PACKAGE, hostpython.windows_packages()))
 
     def tclsh(self, version, *arguments):
         from tools import tcl

@@ -4,6 +4,7 @@ What cannot be had is said by name and is no failure here: the matrix tells whic
 """
 
 import os
+import sys
 
 from tools import run
 from tools.report import Unavailable, say
@@ -17,10 +18,10 @@ def tools():
 
 
 def machine():
-    """The tools of the machine, two Wine prefixes and the Windows Pythons and Tcls. Returns what was unavailable."""
+    """The tools of the machine, two Wine prefixes and the Windows Pythons and Tcls."""
     tools()
     if os.name == "nt":
-        return []
+        return
     from tools import hostpython, tcl, wine, winpython
     hostpython.python()
     hostpython.windows_packages()
@@ -28,12 +29,19 @@ def machine():
     wanted = [lambda version=version: winpython.directory(version) for version in run.PYTHON_VERSIONS]
     wanted += [lambda version=version: tcl.shell(version) for version in run.TCL_VERSIONS]
     wanted += [lambda version=version: tcl.suite(version) for version in run.TCL_VERSIONS]
-    reasons = []
+    said = set()
     for get in wanted:
         try:
             get()
         except Unavailable as reason:
-            if str(reason) not in reasons:
-                reasons.append(str(reason))
+            if str(reason) not in said:
+                said.add(str(reason))
                 say(f"-- not to be had: {reason}")
-    return reasons
+
+
+def host_python():
+    """The Python that runs the tests of the host."""
+    if os.name == "nt":
+        return sys.executable
+    from tools import hostpython
+    return hostpython.python()

@@ -1,0 +1,196 @@
+"""The test matrix: every cell, as many at a time as there are CPUs, up to two; then one table and one line of totals.
+
+A cell is one suite of tests in one interpreter. It has a Wine slot of its own. It fails when a test fails, when it
+hangs, crashes or has no tests; a cell that cannot run here is named with the reason. The cells run on threads of a
+pool; their lines are printed as they come, each after the name of its cell.
+"""
+
+import concurrent.futures
+import os
+import time
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass, field
+
+from tools import conformance, process, run, tcltest
+from tools.build import BUILD
+from tools.report import Problem, Unavailable, say
+
+RESULTS = BUILD / "results"
+SILENCE = 300           # seconds without a word from a cell
+TIMEOUT = 2400          # seconds for a whole cell
+TEST_TIMEOUT = 150      # seconds in one test: then pytest prints where every thread stands
+NO_TESTS = 5            # pytest's exit status when nothing was collected
+
+
+@dataclass
+class Cell:
+    """One suite in one interpreter, and what came of it."""
+    name: str
+    work: object                                    # called with the cell; fills in the fields below
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    remarks: list = field(default_factory=list)     # names of failures, and why a cell failed as a whole
+    unavailable: str = ""                           # why it did not run
+
+    def fail(self, remark):
+        self.failed += 1
+        self.remarks.append(remark)
+
+
+def cells(expression=None, python=None, tcl=None):
+    """The cells that were asked for, the longest first. Naming a version leaves out the cells of the others."""
+    pythons = [run.known("Python", python, run.PYTHON_VERSIONS)] if python else [] if tcl else run.PYTHON_VERSIONS
+    tcls = [run.known("Tcl", tcl, run.TCL_VERSIONS)] if tcl else [] if python else run.TCL_VERSIONS
+    wanted = []
+    if os.name != "nt" and not expression:  # the suites of Tcl have no test names that -k could choose from
+        wanted += [Cell(f"suite {version} socket.test", lambda cell, version=version: _suite(cell, version)) for version in tcls]
+    wanted += [Cell(f"tcl {version}", lambda cell, version=version: _tcl(cell, version, expression)) for version in tcls]
+    wanted += [Cell(f"python {version}", lambda cell, version=version: _python(cell, version, expression)) for version in pythons]
+    return [*wanted, Cell("host", lambda cell: _host(cell, expression))]
+
+
+def run_all(expression=None, python=None, tcl=None):
+    """Run the matrix, print the table, and return the exit status."""
+    wanted = cells(expression, python, tcl)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    pool = concurrent.futures.ThreadPoolExecutor(min(2, os.cpu_count()))
+    try:
+        for done in concurrent.futures.as_completed([pool.submit(_run, cell) for cell in wanted]):
+            done.result()
+    except BaseException:
+        process.stop_all()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return _report(wanted, expression)
+
+
+def _run(cell):
+    started = time.monotonic()
+    try:
+        cell.work(cell)
+    except Unavailable as reason:
+        cell.unavailable = str(reason)
+    except Problem as problem:
+        cell.fail(str(problem))
+    cell.seconds = time.monotonic() - started
+    say(f"-- {cell.name}: {cell.passed} passed, {cell.failed} failed, {cell.skipped} skipped in {cell.seconds:.0f} s")
+
+
+class Lines:
+    """Prints the output of a cell, each whole line after the cell's name."""
+
+    def __init__(self, name):
+        self.name = name
+        self.rest = {1: b"", 2: b""}
+
+    def take(self, stream, data):
+        *lines, self.rest[stream] = (self.rest[stream] + data).split(b"\n")
+        for line in lines:
+            self.show(line.decode(errors="replace").rstrip())
+
+    def show(self, line):
+        if line:
+            print(f"{self.name} | {line}", flush=True)
+
+
+def _host(cell, expression):
+    from tools.setup import host_python
+    _pytest(cell, [host_python()], dict(os.environ), str, ["tests/build"], expression)
+
+
+def _tcl(cell, version, expression):
+    from tools.setup import host_python
+    with run.session() as windows:
+        windows.tclsh(version)  # unavailable? then say so here
+        _pytest(cell, [host_python()], windows.environment(), str, ["tests/tcl", "--tcl", version], expression)
+
+
+def _python(cell, version, expression):
+    with run.session() as windows:
+        argv, env = windows.python(version)
+        folders = [folder for folder in ("tests/python", "tests/engine") if (run.ROOT / folder).is_dir()]
+        _pytest(cell, argv, {**env, "PYTHONUNBUFFERED": "1"}, windows.path, folders, expression)
+
+
+def _pytest(cell, python, env, path, arguments, expression):
+    """Run pytest with the interpreter `python`; `path` says how it names a file of the host."""
+    results = RESULTS / f"{cell.name.replace(' ', '-')}.xml"
+    results.unlink(missing_ok=True)
+    argv = [*python, "-m", "pytest", "-p", "no:cacheprovider", "-o", f"faulthandler_timeout={TEST_TIMEOUT}",
+            f"--junitxml={path(results)}", *arguments, *(["-k", expression] if expression else [])]
+    ended = None
+    try:
+        status = process.follow(argv, env, Lines(cell.name).take, cwd=run.ROOT, timeout=TIMEOUT, silence=SILENCE)
+        if expression and status == NO_TESTS:
+            return
+        if status not in (0, 1):
+            ended = f"pytest ended with status {status}"
+    except process.Hung as hung:
+        ended = f"hung: {hung}; its last lines above say where"
+    if results.exists():
+        _count(cell, results)
+    elif not ended:
+        ended = "pytest left no results"
+    if ended:
+        cell.fail(ended)
+    elif status and not cell.failed:
+        cell.fail(f"pytest ended with status {status}, and no test says why")
+    elif not cell.passed + cell.failed:
+        cell.fail("no test ran")
+
+
+def _count(cell, results):
+    for case in ElementTree.parse(results).iter("testcase"):
+        verdicts = {child.tag for child in case}
+        if verdicts & {"failure", "error"}:
+            cell.fail(f"{case.get('classname')}::{case.get('name')}")
+        elif "skipped" in verdicts:
+            cell.skipped += 1
+        else:
+            cell.passed += 1
+
+
+def _suite(cell, version):
+    lines = Lines(cell.name)
+    result = tcltest.run_file(version, "socket.test", show=lines.show)
+    for line in tcltest.report(result):
+        lines.show(line)
+    known = conformance.known_failures(version, result.file)
+    cell.passed, cell.skipped = result.passed, result.skipped
+    for test in result.failures:
+        if test in known and test not in result.broken:
+            cell.skipped += 1
+            cell.remarks.append(f"{test}: a known failure, see docs/conformance.md")
+        else:
+            cell.fail(f"{test} {result.broken.get(test, '')}".strip())
+    if result.verdict:
+        cell.fail(f"{result.file}: not run to its end: {result.verdict}")
+    elif not result.total:
+        cell.fail("no test ran")
+
+
+def _report(wanted, expression):
+    width = max(len(cell.name) for cell in wanted)
+    print(f"\n{'cell':{width}}  passed  failed  skipped  seconds")
+    for cell in wanted:
+        if not cell.unavailable:
+            print(f"{cell.name:{width}}  {cell.passed:6}  {cell.failed:6}  {cell.skipped:7}  {cell.seconds:7.0f}")
+    for cell in wanted:
+        for remark in cell.remarks:
+            print(f"{cell.name}: {remark}")
+    absent = [cell for cell in wanted if cell.unavailable]
+    for cell in absent:
+        print(f"{cell.name}: DID NOT RUN: {cell.unavailable}")
+    passed, failed, skipped = (sum(getattr(cell, what) for cell in wanted) for what in ("passed", "failed", "skipped"))
+    strict = os.environ.get("IOCPSOCK_REQUIRE_ALL") == "1"
+    if absent and strict:
+        print("IOCPSOCK_REQUIRE_ALL=1: a cell that did not run is a failure")
+        failed += len(absent)
+    if expression and not passed + failed:
+        print(f"-k {expression}: no test has such a name")
+        failed += 1
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""), flush=True)
+    return 1 if failed else 0
