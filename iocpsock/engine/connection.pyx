@@ -22,6 +22,7 @@ cdef struct Connection:
     int peer_length
 
     Connector *connector            # while connecting
+    bint connect_tried              # an address was tried; a failure before that is the host's own (a bad local address)
     int connect_error               # Winsock code, when FAILED
     int pending_error               # Winsock code of what went wrong and no call of the host has been told; told once
 

@@ -155,6 +155,7 @@ cdef int connector_attempt(Connection *connection, Address *remote, Address *loc
     if op == NULL:
         return WSAENOBUFS
     op_post(op)
+    connection.connect_tried = True
     if not winsock.ConnectEx(connection.socket, <const sockaddr *>&remote.storage, remote.length, NULL, 0, NULL, &op.overlapped):
         error = error_last()
     if error == WSA_IO_PENDING or (error == 0 and port_posts_packet()):

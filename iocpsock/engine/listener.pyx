@@ -101,7 +101,8 @@ cdef int listener_bind(Address *address, int backlog, bint share, SOCKET *result
     if bind(sock, <const sockaddr *>&address.storage, address.length) or listen(sock, backlog):
         error = error_last()
         closesocket(sock)
-        return error
+        # Winsock has two words for a port that somebody has; this one if they, or the system, have it exclusively.
+        return WSAEADDRINUSE if error == WSAEACCES else error
     result[0] = sock
     return 0
 

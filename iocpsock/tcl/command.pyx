@@ -154,12 +154,15 @@ cdef Connection *command_connect(Tcl_Interp *interp, OpenArguments *arguments, i
 
 
 cdef int command_await(Connection *connection, bint is_async) noexcept nogil:
-    """Wait for the connection unless -async: 0, or the Winsock code of the failure, also of one that is known already."""
+    """Wait for the connection unless -async: 0, or the Winsock code of the failure. -async reports a failed attempt later,
+    however soon it failed, but at once what failed before any attempt could be made."""
     cdef int error
     source_lock(&connection.source)
     while connection.state == CONNECTION_CONNECTING and not is_async:
         source_wait(&connection.source, 0)
-    error = connection.connect_error if connection.state == CONNECTION_FAILED else 0
+    error = 0
+    if connection.state == CONNECTION_FAILED and not (is_async and connection.connect_tried):
+        error = connection.connect_error
     source_unlock(&connection.source)
     return error
 

@@ -65,6 +65,7 @@ cdef extern from "winsock2.h" nogil:
         WSAESHUTDOWN
         WSAETIMEDOUT
         WSAEINVAL
+        WSAEACCES
         WSAEMFILE
         WSAENOBUFS
         WSAENOTSOCK

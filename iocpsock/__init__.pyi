@@ -1,0 +1,36 @@
+"""Types of the public names. The values are described in docs/architecture.md and the docstrings."""
+
+import socket as _stdlib
+from typing import Any, Self
+
+__version__: str
+
+# What the standard library accepts as a TCP address: (host, port), for IPv6 also (host, port, flowinfo, scope_id).
+_Address = tuple[str, int] | tuple[str, int, int] | tuple[str, int, int, int]
+
+class socket(_stdlib.socket):
+    """As `socket.socket`; the blocking calls of TCP sockets run on the engine, without the GIL."""
+
+    def accept(self) -> tuple[Self, Any]: ...
+
+def create_connection(
+    address: tuple[str | None, int | str],
+    timeout: float | None = ...,
+    source_address: tuple[str, int] | None = None,
+    *,
+    all_errors: bool = False,
+) -> socket:
+    """Connect to (host, port), trying every address of the host in turn; `timeout` in seconds."""
+
+def create_server(
+    address: _Address,
+    *,
+    family: int = ...,
+    backlog: int | None = None,
+    reuse_port: bool = False,
+    dualstack_ipv6: bool = False,
+) -> socket:
+    """Listen on (host, port), exclusively."""
+
+def stats() -> dict[str, int]:
+    """The engine's counters, for the whole process."""
