@@ -28,7 +28,7 @@ class NativeSession(Session):
 
     def python(self, version, *arguments):
         from tools.run import PACKAGE
-        return Command([*_python(version), *map(str, arguments)], self._python_environment(PACKAGE))
+        return Command([*_python(version), *map(str, arguments)], self._python_environment(arguments, PACKAGE))
 
     def tclsh(self, version, *arguments):
         return Command([_tclsh(version), *map(str, arguments)], self._tcl_environment())
