@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import os
 import pickle
 import socket
 import struct
@@ -218,6 +219,16 @@ def test_adopting_another_socket(net):
         with net.socket(fileno=stock.detach()) as adopted, listener.accept()[0] as server:
             adopted.sendall(b"out")
             assert server.recv(10) == b"out"
+
+
+def test_share(net, pair):
+    """A copy by way of bytes, as one process hands a socket to another."""
+    client, server = pair
+    with socket.fromshare(client.share(os.getpid())) as copy:
+        client.close()
+        copy.sendall(b"by the copy")
+        assert server.recv(20) == b"by the copy"
+    assert server.recv(1) == b""
 
 
 def test_adopting_nonsense(net):

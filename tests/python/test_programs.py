@@ -5,6 +5,7 @@ import http.client
 import http.server
 import socket
 import socketserver
+import ssl
 import threading
 import urllib.request
 
@@ -106,6 +107,32 @@ def test_a_program_that_knows_nothing_of_it(net, monkeypatch):
     with running(net, http.server.ThreadingHTTPServer, Pages) as address:
         with urllib.request.urlopen(f"http://127.0.0.1:{address[1]}/50000", timeout=DEADLINE) as answer:
             assert answer.read() == pattern(50_000)
+
+
+def anonymous_tls(side):
+    """TLS without certificates: the older version still has key exchanges that need none."""
+    context = ssl.SSLContext(side)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("aNULL:@SECLEVEL=0")
+    if side is ssl.PROTOCOL_TLS_CLIENT:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def test_tls(pair):
+    client, server = pair
+    data = pattern(300_000)
+
+    def serve():
+        with anonymous_tls(ssl.PROTOCOL_TLS_SERVER).wrap_socket(server, server_side=True) as secured:
+            secured.sendall(read_exactly(secured, len(data)))
+
+    serving = spawn(serve)
+    with anonymous_tls(ssl.PROTOCOL_TLS_CLIENT).wrap_socket(client) as secured:
+        secured.sendall(data)
+        assert read_exactly(secured, len(data)) == data
+    serving.result(DEADLINE)
 
 
 def test_asyncio_drives_the_sockets(net):
