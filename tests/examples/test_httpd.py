@@ -280,7 +280,7 @@ def test_many_clients_at_once(address):
     ((), 'httpd: "" is not a directory'),
     (("no-such-place",), 'httpd: "no-such-place" is not a directory'),
     (("-frob", "1", "."), 'httpd: unknown option "-frob": should be -socket, -host, -port'),
-    (("-port", "70000", "."), "httpd: couldn't open socket: port number too high"),
+    (("-port", "70000", "."), "httpd: couldn't open socket: "),
     (("-host", "192.0.2.1", "-port", "0", "."), "httpd: couldn't open socket"),
     (("-socket", "nonsense", "."), 'httpd: invalid command name "nonsense"')])
 def test_arguments(httpd, arguments, message):
