@@ -22,6 +22,15 @@ proc implementation_script {} {
     }
 }
 
+# The first value for Tcl 8.6, the second for Tcl 9.
+proc by_version {tcl8 tcl9} {
+    expr {[string match 8.* [info tclversion]] ? $tcl8 : $tcl9}
+}
+
+# How the version puts two POSIX errors into words.
+set ENOTCONN [by_version "socket is not connected" "transport endpoint is not connected"]
+set EBUSY [by_version "file busy" "device or resource busy"]
+
 # Waits, in the event loop, until the global variable exists and the condition (seen from the global level) holds; woken
 # by each write of the variable. Returns its value.
 proc await {name {condition 1}} {
