@@ -1,0 +1,187 @@
+"""The rig's own promises: nothing half-made is used, nothing unpinned is used, and what is missing is named."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tools import cache, debian, matrix, process, run, sources, tcltest
+from tools.report import Problem, Unavailable
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="on Windows the rig makes nothing: it uses what is installed")
+
+HELLO = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"  # SHA-256 of b"hello"
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("IOCPSOCK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("IOCPSOCK_SOURCES", raising=False)
+
+
+def brings(content):
+    return lambda into: (into / "file").write_bytes(content)
+
+
+def test_an_interrupted_directory_is_made_again():
+    def half(path):
+        (path / "half").touch()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cache.directory("thing", "recipe", "a thing", half)
+    made = cache.directory("thing", "recipe", "a thing", lambda path: (path / "whole").touch())
+    assert [path.name for path in made.iterdir()] == ["whole"]
+
+
+def test_a_directory_is_made_once():
+    first = cache.directory("thing", "recipe", "a thing", lambda path: (path / "whole").touch())
+    assert cache.directory("thing", "recipe", "a thing", lambda path: pytest.fail("made twice")) == first
+
+
+def test_an_interrupted_download_is_repeated():
+    def half(into):
+        (into / "file").write_bytes(b"hel")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sources.downloaded("file", HELLO, half)
+    path = sources.downloaded("file", HELLO, brings(b"hello"))
+    assert path.read_bytes() == b"hello"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_download_with_another_hash_is_refused(capsys):
+    with pytest.raises(Unavailable, match="file: what was downloaded is not the pinned file"):
+        sources.downloaded("file", HELLO, brings(b"HELLO"))
+    assert "refused" in capsys.readouterr().err
+    assert not (cache.root() / "downloads" / "file").exists()
+
+
+def test_a_spoilt_download_is_fetched_again():
+    path = sources.downloaded("file", HELLO, brings(b"hello"))
+    path.write_bytes(b"spoilt")
+    assert sources.downloaded("file", HELLO, brings(b"hello")).read_bytes() == b"hello"
+
+
+def test_a_download_is_kept():
+    sources.downloaded("file", HELLO, brings(b"hello"))
+    sources.downloaded("file", HELLO, lambda into: pytest.fail("fetched twice"))
+
+
+@pytest.fixture
+def tarball(monkeypatch):
+    """A pinned tarball of five bytes that no mirror has."""
+    def fetch(package, file, into):
+        raise Unavailable(f"{file}: not on the mirror")
+
+    monkeypatch.setitem(sources.TARBALLS, "five.tar.gz", ("five", HELLO))
+    monkeypatch.setattr(debian, "fetch_source", fetch)
+    return "five.tar.gz"
+
+
+def test_a_given_tarball_is_used(tarball, tmp_path, monkeypatch):
+    (tmp_path / tarball).write_bytes(b"hello")
+    monkeypatch.setenv("IOCPSOCK_SOURCES", str(tmp_path))
+    assert sources.tarball(tarball) == tmp_path / tarball
+
+
+def test_a_given_tarball_with_another_hash_is_not_used(tarball, tmp_path, monkeypatch, capsys):
+    (tmp_path / tarball).write_bytes(b"other")
+    monkeypatch.setenv("IOCPSOCK_SOURCES", str(tmp_path))
+    with pytest.raises(Unavailable):
+        sources.tarball(tarball)
+    assert f"refused: {tmp_path / tarball}" in capsys.readouterr().err
+
+
+def test_a_missing_tarball_is_named_with_what_to_do(tarball):
+    with pytest.raises(Unavailable, match=rf"{tarball}: not on the mirror\. What to do: put {tarball} .*IOCPSOCK_SOURCES"):
+        sources.tarball(tarball)
+
+
+def test_a_lock_excludes():
+    path = cache.root() / "locks" / "slot"
+    held = cache.try_lock(path)
+    assert held and cache.try_lock(path) is None
+    held.close()
+    with cache.try_lock(path):
+        pass
+
+
+def python(code):
+    return [sys.executable, "-c", code]
+
+
+def collect(argv, **limits):
+    said = []
+    return process.follow(argv, None, lambda stream, data: said.append((stream, data)), **limits), said
+
+
+def test_output_and_status_of_a_child():
+    assert collect(python("import sys; sys.stderr.write('no'); sys.exit(7)")) == (7, [(2, b"no")])
+
+
+def test_a_silent_child_is_ended():
+    with pytest.raises(process.Hung, match="no output for"):
+        collect(python("import time; print(1, flush=True); time.sleep(60)"), silence=0.5)
+
+
+def test_a_slow_child_is_ended():
+    with pytest.raises(process.Hung, match="not finished after"):
+        collect(python("import time\nwhile True: print(1, flush=True); time.sleep(.05)"), timeout=0.5)
+
+
+def test_a_pipe_kept_open_by_a_grandchild_does_not_keep_us():
+    assert collect(["sh", "-c", "sleep 60 & echo done"]) == (0, [(1, b"done\n")])
+
+
+def test_an_unknown_version_is_an_error():
+    with pytest.raises(Problem, match="Python 3.9: the versions here are 3.11, 3.12, 3.13"):
+        run.known("Python", "3.9", run.PYTHON_VERSIONS)
+
+
+def test_the_cells_of_one_version():
+    assert [cell.name for cell in matrix.cells(python="3.12")] == ["python 3.12", "host"]
+    assert [cell.name for cell in matrix.cells(tcl="9.0")] == ["suite 9.0 socket.test", "tcl 9.0", "host"]
+
+
+def report_of(*cells, expression=None):
+    return matrix._report(list(cells), expression)
+
+
+def test_a_cell_that_did_not_run_is_said_and_may_be_required(capsys, monkeypatch):
+    ran, absent = matrix.Cell("one", None, passed=3), matrix.Cell("two", None, unavailable="no Tcl here")
+    monkeypatch.delenv("IOCPSOCK_REQUIRE_ALL", raising=False)
+    assert report_of(ran, absent) == 0
+    *_, reason, totals = capsys.readouterr().out.splitlines()
+    assert (reason, totals) == ("two: DID NOT RUN: no Tcl here", "3 passed, 0 failed")
+    monkeypatch.setenv("IOCPSOCK_REQUIRE_ALL", "1")
+    assert report_of(ran, absent) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "3 passed, 1 failed"
+
+
+def test_a_hung_suite_test_is_named_and_left_out_the_next_time(monkeypatch):
+    """Two runs of a file: the first stops in test b, the second ends."""
+    lines = [b"---- a start\n++++ a PASSED\n---- b start\n",
+             b"---- a start\n++++ a PASSED\nx.test:\tTotal\t2\tPassed\t1\tSkipped\t1\tFailed\t0\n"]
+    asked = []
+
+    def attempt(version, script, options, stock, reader):
+        asked.append(options)
+        reader.take(1, lines[len(asked) - 1])
+        return "hung: silent" if len(asked) == 1 else ""
+
+    from tools import tcl
+    suite = tcl.Suite(None, None, None, cache.root())
+    cache.root().mkdir()
+    (cache.root() / "x.test").touch()
+    monkeypatch.setattr(tcl, "suite", lambda version: suite)
+    monkeypatch.setattr(tcltest, "_attempt", attempt)
+    monkeypatch.setattr(tcltest, "LOGS", cache.root())
+    result = tcltest.run_file("8.6", "x.test", ["-skip", "z"], show=lambda line: None)
+    assert asked == [["-skip", "z"], ["-skip", "z b"]]
+    assert (result.total, result.passed, result.skipped, result.failed) == (2, 1, 0, 1)
+    assert result.broken == {"b": "hung: silent"} and not result.verdict and not result.good
