@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-# cython: binding=False, embedsignature=False, freethreading_compatible=False
+# cython: binding=True, freethreading_compatible=False
 """iocpsock: TCP sockets on Windows I/O completion ports, for Tcl and Python, in one DLL.
 
 This file is the whole module: it includes its parts, bottom layer first, and the order IS the layering. A part uses only

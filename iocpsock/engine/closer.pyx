@@ -47,10 +47,7 @@ cdef void closer_begin(Connection *connection, int flags) noexcept nogil:
 
 cdef void closer_reset(Connection *connection) noexcept nogil:
     """Make closesocket send RST, and forget what is queued but not posted."""
-    cdef linger reset
-    reset.l_onoff = 1
-    reset.l_linger = 0
-    setsockopt(connection.socket, SOL_SOCKET, SO_LINGER, <const char *>&reset, sizeof(reset))
+    winsock_reset(connection.socket)
     connection.recv_ended = True
     connection.send_error = WSAECONNABORTED
     connection.send_finished = True

@@ -29,7 +29,6 @@ cdef struct Listener:
     Connection *head                # accepted, in order of completion
     Connection *tail
     int waiting                     # how many
-    bint plain                      # the host's socket and plain sockets for the host: see listener_borrow
     DWORD retry                     # milliseconds of the last pause, 0 when all is well
     Deadline deadline
 
@@ -79,13 +78,6 @@ cdef int listener_add(Listener *listener, SOCKET sock, int family) noexcept nogi
     listener_fill(listener)
     source_unlock(&listener.source)
     return 0
-
-
-cdef int listener_borrow(Listener *listener, SOCKET sock, int family) noexcept nogil:
-    """As listener_add for a socket that stays the host's, who closes it after listener_close. What it accepts is not
-    associated with the port: the host takes the bare socket with listener_take_socket."""
-    listener.plain = True
-    return listener_add(listener, sock, family)
 
 
 cdef int listener_bind(Address *address, int backlog, bint share, SOCKET *result) noexcept nogil:
@@ -167,10 +159,10 @@ cdef Connection *listener_adopt(Endpoint *endpoint, Op *op) noexcept nogil:
     cdef sockaddr *peer
     cdef int local_length, peer_length
     if op.error == 0 and setsockopt(op.socket, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, <const char *>&endpoint.socket,
-                                    sizeof(SOCKET)) == 0 and (
-                                        endpoint.listener.plain or port_associate(op.socket) == 0):
+                                    sizeof(SOCKET)) == 0 and port_associate(op.socket) == 0:
         connection = connection_new(op.socket)
     if connection == NULL:
+        winsock_reset(op.socket)
         closesocket(op.socket)
         return NULL
     winsock.GetAcceptExSockaddrs(op.data, 0, LISTENER_ADDRESS, LISTENER_ADDRESS, &local, &local_length, &peer, &peer_length)
@@ -188,6 +180,7 @@ cdef void listener_complete(Op *op) noexcept nogil:
     source_lock(&listener.source)
     endpoint.posted -= 1
     if listener.closed:
+        winsock_reset(op.socket)                            # the kernel may have accepted already: leave no TIME_WAIT
         closesocket(op.socket)
     else:
         listener_fill(listener)
@@ -235,27 +228,6 @@ cdef Connection *listener_take(Listener *listener) noexcept nogil:
     return connection
 
 
-cdef int listener_take_socket(Listener *listener, ULONGLONG deadline, SOCKET *sock, sockaddr_storage *peer) noexcept nogil:
-    """Block until there is an accepted connection, and take its socket and its peer's address: 0 or a Winsock code,
-    WSAETIMEDOUT after `deadline` (0: none), WSAENOTSOCK if the listener is closed meanwhile."""
-    cdef Connection *connection
-    source_lock(&listener.source)
-    while listener.head == NULL and not listener.closed:
-        if not source_wait(&listener.source, deadline):
-            source_unlock(&listener.source)
-            return WSAETIMEDOUT
-    connection = NULL if listener.closed else listener_take(listener)
-    source_unlock(&listener.source)
-    if connection == NULL:
-        return WSAENOTSOCK
-    sock[0] = connection.socket
-    peer[0] = connection.peer
-    connection.socket = INVALID_SOCKET
-    connection.state = CONNECTION_CLOSED
-    connection_close(connection, 0)
-    return 0
-
-
 cdef void listener_close(Listener *listener) noexcept nogil:
     """The host lets go: takes its reference. The port is free when this returns; connections nobody took are reset."""
     cdef Connection *connection
@@ -265,17 +237,11 @@ cdef void listener_close(Listener *listener) noexcept nogil:
     listener.closed = True
     endpoint = listener.endpoints
     while endpoint != NULL:
-        if listener.plain:
-            CancelIoEx(<HANDLE>endpoint.socket, NULL)
-        else:
-            closesocket(endpoint.socket)
-            endpoint.socket = INVALID_SOCKET
+        closesocket(endpoint.socket)
+        endpoint.socket = INVALID_SOCKET
         endpoint = endpoint.next
     connection = listener_take(listener)
     while connection != NULL:
-        if listener.plain:
-            closesocket(connection.socket)
-            connection.state = CONNECTION_CLOSED
         connection_close(connection, CLOSER_ABORT)
         connection = listener_take(listener)
     source_unlock_changed(&listener.source, 0)

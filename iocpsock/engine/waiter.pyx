@@ -68,7 +68,9 @@ cdef int waiter_finish(Waiter *waiter, SOCKET sock, int error, DWORD millisecond
             expired = True
             CancelIoEx(<HANDLE>sock, &waiter.overlapped)
     error = error_from_status(waiter.overlapped.Internal)
-    return WSAETIMEDOUT if expired and error == WSA_OPERATION_ABORTED else error
+    if error == WSA_OPERATION_ABORTED:                      # by us, or by whoever closed the socket meanwhile
+        return WSAETIMEDOUT if expired else WSAECONNABORTED
+    return error
 
 
 cdef int waiter_receive(SOCKET sock, char *buffer, DWORD size, DWORD flags, DWORD milliseconds, DWORD *received) noexcept nogil:
@@ -130,3 +132,56 @@ cdef int waiter_connect(SOCKET sock, Address *remote, DWORD milliseconds) noexce
         error = error_last()
     counter_add(COUNTER_connect_failures if error else COUNTER_connects, 1)
     return error
+
+
+cdef int waiter_accept_once(SOCKET listening, int family, DWORD milliseconds, SOCKET *accepted, sockaddr_storage *peer) noexcept nogil:
+    """One AcceptEx: 0, or a Winsock code and no socket."""
+    cdef Waiter *waiter = waiter_take()
+    cdef char addresses[2 * LISTENER_ADDRESS]
+    cdef DWORD ignored = 0
+    cdef sockaddr *local
+    cdef sockaddr *remote = NULL
+    cdef int local_length, remote_length = 0, error = 0
+    cdef SOCKET sock = winsock_socket(family) if waiter != NULL else INVALID_SOCKET
+    if sock == INVALID_SOCKET:
+        error = error_last() if waiter != NULL else WSAENOBUFS
+    else:
+        if not winsock.AcceptEx(listening, sock, addresses, 0, LISTENER_ADDRESS, LISTENER_ADDRESS, &ignored, &waiter.overlapped):
+            error = error_last()
+        error = waiter_finish(waiter, listening, error, milliseconds)
+        if not error and setsockopt(sock, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, <const char *>&listening, sizeof(SOCKET)):
+            error = error_last()
+        if error:
+            closesocket(sock)
+    if waiter != NULL:
+        waiter_give(waiter)
+    counter_add(COUNTER_accept_failures if error else COUNTER_accepts, error != WSAETIMEDOUT)
+    if error:
+        return error
+    winsock.GetAcceptExSockaddrs(addresses, 0, LISTENER_ADDRESS, LISTENER_ADDRESS, &local, &local_length, &remote, &remote_length)
+    memset(peer, 0, sizeof(sockaddr_storage))
+    if remote != NULL and 0 < remote_length <= <int>sizeof(sockaddr_storage):
+        memcpy(peer, remote, remote_length)
+    accepted[0] = sock
+    return 0
+
+
+cdef bint waiter_peer_is_gone(int error) noexcept nogil:
+    """Whether an accept failed because of the connection, not because of the listening socket."""
+    return error == WSAECONNRESET or error == WSAENOTCONN or error == WSAETIMEDOUT
+
+
+cdef int waiter_accept(SOCKET listening, int family, ULONGLONG deadline, SOCKET *accepted, sockaddr_storage *peer) noexcept nogil:
+    """Wait for a connection on a listening socket: 0 with its socket and its peer's address, or a Winsock code, WSAETIMEDOUT
+    after `deadline` (GetTickCount64; 0: none). A peer that is gone before it could be accepted is passed over. Nothing
+    stays posted, so the listening socket is an ordinary one between calls."""
+    cdef ULONGLONG now
+    cdef DWORD milliseconds = WAITER_FOREVER
+    cdef int error
+    while True:
+        if deadline:
+            now = GetTickCount64()
+            milliseconds = <DWORD>(deadline - now) if now < deadline else 0
+        error = waiter_accept_once(listening, family, milliseconds, accepted, peer)
+        if not waiter_peer_is_gone(error) or (deadline and GetTickCount64() >= deadline):
+            return error

@@ -60,6 +60,14 @@ cdef int winsock_nonblocking(SOCKET sock) noexcept nogil:
     return error_last() if ioctlsocket(sock, FIONBIO, &on) else 0
 
 
+cdef void winsock_reset(SOCKET sock) noexcept nogil:
+    """closesocket will send RST, at once, and leave nothing behind."""
+    cdef linger hard
+    hard.l_onoff = 1
+    hard.l_linger = 0
+    setsockopt(sock, SOL_SOCKET, SO_LINGER, <const char *>&hard, sizeof(hard))
+
+
 cdef bint winsock_is_ifs(SOCKET sock) noexcept nogil:
     """Whether the socket is a real kernel handle. With a layered provider that wraps it in one of its own, "skip on
     success" would drop packets that the provider waits for (KB 2568167)."""

@@ -79,3 +79,7 @@ def stats():
         else:
             result[name] = counter_read_total(counter)
     return result
+
+
+for _function in (create_connection, create_server, stats):
+    _function.__module__ = "iocpsock"

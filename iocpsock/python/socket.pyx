@@ -1,12 +1,10 @@
 # Socket: `iocpsock.socket`, a `socket.socket` whose blocking calls run on the engine.
 #
 # A TCP socket over IPv4 or IPv6 that blocks, with or without a time-out, waits here without the GIL: `connect`, `recv`,
-# `recv_into`, `send`, `sendall` as one overlapped operation on the caller's own memory (engine/waiter.pyx), `accept` on a
-# set of AcceptEx slots (engine/listener.pyx). Everything else, and every other kind of socket, is inherited. Nothing is read
-# ahead, and the sockets belong to no completion port, so select, ssl and event loops see an ordinary socket.
-# Owner: Python's object owns the handle; the acceptor ends before the handle is closed.
-# Threads: any Python thread; no Python code runs on a completion thread.
-import select as _select
+# `recv_into`, `send`, `sendall`, `accept` as one overlapped operation on the caller's own memory (engine/waiter.pyx).
+# Everything else, and every other kind of socket, is inherited. Nothing is read or accepted ahead, and the sockets belong to
+# no completion port, so select, ssl and event loops see an ordinary socket.
+# Owner: Python's object owns the handle. Threads: any Python thread; no Python code runs on a completion thread.
 import sys as _sys
 
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
@@ -33,53 +31,19 @@ cdef object peer_name(sockaddr_storage *peer, int length):
     return name if peer.ss_family == AF_INET else (*name, ntohl(ipv6.sin6_flowinfo), ipv6.sin6_scope_id)
 
 
-cdef class Acceptor:
-    """The AcceptEx slots of one listening socket, whose handle it borrows."""
-    cdef Listener *listener
-
-    def __cinit__(self, SOCKET sock, int family):
-        cdef int error = engine_start()
-        if error:
-            raise_error(error)
-        self.listener = listener_new()
-        if self.listener == NULL:
-            raise MemoryError()
-        with nogil:
-            error = listener_borrow(self.listener, sock, family)
-        if error:
-            raise_error(error)
-
-    def __dealloc__(self):
-        if self.listener != NULL:
-            source_drop(&self.listener.source)
-
-    def close(self):
-        """Cancel the slots; whoever waits gets WSAENOTSOCK."""
-        source_hold(&self.listener.source)                  # waiters may still be inside: the object keeps its own
-        with nogil:
-            listener_close(self.listener)
-
-    def accept(self, timeout):
-        """The next connection: (handle, peer address)."""
-        cdef SOCKET sock = INVALID_SOCKET
-        cdef sockaddr_storage peer
-        cdef ULONGLONG deadline = 0 if timeout is None else GetTickCount64() + milliseconds_of(timeout)
-        cdef int error
-        with nogil:
-            error = listener_take_socket(self.listener, deadline, &sock, &peer)
-        if error:
-            raise_error(error)
-        return sock, peer_name(&peer, sizeof(peer))
+cdef SOCKET handle_of(object sock) except? 0:
+    """The handle of a socket that is not closed."""
+    handle = sock.fileno()
+    if handle < 0:
+        raise_error(WSAENOTSOCK)
+    return handle
 
 
 class socket(_stdlib.socket):
     """socket(family=AF_INET, type=SOCK_STREAM, proto=0, fileno=None): as `socket.socket`, on the iocpsock engine."""
 
-    __slots__ = ("_acceptor",)
-
-    def __init__(self, family=-1, type=-1, proto=-1, fileno=None):
-        self._acceptor = None
-        super().__init__(family, type, proto, fileno)
+    __module__ = "iocpsock"
+    __slots__ = ()
 
     def _on_engine(self):
         """Whether a blocking call of this socket is ours: TCP, and not in non-blocking mode."""
@@ -93,14 +57,14 @@ class socket(_stdlib.socket):
         cdef DWORD milliseconds
         cdef const char *host
         cdef int error, family, port_number
-        if not self._on_engine() or not _is_plain_address(address):
+        if not self._on_engine() or not _is_plain_address(address, self.family):
             return super().connect(address)                 # which knows what is wrong with it
         _sys.audit("socket.connect", self, address)
         error = engine_start()
         if error:
             raise_error(error)
         name = address[0].encode("idna")
-        host, port_number, family, sock = name, address[1], self.family, self.fileno()
+        host, port_number, family, sock = name, address[1], self.family, handle_of(self)
         milliseconds = milliseconds_of(self.gettimeout())
         with nogil:
             error = address_lookup(host, port_number, family, False, False, &remote)
@@ -118,18 +82,27 @@ class socket(_stdlib.socket):
 
     def accept(self):
         """Wait for a connection: (socket, address of the peer)."""
+        cdef SOCKET sock, accepted = INVALID_SOCKET
+        cdef sockaddr_storage peer
+        cdef ULONGLONG deadline = 0
+        cdef int family, error
+        timeout = self.gettimeout()
         if not self._on_engine():
             handle, address = self._accept()
-        elif self._acceptor is None and _select.select([self], [], [], 0)[0]:
-            handle, address = self._accept()                # one waits already: no need for slots yet
         else:
-            if self._acceptor is None:
-                if not self.getsockopt(_stdlib.SOL_SOCKET, _stdlib.SO_ACCEPTCONN):
-                    raise_error(WSAEINVAL)
-                self._acceptor = Acceptor(self.fileno(), self.family)
-            handle, address = self._acceptor.accept(self.gettimeout())
+            error = engine_start()
+            if error:
+                raise_error(error)
+            sock, family = handle_of(self), self.family
+            if timeout is not None:
+                deadline = GetTickCount64() + milliseconds_of(timeout)
+            with nogil:
+                error = waiter_accept(sock, family, deadline, &accepted, &peer)
+            if error:
+                raise_error(error)
+            handle, address = accepted, peer_name(&peer, sizeof(peer))
         connection = type(self)(self.family, self.type, self.proto, fileno=handle)
-        if _stdlib.getdefaulttimeout() is None and self.gettimeout():
+        if _stdlib.getdefaulttimeout() is None and timeout:
             connection.setblocking(True)
         return connection, address
 
@@ -141,7 +114,7 @@ class socket(_stdlib.socket):
         cdef int error
         if flags or not isinstance(bufsize, int) or not 0 < bufsize <= 0x7FFFFFFF or not self._on_engine():
             return super().recv(bufsize, flags)
-        size, sock, milliseconds = bufsize, self.fileno(), milliseconds_of(self.gettimeout())
+        size, sock, milliseconds = bufsize, handle_of(self), milliseconds_of(self.gettimeout())
         data = PyBytes_FromStringAndSize(NULL, size)
         target = PyBytes_AsString(data)
         with nogil:
@@ -168,7 +141,7 @@ class socket(_stdlib.socket):
             size = min(nbytes or view.len, 0x7FFFFFFF)
             if size == 0:
                 return 0
-            sock, milliseconds = self.fileno(), milliseconds_of(self.gettimeout())
+            sock, milliseconds = handle_of(self), milliseconds_of(self.gettimeout())
             with nogil:
                 error = waiter_receive(sock, <char *>view.buf, size, 0, milliseconds, &received)
         finally:
@@ -189,29 +162,19 @@ class socket(_stdlib.socket):
             return super().sendall(data, flags)
         _send(self, data, True)
 
-    def detach(self):
-        """Give up the handle without closing it."""
-        self._end_acceptor()
-        return super().detach()
-
-    def _end_acceptor(self):
-        acceptor, self._acceptor = self._acceptor, None
-        if acceptor is not None:
-            acceptor.close()
-
     def _real_close(self):
-        self._end_acceptor()
+        cdef SOCKET sock
+        if self.fileno() >= 0 and self._on_engine():        # wake whoever waits on another thread
+            sock = self.fileno()
+            CancelIoEx(<HANDLE>sock, NULL)
         super()._real_close()
 
-    def __del__(self):
-        self._end_acceptor()
-        super().__del__()
 
-
-def _is_plain_address(address):
+def _is_plain_address(address, family):
     """Whether `address` is what connect understands without the base class: a host name and a port number."""
-    return (isinstance(address, tuple) and 2 <= len(address) <= 4 and isinstance(address[0], str)
-            and address[0] not in ("", "<broadcast>") and isinstance(address[1], int) and 0 <= address[1] <= 0xFFFF
+    return (isinstance(address, tuple) and (len(address) == 2 or family == _stdlib.AF_INET6 and len(address) in (3, 4))
+            and isinstance(address[0], str) and address[0] not in ("", "<broadcast>") and "\0" not in address[0]
+            and isinstance(address[1], int) and 0 <= address[1] <= 0xFFFF
             and all(isinstance(item, int) and 0 <= item <= 0xFFFFFFFF for item in address[2:]))
 
 
@@ -233,7 +196,7 @@ cdef object _send(object self, object data, bint everything):
                 now = GetTickCount64()
                 milliseconds = <DWORD>(deadline - now) if now < deadline else 0
             piece = min(view.len - done, SEND_PIECE)
-            sock = self.fileno()
+            sock = handle_of(self)
             with nogil:
                 error = waiter_send(sock, <const char *>view.buf + done, piece, 0, milliseconds, &sent)
             done += sent

@@ -103,13 +103,14 @@ cdef int notifier_event(Tcl_Event *event, int flags) noexcept nogil:
     cdef Channel *channel = <Channel *>source.context
     if not flags & TCL_FILE_EVENTS:
         return 0
-    if channel != NULL:
-        channel.event_queued = False
-        if source.kind == SOURCE_LISTENER:
-            server_event(channel)
-        else:
-            channel_event(channel)
-    source_drop(source)
+    source_drop(source)                                     # before the handlers: one of them may end the thread. The
+    if channel == NULL:                                     # channel, while it is open, holds a reference of its own
+        return 1
+    channel.event_queued = False
+    if channel.listener != NULL:
+        server_event(channel)
+    else:
+        channel_event(channel)
     return 1
 
 
