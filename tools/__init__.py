@@ -15,5 +15,5 @@ Standard library only. Bottom layer first; a module uses only those above it:
     build         the wheel and the unpacked package
     tcltest       Tcl's own test suite with socket2 in the place of socket
     conformance   docs/conformance.md
-    matrix        every test cell, two at a time
+    matrix        every test cell, two at a time (plugin/ goes with its pytest)
 """

@@ -6,9 +6,9 @@ pool; their lines are printed as they come, each after the name of its cell.
 """
 
 import concurrent.futures
+import json
 import os
 import time
-import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 
 from tools import conformance, process, run, tcltest
@@ -16,6 +16,7 @@ from tools.build import BUILD
 from tools.report import Problem, Unavailable, say
 
 RESULTS = BUILD / "results"
+PLUGIN = run.ROOT / "tools" / "plugin"
 SILENCE = 300           # seconds without a word from a cell
 TIMEOUT = 2400          # seconds for a whole cell
 TEST_TIMEOUT = 150      # seconds in one test: then pytest prints where every thread stands
@@ -117,40 +118,48 @@ def _python(cell, version, expression):
 
 def _pytest(cell, python, env, path, arguments, expression):
     """Run pytest with the interpreter `python`; `path` says how it names a file of the host."""
-    results = RESULTS / f"{cell.name.replace(' ', '-')}.xml"
-    results.unlink(missing_ok=True)
-    argv = [*python, "-m", "pytest", "-p", "no:cacheprovider", "-o", f"faulthandler_timeout={TEST_TIMEOUT}",
-            f"--junitxml={path(results)}", *arguments, *(["-k", expression] if expression else [])]
-    ended = None
+    verdicts = RESULTS / f"{cell.name.replace(' ', '-')}.jsonl"
+    verdicts.write_text("")
+    separator = ";" if path is not str or os.name == "nt" else ":"
+    folders = [path(PLUGIN), *filter(None, [env.get("PYTHONPATH")])]
+    env = {**env, "PYTHONPATH": separator.join(folders), "PYTEST_VERDICTS": path(verdicts)}
+    argv = [*python, "-m", "pytest", "-p", "no:cacheprovider", "-p", "pytest_verdicts", "-o",
+            f"faulthandler_timeout={TEST_TIMEOUT}", *arguments, *(["-k", expression] if expression else [])]
+    stopped = ""
     try:
         status = process.follow(argv, env, Lines(cell.name).take, cwd=run.ROOT, timeout=TIMEOUT, silence=SILENCE)
-        if expression and status == NO_TESTS:
-            return
-        if status not in (0, 1):
-            ended = f"pytest ended with status {status}"
+        if status not in (0, 1, NO_TESTS):
+            stopped = f"pytest ended with status {status}"
     except process.Hung as hung:
-        ended = f"hung: {hung}; its last lines above say where"
-    if results.exists():
-        _count(cell, results)
-    elif not ended:
-        ended = "pytest left no results"
-    if ended:
-        cell.fail(ended)
-    elif status and not cell.failed:
-        cell.fail(f"pytest ended with status {status}, and no test says why")
-    elif not cell.passed + cell.failed:
+        stopped = f"hung: {hung}"
+    running = _count(cell, verdicts)
+    if stopped:
+        cell.fail(stopped + (f", in {running}" if running else ""))
+    elif status == 1 and not cell.failed:
+        cell.fail("pytest ended with status 1, and no test says why")
+    elif not cell.passed + cell.failed and not expression:
         cell.fail("no test ran")
 
 
-def _count(cell, results):
-    for case in ElementTree.parse(results).iter("testcase"):
-        verdicts = {child.tag for child in case}
-        if verdicts & {"failure", "error"}:
-            cell.fail(f"{case.get('classname')}::{case.get('name')}")
-        elif "skipped" in verdicts:
+def _count(cell, verdicts):
+    """Add up what the tests came to, each once, and return the one that started and did not end."""
+    worst, running = {}, None
+    for line in verdicts.read_text(encoding="utf-8").splitlines():
+        test, verdict = json.loads(line)
+        if verdict == "started":
+            running = test
+        elif verdict == "ended":
+            running = None
+        else:
+            worst[test] = max(worst.get(test, "passed"), verdict, key=("passed", "skipped", "failed").index)
+    for test, verdict in worst.items():
+        if verdict == "failed":
+            cell.fail(test)
+        elif verdict == "skipped":
             cell.skipped += 1
         else:
             cell.passed += 1
+    return running
 
 
 def _suite(cell, version):

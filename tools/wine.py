@@ -69,7 +69,7 @@ class Slot:
 
 def environment(prefix):
     env = {name: value for name, value in os.environ.items() if name not in _NOT_OURS}
-    env.update(WINEPREFIX=str(prefix), WINEDLLOVERRIDES="mscoree,mshtml=", LC_ALL="C.UTF-8")
+    env.update(WINEPREFIX=str(prefix), WINEDLLOVERRIDES="mscoree,mshtml,wbemprox,winedbg.exe=", LC_ALL="C.UTF-8")
     env.setdefault("WINEDEBUG", "-all")
     return env
 

@@ -1,0 +1,35 @@
+"""A pytest plugin: one JSON line for each thing that a test comes to, written at once to the file of $PYTEST_VERDICTS.
+
+Runs inside the Python under test. What was written before a crash or a hang stays, and the last "started" names the
+test that was running then. A test has several lines when its set-up or tear-down fails besides.
+"""
+
+import json
+import os
+
+
+class Verdicts:
+    def __init__(self, path):
+        self.file = open(path, "w", encoding="utf-8")
+
+    def write(self, test, verdict):
+        self.file.write(json.dumps([test, verdict]) + "\n")
+        self.file.flush()
+
+    def pytest_runtest_logstart(self, nodeid, location):
+        self.write(nodeid, "started")
+
+    def pytest_runtest_logreport(self, report):
+        if report.failed or report.skipped or report.when == "call":
+            self.write(report.nodeid, report.outcome)
+
+    def pytest_collectreport(self, report):
+        if not report.passed:
+            self.write(report.nodeid or "collection", report.outcome)
+
+    def pytest_runtest_logfinish(self, nodeid, location):
+        self.write(nodeid, "ended")
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(Verdicts(os.environ["PYTEST_VERDICTS"]))
