@@ -189,7 +189,7 @@ proc httpd::sendFile {channel method path keep} {
     variable buffer
     set file [openFile $path]
     try {
-        set size [file size $path]
+        set size [sizeOf $file]
         sendHead $channel 200 [contentType $path] $size $keep
         if {$method eq "GET"} {
             set send [expr {$size < $buffer / 2 ? "writeBody" : "copyBody"}]
@@ -224,20 +224,29 @@ proc httpd::copyBody {file channel size} {
     return $copied
 }
 
+# Opened without a look at it first: asking about a path costs Windows several times as much as opening it.
 proc httpd::openFile {path} {
-    if {![file isfile $path]} {
-        fail 404 "no such file"
-    }
     try {
         return [open $path rb]
-    } trap {POSIX ENOENT} {} {
+    } trap {POSIX ENOENT} {} - trap {POSIX ENOTDIR} {} - trap {POSIX EISDIR} {} {
         fail 404 "no such file"
     } trap {POSIX EACCES} {} {
+        # What Windows says of a directory, too.
+        if {[file isdirectory $path]} {
+            fail 404 "no such file"
+        }
         fail 403 "the file cannot be read"
     } on error {message} {
         puts stderr "httpd: $message"
         fail 500 "the file cannot be opened"
     }
+}
+
+proc httpd::sizeOf {file} {
+    chan seek $file 0 end
+    set size [chan tell $file]
+    chan seek $file 0
+    return $size
 }
 
 proc httpd::refuse {channel status reason} {
