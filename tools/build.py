@@ -61,7 +61,9 @@ def _wheel():
         from tools import hostpython
         command = [hostpython.python(), "setup.py", "-q", "egg_info", "--egg-base", work, "build", "--build-base", work,
                    "bdist_wheel", "--bdist-dir", work / "wheel", "--dist-dir", fresh]
-    said = process.check(command, "building the wheel", cwd=ROOT)
+    # setuptools counsels against running setup.py as a script, for reasons of an isolation that the rig provides.
+    env = {**os.environ, "PYTHONWARNINGS": "ignore:setup.py install is deprecated"}
+    said = process.check(command, "building the wheel", cwd=ROOT, env=env)
     for line in said.splitlines():
         say(f"   {line}")
     DIST.mkdir(exist_ok=True)

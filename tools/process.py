@@ -38,7 +38,7 @@ def check(argv, what, **options):
         raise Problem(f"{what}: {missing.filename} is not installed") from missing
     if done.returncode:
         raise Problem(f"{what} failed: {' '.join(map(str, argv))}\nexit status {done.returncode}; its last words:\n"
-                      + "\n".join(done.stdout.splitlines()[-30:]))
+                      + "\n".join(done.stdout.splitlines()[-100:]))
     return done.stdout
 
 
