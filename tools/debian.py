@@ -69,8 +69,12 @@ def fetch_source(package, file, into):
         (state / name).mkdir(parents=True, exist_ok=True)
     (state / "parts" / "sources.sources").write_text(_source_entries())
     options = ["-oDir::Etc::sourcelist=/dev/null", f"-oDir::Etc::sourceparts={state / 'parts'}",
-               f"-oDir::State::lists={state / 'lists'}", f"-oDir::Cache={state}", "-oAPT::Sandbox::User="]
-    process.check(["apt-get", *options, "--quiet", "update"], "apt-get update for source packages")
+               f"-oDir::State::lists={state / 'lists'}", f"-oDir::Cache={state}", "-oAPT::Sandbox::User=",
+               "-oAcquire::Check-Valid-Until=false"]  # a mirror may stand still; what it has is pinned by hash anyway
+    try:
+        process.check(["apt-get", *options, "--quiet", "update"], "apt-get update for source packages")
+    except Problem as problem:
+        raise Unavailable(f"{file}: {problem}") from problem
     version = file.removeprefix(package + "_").split(".orig.")[0]
     names = subprocess.run(["apt-cache", *options, "showsrc", package], stdout=subprocess.PIPE, text=True).stdout
     found = [line.split()[1] for line in names.splitlines()
