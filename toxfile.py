@@ -1,0 +1,23 @@
+"""tox reads the names py311 to py313 as Pythons that it has to find. Here they name Windows Pythons that the rig has.
+
+This runner takes any Python for the environment itself: all that is done in it is to call dev.py.
+"""
+
+from tox.plugin import impl
+from tox.tox_env.python.virtual_env.runner import VirtualEnvRunner
+
+
+class RigRunner(VirtualEnvRunner):
+    @staticmethod
+    def id():
+        return "rig"
+
+    @classmethod
+    def extract_base_python(cls, env_name):
+        """No version is asked of the host by the environment's name."""
+        return None
+
+
+@impl
+def tox_register_tox_env(register):
+    register.add_run_env(RigRunner)
