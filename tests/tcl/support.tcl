@@ -37,11 +37,13 @@ proc await {name {condition 1}} {
     set woken ::harness::woken[incr ::harness::wakeups]
     set wake [list apply [list args [list set $woken written]]]
     trace add variable ::$name write $wake
+    set deadline [expr {[clock milliseconds] + $::patience}]
     set timer [after $::patience [list set $woken expired]]
     try {
         while {![info exists ::$name] || ![uplevel #0 [list expr $condition]]} {
             vwait $woken
-            if {[set $woken] eq "expired"} {
+            # An event that only the timer brought to light comes too late as well.
+            if {[clock milliseconds] >= $deadline} {
                 error "waited $::patience ms for $name [expr {$condition eq "1" ? "to be set" : "to meet $condition"}]"
             }
         }
