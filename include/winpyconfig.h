@@ -17,6 +17,7 @@
 #define MS_WIN64
 #define NT_THREADS
 #define WITH_THREAD
+#define WITH_DOC_STRINGS 1
 #define HAVE_DECLSPEC_DLL   /* Python.h then declares every function and object dllimport: see python_stubs.h */
 #define Py_ENABLE_SHARED 1
 

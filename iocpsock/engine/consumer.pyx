@@ -26,7 +26,6 @@ cdef struct Consumer:
     DWORD thread                    # the thread that drains the queue: it needs no waking
     Source *head
     Source *tail
-    bint woken                      # wake() was called and the queue not drained since
     bint closed                     # the host is gone: no wake() begins any more
     LONG waking                     # wake() calls under way
     CONDITION_VARIABLE idle         # waking came down to 0
@@ -71,8 +70,8 @@ cdef void consumer_drop(Consumer *consumer) noexcept nogil:
 
 
 cdef bint consumer_push(Consumer *consumer, Source *source) noexcept nogil:
-    """Put `source` on the ready queue, unless it stands there already, and wake the consumer if it may be asleep. False if
-    the consumer is closed."""
+    """Put `source` on the ready queue, unless it stands there already. The first one on an empty queue wakes the consumer:
+    whoever finds the queue filled has not slept since. False if the consumer is closed."""
     cdef bint wake
     if InterlockedExchange(&source.queued, 1):
         return True
@@ -83,14 +82,13 @@ cdef bint consumer_push(Consumer *consumer, Source *source) noexcept nogil:
         return False
     source_hold(source)
     source.ready_next = NULL
+    wake = consumer.head == NULL and consumer.thread != GetCurrentThreadId()
     if consumer.tail == NULL:
         consumer.head = source
     else:
         consumer.tail.ready_next = source
     consumer.tail = source
-    wake = not consumer.woken and consumer.thread != GetCurrentThreadId()
     if wake:
-        consumer.woken = True
         consumer.waking += 1
     ReleaseSRWLockExclusive(&consumer.lock)
     if wake:
@@ -104,10 +102,9 @@ cdef bint consumer_push(Consumer *consumer, Source *source) noexcept nogil:
 
 
 cdef Source *consumer_pop(Consumer *consumer) noexcept nogil:
-    """Take the first ready source, with the queue's reference, or NULL. A push after the last pop wakes again."""
+    """Take the first ready source, with the queue's reference, or NULL."""
     cdef Source *source
     AcquireSRWLockExclusive(&consumer.lock)
-    consumer.woken = False
     source = consumer.head
     if source != NULL:
         consumer.head = source.ready_next

@@ -43,7 +43,7 @@ class socket(_stdlib.socket):
     """socket(family=AF_INET, type=SOCK_STREAM, proto=0, fileno=None): as `socket.socket`, on the iocpsock engine."""
 
     __module__ = "iocpsock"
-    __slots__ = ()
+    __slots__ = ("_listens",)
 
     def _on_engine(self):
         """Whether a blocking call of this socket is ours: TCP, and not in non-blocking mode."""
@@ -94,6 +94,10 @@ class socket(_stdlib.socket):
             if error:
                 raise_error(error)
             sock, family = handle_of(self), self.family
+            if not getattr(self, "_listens", False):        # where it does not, AcceptEx might wait for ever
+                if not self.getsockopt(_stdlib.SOL_SOCKET, _stdlib.SO_ACCEPTCONN):
+                    raise_error(WSAEINVAL)
+                self._listens = True
             if timeout is not None:
                 deadline = GetTickCount64() + milliseconds_of(timeout)
             with nogil:
