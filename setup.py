@@ -60,6 +60,22 @@ def python_table(undefined):
     return "\n".join(lines + ['#include "python_stubs.h"', ""])
 
 
+def python_headers(work):
+    """This Python's headers, linked into a folder of `work`, beside an empty pyconfig.h in the place of its own.
+
+    Python.h finds pyconfig.h beside itself before any other, and Debian's stops a compiler for another system, whatever
+    guard winpyconfig.h defines.
+    """
+    folder = work / "python-headers"
+    if not folder.exists():
+        folder.mkdir()
+        for header in Path(sysconfig.get_path("include")).iterdir():
+            if header.name != "pyconfig.h":
+                (folder / header.name).symlink_to(header)
+        (folder / "pyconfig.h").touch()
+    return folder
+
+
 class CrossCompiler:
     """The mingw-w64 cross compiler on a system that is not Windows."""
 
@@ -72,7 +88,7 @@ class CrossCompiler:
         defines = [f"-D{name}" if value is None else f"-D{name}={value}" for name, value in macros]
         self.run("-c", "-O2", "-fno-strict-aliasing", *self.warnings, *(self.generated if generated else ()), *defines,
                  "-include", str(ROOT / "include" / "winpyconfig.h"), "-I", str(ROOT / "include"),
-                 "-I", sysconfig.get_path("include"), str(source), "-o", str(target))
+                 "-I", str(python_headers(target.parent)), str(source), "-o", str(target))
 
     def link(self, objects, target, exports):
         definitions = objects[0].with_suffix(".def")
