@@ -8,7 +8,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from tools import run, tcltest
+from tools import process, run, tcltest
 from tools.report import Problem, say
 
 DATA = Path(__file__).with_name("conformance.json")
@@ -25,7 +25,7 @@ child interpreters and threads, in `remote.tcl` and in every script it starts. W
 `python3 dev.py conformance`; do not edit. Measured under Wine, each file in a process of its own.
 
 A test that hangs or crashes counts as failed, and its file is run again without it.
-
+{inapplicable}
 | suite | command | total | passed | skipped | failed |
 | --- | --- | ---: | ---: | ---: | ---: |
 """
@@ -44,18 +44,20 @@ def main(arguments):
     files = arguments or FILES
     if any(file.startswith("-") for file in files):
         raise Problem("dev.py conformance: it takes names of test files only")
-    rows = []
-    for file in files:
-        for version in run.TCL_VERSIONS:
-            for stock in (True, False):
-                result = tcltest.run_file(version, file, stock=stock, show=lambda line: None)
-                for line in tcltest.report(result):
-                    say(line)
-                rows.append(result)
+    rows = process.side_by_side(_measure, [(version, file, stock) for file in files for version in run.TCL_VERSIONS
+                                            for stock in (True, False)])
     DATA.write_text(json.dumps([_row(result) for result in rows], indent=1) + "\n")
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(page(rows))
     return 1 if any(result.verdict for result in rows) else 0
+
+
+def _measure(job):
+    version, file, stock = job
+    result = tcltest.run_file(version, file, stock=stock, show=lambda line: None)
+    for line in tcltest.report(result):
+        say(line)
+    return result
 
 
 def _row(result):
@@ -68,7 +70,8 @@ def _row(result):
 
 def page(rows):
     """The text of docs/conformance.md for these results."""
-    text = _HEAD
+    never = "".join(f"\n`{test}` is not run with socket2: it {reason}.\n" for test, reason in tcltest.INAPPLICABLE.items())
+    text = _HEAD.format(inapplicable=never)
     for row in rows:
         text += (f"| {row.file}, Tcl {row.version} | {_command(row)} | {row.total} | {row.passed} | {row.skipped} "
                  f"| {row.failed} |\n")

@@ -5,7 +5,6 @@ hangs, crashes or has no tests; a cell that cannot run here is named with the re
 pool; their lines are printed as they come, each after the name of its cell.
 """
 
-import concurrent.futures
 import json
 import os
 import time
@@ -56,15 +55,7 @@ def run_all(expression=None, python=None, tcl=None):
     """Run the matrix, print the table, and return the exit status."""
     wanted = cells(expression, python, tcl)
     RESULTS.mkdir(parents=True, exist_ok=True)
-    pool = concurrent.futures.ThreadPoolExecutor(min(2, os.cpu_count()))
-    try:
-        for done in concurrent.futures.as_completed([pool.submit(_run, cell) for cell in wanted]):
-            done.result()
-    except BaseException:
-        process.stop_all()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+    process.side_by_side(_run, wanted)
     return _report(wanted, expression)
 
 

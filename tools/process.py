@@ -5,6 +5,7 @@ It leads a session of its own, so that it and whatever it started can be ended t
 caller's thread; only the feeding of stdin, when there is one, has a thread of its own.
 """
 
+import concurrent.futures
 import contextlib
 import os
 import selectors
@@ -64,6 +65,24 @@ def follow(argv, env, on_output, *, cwd=None, stdin=subprocess.DEVNULL, timeout=
         child.wait()
         child.stdout.close()
         child.stderr.close()
+
+
+def side_by_side(function, items):
+    """The results of function(item) for each item, as many at a time as there are CPUs, up to two.
+
+    When one of them raises, or we are interrupted, the children of the others are ended before the exception goes on.
+    """
+    pool = concurrent.futures.ThreadPoolExecutor(min(2, os.cpu_count()))
+    try:
+        running = [pool.submit(function, item) for item in items]
+        for done in concurrent.futures.as_completed(running):
+            done.result()
+        return [done.result() for done in running]
+    except BaseException:
+        stop_all()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def stop_all():
