@@ -6,4 +6,9 @@
 fconfigure stdout -buffering line
 set argv [lassign $argv argv0]
 incr argc -1
+# This command of Tcl 9's test shell writes into what it takes for the stock driver's structure, whichever channel it is
+# given. Without it the suite leaves out the one test that needs it.
+if {[package provide iocpsock] ne "" && [info commands testsocket] ne ""} {
+    rename testsocket {}
+}
 source $argv0

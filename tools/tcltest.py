@@ -23,11 +23,6 @@ SILENCE = 90    # seconds between two lines of output; far above the longest sin
 TIMEOUT = 1800  # seconds for a whole file
 ATTEMPTS = 8    # runs of one file, each without the tests that ended the runs before it
 
-# Tests that can mean nothing to socket2, whatever it does: they are skipped with it, and run with the stock command.
-INAPPLICABLE = {
-    "socket-14.11.1": "sets a flag inside the stock driver's own structure by `testsocket`, and socket2 has no such structure",
-}
-
 _TOTAL = re.compile(r"^(\S+):\s+Total\s+(\d+)\s+Passed\s+(\d+)\s+Skipped\s+(\d+)\s+Failed\s+(\d+)")
 _STARTED = re.compile(r"^---- (\S+) start$")
 _PASSED = re.compile(r"^\+\+\+\+ (\S+) PASSED$")
@@ -105,8 +100,6 @@ def run_file(version, file, options=(), stock=False, show=print):
         raise Problem(f"{file}: Tcl {version}'s suite has no such file. Its files: "
                       + " ".join(sorted(path.name for path in suite.tests.glob("*.test"))))
     result = Result(script.name, version, "stock" if stock else "socket2")
-    if not stock:
-        options = _without(options, INAPPLICABLE)
     LOGS.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     with open(LOGS / f"{version}-{result.command}-{script.stem}.log", "wb") as log:
