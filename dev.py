@@ -20,6 +20,7 @@ Variables: IOCPSOCK_CACHE (downloads and runtimes), IOCPSOCK_SOURCES (a folder w
 IOCPSOCK_REQUIRE_ALL=1 (a test cell that cannot run is a failure).
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -149,3 +150,6 @@ if __name__ == "__main__":
         sys.exit(f"dev.py: {problem}")
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:     # whoever read our output has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)

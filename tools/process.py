@@ -1,14 +1,14 @@
 """Child processes: quiet tools, and programs whose output is passed on while they run.
 
 A followed child gets pipes, never our own files: under Wine a program whose stdout is a plain file dies at start.
-It leads a session of its own, so that it and whatever it started can be ended together. The loop runs on the
-caller's thread; only the feeding of stdin, when there is one, has a thread of its own.
+It leads a session of its own, so that it and whatever it started can be ended together. The caller's thread passes on
+what comes; reading each pipe, waiting for the end and feeding stdin each have a thread, which lives as long as the pipe.
 """
 
 import concurrent.futures
 import contextlib
 import os
-import selectors
+import queue
 import signal
 import stat
 import subprocess
@@ -20,7 +20,6 @@ from tools.report import Problem
 
 # After the child has ended its own children may still hold the pipes: wait this long for a last word.
 LAST_WORD = 0.5
-
 
 _children = set()
 _stopping = threading.Event()
@@ -63,8 +62,6 @@ def follow(argv, env, on_output, *, cwd=None, stdin=subprocess.DEVNULL, timeout=
         _kill(child)
         _children.discard(child)
         child.wait()
-        child.stdout.close()
-        child.stderr.close()
 
 
 def side_by_side(function, items):
@@ -93,6 +90,9 @@ def stop_all():
 
 
 def _kill(child):
+    if os.name == "nt":
+        child.kill()
+        return
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
 
@@ -103,47 +103,42 @@ def pass_through(argv, env, cwd=None):
 
 
 def _pump(child, on_output, timeout, silence):
+    """Pass on what the child says until it has ended and its pipes are closed, or silent for LAST_WORD seconds."""
+    events = queue.Queue(64)    # a child does not get far ahead of a slow reader of its output
+    for stream, pipe in ((1, child.stdout), (2, child.stderr)):
+        threading.Thread(target=_read, args=(pipe, stream, events), daemon=True).start()
+    threading.Thread(target=lambda: events.put((None, child.wait())), daemon=True).start()
     started = heard = time.monotonic()
-    ended = os.pidfd_open(child.pid)
-    with contextlib.closing(selectors.DefaultSelector()) as waiting:
-        waiting.register(child.stdout, selectors.EVENT_READ, 1)
-        waiting.register(child.stderr, selectors.EVENT_READ, 2)
-        waiting.register(ended, selectors.EVENT_READ, None)
+    running, streams = True, 2
+    while running or streams:
         try:
-            running = True
-            while waiting.get_map():
-                limits = [LAST_WORD] if not running else _limits(started, heard, timeout, silence)
-                ready = waiting.select(min(limits, default=None))
-                if not ready and not running:
-                    return
-                for key, _ in ready:
-                    if key.data is None:
-                        running = False
-                        waiting.unregister(ended)
-                    elif data := os.read(key.fd, 65536):
-                        heard = time.monotonic()
-                        on_output(key.data, data)
-                    else:
-                        waiting.unregister(key.fileobj)
-                if running:
-                    _refuse_to_wait(started, heard, timeout, silence)
-        finally:
-            os.close(ended)
+            stream, data = events.get(timeout=_patience(started, heard, timeout, silence) if running else LAST_WORD)
+        except queue.Empty:
+            if not running:
+                return
+            late = silence and time.monotonic() - heard >= silence
+            raise Hung(f"no output for {silence:.0f} s" if late else f"not finished after {timeout:.0f} s") from None
+        if stream is None:
+            running = False
+        elif data:
+            heard = time.monotonic()
+            on_output(stream, data)
+        else:
+            streams -= 1
 
 
-def _limits(started, heard, timeout, silence):
-    now = time.monotonic()
-    ends = [started + timeout] if timeout else []
-    ends += [heard + silence] if silence else []
-    return [max(0, end - now) for end in ends]
+def _read(pipe, stream, events):
+    """A reader's thread. The pipe is closed here and nowhere else: a grandchild may keep it open for longer than us."""
+    with pipe:
+        while data := os.read(pipe.fileno(), 65536):
+            events.put((stream, data))
+    events.put((stream, b""))
 
 
-def _refuse_to_wait(started, heard, timeout, silence):
-    now = time.monotonic()
-    if silence and now - heard >= silence:
-        raise Hung(f"no output for {silence:.0f} s")
-    if timeout and now - started >= timeout:
-        raise Hung(f"not finished after {timeout:.0f} s")
+def _patience(started, heard, timeout, silence):
+    """Seconds until the first of the two limits; None when there is none."""
+    ends = [start + limit for start, limit in ((started, timeout), (heard, silence)) if limit]
+    return max(0, min(ends) - time.monotonic()) if ends else None
 
 
 def _echo(fd, data):
