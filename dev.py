@@ -124,7 +124,7 @@ def clean(arguments):
 
 def nothing_more(command, arguments):
     if arguments:
-        raise Problem(f"dev.py {command}: unknown argument {arguments[0]!r}. `python3 dev.py` shows what there is")
+        raise Problem(f"{command}: unknown argument {arguments[0]!r}. `python3 dev.py` shows what there is")
 
 
 COMMANDS = {"demo": demo, "test": test, "build": build_only, "setup": setup_only, "clean": clean, "tcltest": tcltest,
@@ -137,7 +137,7 @@ def main(arguments):
         print(__doc__.strip())
         return 0 if arguments else 2
     if arguments[0] not in COMMANDS:
-        raise Problem(f"dev.py: no command {arguments[0]!r}; there are {', '.join(COMMANDS)}")
+        raise Problem(f"no command {arguments[0]!r}; there are {', '.join(COMMANDS)}")
     return COMMANDS[arguments[0]](arguments[1:])
 
 

@@ -44,7 +44,7 @@ def main(arguments):
     """Run the suites, all four ways, and write the page. The exit status tells whether each file ran to its end."""
     files = arguments or FILES
     if any(file.startswith("-") for file in files):
-        raise Problem("dev.py conformance: it takes names of test files only")
+        raise Problem("conformance: it takes names of test files only")
     rows = process.side_by_side(_measure, [(version, file, stock) for file in files for version in run.TCL_VERSIONS
                                             for stock in (True, False)])
     DATA.write_text(json.dumps([_row(result) for result in rows], indent=1) + "\n")

@@ -106,9 +106,8 @@ def _codename():
     return fields.get("VERSION_CODENAME", "").strip('"')
 
 
-def _configured():
-    """Every (uri, suite, keyring or None) of apt's sources, in both of their formats."""
-    etc = Path("/etc/apt")
+def _configured(etc=Path("/etc/apt")):
+    """Every (uri, suite, keyring or None) of the binary sources that apt has, in both of their formats."""
     for path in [etc / "sources.list", *sorted(etc.glob("sources.list.d/*.list"))]:
         for line in path.read_text().splitlines() if path.exists() else []:
             words = line.split("#")[0].replace("[", " [ ").replace("]", " ] ").split()

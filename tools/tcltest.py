@@ -181,11 +181,11 @@ def _parse(arguments):
         elif word == "--json" and rest:
             output = Path(rest.pop(0))
         elif word.startswith("--"):
-            raise Problem(f"dev.py tcltest: unknown option {word!r}: there are --stock and --json FILE")
+            raise Problem(f"tcltest: unknown option {word!r}: there are --stock and --json FILE")
         else:
             words.append(word)
     if not words:
-        raise Problem(f"dev.py tcltest: which Tcl? {' or '.join(run.TCL_VERSIONS)}")
+        raise Problem(f"tcltest: which Tcl? {' or '.join(run.TCL_VERSIONS)}")
     return run.known("Tcl", words[0], run.TCL_VERSIONS), words[1:] or ["socket.test"], rest, stock, output
 
 

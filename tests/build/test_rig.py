@@ -185,3 +185,34 @@ def test_a_hung_suite_test_is_named_and_left_out_the_next_time(monkeypatch):
     assert asked == [["-skip", "z"], ["-skip", "z b"]]
     assert (result.total, result.passed, result.skipped, result.failed) == (2, 1, 0, 1)
     assert result.broken == {"b": "hung: silent"} and not result.verdict and not result.good
+
+
+def test_apt_sources_in_both_formats(tmp_path):
+    (tmp_path / "sources.list.d").mkdir()
+    (tmp_path / "sources.list").write_text("# deb http://no one\ndeb [arch=amd64 signed-by=/key.gpg] http://mirror/debian stable main\n"
+                                           "deb-src http://mirror/debian stable main\ndeb http://other/debian old main\n")
+    (tmp_path / "sources.list.d" / "more.sources").write_text("Types: deb\nURIs: http://third/debian\nSuites: stable updates\n"
+                                                              "Components: main\nSigned-By: /other.gpg\n")
+    assert list(debian._configured(tmp_path)) == [
+        ("http://mirror/debian", "stable", "/key.gpg"), ("http://other/debian", "old", None),
+        ("http://third/debian", "stable", "/other.gpg"), ("http://third/debian", "updates", "/other.gpg")]
+
+
+def test_the_verdicts_of_a_run_that_ended_in_the_middle(tmp_path):
+    """One passed, one failed in its tear-down too, one skipped, and the one that was running when the process ended."""
+    verdicts = tmp_path / "verdicts"
+    verdicts.write_text('["a", "started"]\n["a", "passed"]\n["a", "ended"]\n["b", "started"]\n["b", "failed"]\n["b", "failed"]\n'
+                        '["b", "ended"]\n["c", "skipped"]\n["d", "started"]\n')
+    cell = matrix.Cell("cell", None)
+    assert matrix._count(cell, verdicts) == "d"
+    assert (cell.passed, cell.failed, cell.skipped, cell.remarks) == (1, 1, 1, ["b"])
+
+
+def test_pytest_writes_each_verdict_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(matrix, "RESULTS", tmp_path)
+    (tmp_path / "test_it.py").write_text("import os\ndef test_good(): pass\ndef test_bad(): assert 0\ndef test_end(): os._exit(3)\n")
+    cell = matrix.Cell("rig self test", None)
+    matrix._pytest(cell, [sys.executable], dict(os.environ), str, [str(tmp_path)], None)
+    assert cell.passed == 1
+    assert [remark.split(", in ")[0].rpartition("::")[2] for remark in cell.remarks] == ["test_bad", "pytest ended with status 3"]
+    assert cell.remarks[1].endswith("test_end")
