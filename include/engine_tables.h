@@ -92,6 +92,33 @@ enum { COUNTER_OBJECTS = COUNTER_threads };
 static const char *const counter_names[] = {COUNTERS(COUNTER_NAME)};
 #undef COUNTER_NAME
 
+/* What a host may tune on a connection, or on a listener for the connections it will accept; the last two on a listener only.
+ * X(name, smallest, largest, initial, legal values in words). The words stand in error messages and in docs/socket2.md. */
+#define SETTINGS(X) \
+    X(recvbufsize, 0, 65536, 0, "0 (fitted to the traffic) or a number of bytes up to 65536") \
+    X(recvcount, 1, 16, 1, "an integer from 1 to 16") \
+    X(recvmode, 0, 2, 0, "buffered, zero, or auto") \
+    X(sendcap, 4096, 16777216, 262144, "a number of bytes from 4096 to 16777216") \
+    X(linger, -1, 65535, -1, "-1 (off) or a number of seconds up to 65535") \
+    X(acceptbufsize, 0, 61440, 0, "a number of bytes from 0 to 61440") \
+    X(acceptcount, 1, 128, 8, "an integer from 1 to 128")
+
+#define SETTING_ENUM(name, smallest, largest, initial, legal) SETTING_##name,
+enum { SETTINGS(SETTING_ENUM) SETTING_COUNT, SETTING_LISTENER = SETTING_acceptbufsize };
+#undef SETTING_ENUM
+
+#define SETTING_ROW(name, smallest, largest, initial, legal) {"-" #name, smallest, largest, initial, legal},
+static const struct setting_row {
+    const char *option;
+    int smallest, largest, initial;
+    const char *legal;
+} setting_table[] = {SETTINGS(SETTING_ROW)};
+#undef SETTING_ROW
+
+/* The values of recvmode: a posted buffer; a zero-byte receive and then a direct read; zero when there are many connections. */
+enum { RECV_BUFFERED, RECV_ZERO, RECV_AUTO, RECV_MODES };
+static const char *const recv_mode_names[] = {"buffered", "zero", "auto"};
+
 /* The names of the extension functions for SIO_GET_EXTENSION_FUNCTION_POINTER (mswsock.h has them as initialisers). */
 static const GUID acceptex_id = WSAID_ACCEPTEX;
 static const GUID connectex_id = WSAID_CONNECTEX;

@@ -28,6 +28,28 @@ cdef extern from "engine_tables.h" nogil:
     const char *const *counter_names
     ctypedef struct initial_rto:
         pass
+    ctypedef struct setting_row:
+        const char *option
+        int smallest
+        int largest
+        int initial
+        const char *legal
+    const setting_row *setting_table
+    const char *const *recv_mode_names
+    enum:
+        SETTING_recvbufsize
+        SETTING_recvcount
+        SETTING_recvmode
+        SETTING_sendcap
+        SETTING_linger
+        SETTING_acceptbufsize
+        SETTING_acceptcount
+        SETTING_COUNT
+        SETTING_LISTENER
+        RECV_BUFFERED
+        RECV_ZERO
+        RECV_AUTO
+        RECV_MODES
     const GUID acceptex_id
     const GUID connectex_id
     const GUID getacceptexsockaddrs_id

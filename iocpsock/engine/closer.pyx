@@ -3,7 +3,8 @@
 # A graceful close keeps what was sent: receives are cancelled and their packets awaited (a socket closed with a receive
 # pending resets the connection on Windows), the send queue is flushed, FIN goes out, and if the peer has sent bytes that
 # nobody read, what still comes is thrown away for a while, because closing over unread bytes resets the connection too and
-# may cost the peer the last of our data. Then the socket is closed. Each step is taken when the one before is complete, on
+# may cost the peer the last of our data. Then the socket is closed. The `linger` setting bounds the flush: when its time is
+# over, or at once if it is 0, the connection is reset. Each step is taken when the one before is complete, on
 # whatever thread completed it; CancelIoEx is only a request, and nothing is freed before its packet.
 # Threads: any, with the connection's lock held.
 
@@ -38,8 +39,11 @@ cdef void closer_begin(Connection *connection, int flags) noexcept nogil:
     connection.state = CONNECTION_CLOSING
     source_hold(&connection.source)
     closer_count(1)
-    if flags & CLOSER_ABORT:
+    if flags & CLOSER_ABORT or connection.settings.value[SETTING_linger] == 0:
         closer_reset(connection)
+    elif connection.settings.value[SETTING_linger] > 0:
+        port_deadline(&connection.deadline, &connection.source, <DWORD>connection.settings.value[SETTING_linger] * 1000,
+                      closer_expire)
     closer_cancel_receives(connection)
     sender_shutdown(connection)
     closer_step(connection)
@@ -81,7 +85,7 @@ cdef void closer_step(Connection *connection) noexcept nogil:
 
 cdef bint closer_must_drain(Connection *connection) noexcept nogil:
     """Whether the peer has sent, or may be sending, bytes that nobody read."""
-    if connection.send_error or connection.recv_ended or connection.drain_expired:
+    if connection.send_error or connection.recv_ended or connection.close_expired:
         return False
     if connection.drained >= CLOSER_DRAIN_BYTES:
         return False
@@ -122,7 +126,6 @@ cdef void closer_drained(Connection *connection, Op *op) noexcept nogil:
 cdef void closer_drain_complete(Op *op) noexcept nogil:
     """The packet of a draining receive was dequeued."""
     cdef Connection *connection = <Connection *>op.source
-    source_lock(&connection.source)
     connection.drain = NULL
     closer_drained(connection, op)
     op_free(op)
@@ -131,12 +134,14 @@ cdef void closer_drain_complete(Op *op) noexcept nogil:
 
 
 cdef void closer_expire(Source *source) noexcept nogil:
-    """The peer had its time: the next packet ends the drain."""
+    """The peer had its time: what is not sent by now is not sent, and the drain ends with its next packet."""
     cdef Connection *connection = <Connection *>source
     source_lock(source)
-    connection.drain_expired = True
+    connection.close_expired = True
     if connection.drain != NULL:
         CancelIoEx(<HANDLE>connection.socket, &connection.drain.overlapped)
+    elif connection.state == CONNECTION_CLOSING:
+        closer_reset(connection)
     source_unlock(source)
 
 

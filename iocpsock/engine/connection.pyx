@@ -15,6 +15,7 @@ cdef enum ConnectionState:
 
 cdef struct Connection:
     Source source                   # first: a Source * to it is the Connection *
+    Settings settings
     int state
     SOCKET socket
     Connection *next                # in a listener's queue of accepted connections
@@ -29,8 +30,8 @@ cdef struct Connection:
     Op *recv_head                   # receives in the order in which they were posted, posted and done alike:
     Op *recv_tail                   # bytes are delivered from the head, so in that order, whoever completes them
     int recv_posted                 # how many are the kernel's
-    int recv_count                  # how many may be
-    DWORD recv_size                 # bytes of the next receive buffer
+    DWORD recv_size                 # bytes of the next receive buffer, where the host has set none
+    bint recv_signalled             # a zero-byte receive ended: a direct read will tell more
     size_t recv_unread              # bytes received and not delivered
     bint recv_ended                 # end of file or an error was received: nothing more is posted
     bint recv_eof                   # and it was delivered to the host
@@ -40,14 +41,13 @@ cdef struct Connection:
     Op *send_tail                   # as one WSASend on the first one's OVERLAPPED
     int send_gathered
     size_t send_bytes               # bytes in the queue
-    size_t send_cap                 # and how many there may be
     int send_error                  # Winsock code of a failed send; everything after it fails with the same
     bint send_shutdown              # the host sends no more; FIN goes out behind the queue
     bint send_finished              # and went
 
     Op *drain                       # closing: the posted receive that throws away what still comes
     size_t drained                  # bytes thrown away
-    bint drain_expired
+    bint close_expired              # closing: the time for flushing or draining is over
     Deadline deadline
 
 
@@ -61,9 +61,8 @@ cdef Connection *connection_new(SOCKET sock) noexcept nogil:
     source_init(&connection.source, SOURCE_CONNECTION, connection_release)
     connection.socket = sock
     connection.state = CONNECTION_CONNECTING if sock == INVALID_SOCKET else CONNECTION_OPEN
-    connection.recv_count = RECEIVER_COUNT
     connection.recv_size = OP_SMALL
-    connection.send_cap = SENDER_CAP
+    settings_init(&connection.settings)
     counter_born(COUNTER_connections)
     return connection
 

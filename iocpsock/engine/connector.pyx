@@ -4,7 +4,7 @@
 # connect keeps state. The next attempt is made by the thread that learnt of the failure of the last one, so a connection
 # makes progress without its host. Windows' own time-out ends each attempt.
 # Owner: the connection, until it is open, failed or closed. Threads: any, with the connection's lock held; connector_complete
-# on a completion thread and connector_resolved on a resolver thread, which take it.
+# is called with it on a completion thread; connector_resolved, on a resolver thread, takes it.
 
 cdef struct Connector:
     Address *remote                 # owned lists
@@ -185,7 +185,6 @@ cdef void connector_complete(Op *op) noexcept nogil:
     cdef Connection *connection = <Connection *>op.source
     cdef int error = op.error
     op_free(op)
-    source_lock(&connection.source)
     connection.connector.op = NULL
     if connection.connector.cancelled:
         connector_drop_socket(connection)

@@ -5,15 +5,18 @@
 # that one connection and nothing else. When no slot can be posted (no handles, no memory) it is tried again after a pause.
 # Accepted connections wait in a queue of bounded length for the host; beyond it slots are not posted again until the host
 # has taken some, and the kernel's backlog holds, then refuses, the rest.
+# With the setting `acceptbufsize` an accept completes only when the connection's first bytes are there, and brings them
+# along. A peer that connects and says nothing would hold its slot for ever: a watchdog closes it after LISTENER_SILENCE.
 # Owner: the host holds one reference, which listener_close takes; each posted slot holds one.
-# Threads: under source.lock; listener_complete and listener_expire on a completion thread, which take it.
+# Threads: under source.lock; listener_complete is called with it on a completion thread, listener_expire takes it there.
 
 cdef enum:
-    LISTENER_SLOTS = 8              # AcceptEx operations for each endpoint
     LISTENER_QUEUE = 1024           # accepted connections that wait for the host
     LISTENER_RETRY_FIRST = 5        # milliseconds before a slot that could not be posted is tried again, doubling ...
     LISTENER_RETRY_LAST = 1000      # ... up to this
     LISTENER_ADDRESS = 144          # bytes AcceptEx wants for an address: sizeof(sockaddr_storage) + 16
+    LISTENER_SILENCE = 120          # seconds a peer may be connected without sending, as in iocpsock 0.5 ...
+    LISTENER_WATCH = 5000           # ... looked at every so many milliseconds
 
 cdef struct Endpoint:
     Endpoint *next
@@ -21,16 +24,19 @@ cdef struct Endpoint:
     SOCKET socket
     int family
     int posted                      # slots
+    Op *slots                       # the posted ones
 
 cdef struct Listener:
     Source source                   # first: a Source * to it is the Listener *
+    Settings settings
     Endpoint *endpoints
     bint closed
     Connection *head                # accepted, in order of completion
     Connection *tail
     int waiting                     # how many
     DWORD retry                     # milliseconds of the last pause, 0 when all is well
-    Deadline deadline
+    Deadline deadline               # for trying again
+    Deadline watchdog
 
 
 cdef Listener *listener_new() noexcept nogil:
@@ -40,6 +46,7 @@ cdef Listener *listener_new() noexcept nogil:
         return NULL
     memset(listener, 0, sizeof(Listener))
     source_init(&listener.source, SOURCE_LISTENER, listener_release)
+    settings_init(&listener.settings)
     counter_born(COUNTER_listeners)
     return listener
 
@@ -106,7 +113,7 @@ cdef void listener_fill(Listener *listener) noexcept nogil:
     if listener.closed or listener.waiting >= LISTENER_QUEUE:
         return
     while endpoint != NULL:
-        while endpoint.posted < LISTENER_SLOTS and not error:
+        while endpoint.posted < listener.settings.value[SETTING_acceptcount] and not error:
             error = listener_post(endpoint)
         endpoint = endpoint.next
     if not error:
@@ -128,19 +135,21 @@ cdef void listener_expire(Source *source) noexcept nogil:
 
 cdef int listener_post(Endpoint *endpoint) noexcept nogil:
     """Post one AcceptEx: 0 or a Winsock code."""
-    cdef Op *op = op_new(2 * LISTENER_ADDRESS, listener_complete, &endpoint.listener.source)
+    cdef DWORD size = <DWORD>endpoint.listener.settings.value[SETTING_acceptbufsize]
+    cdef Op *op = op_new(size + 2 * LISTENER_ADDRESS, listener_complete, &endpoint.listener.source)
     cdef DWORD received = 0
     cdef int error
     if op == NULL:
         return WSAENOBUFS
     op.owner = endpoint
+    op.length = size
     op.socket = winsock_socket(endpoint.family)
     if op.socket == INVALID_SOCKET:
         error = error_last()
         op_free(op)
         return error
     op_post(op)
-    if not winsock.AcceptEx(endpoint.socket, op.socket, op.data, 0, LISTENER_ADDRESS, LISTENER_ADDRESS, &received,
+    if not winsock.AcceptEx(endpoint.socket, op.socket, op.data, size, LISTENER_ADDRESS, LISTENER_ADDRESS, &received,
                             &op.overlapped):
         error = error_last()
         if error != WSA_IO_PENDING:
@@ -149,7 +158,56 @@ cdef int listener_post(Endpoint *endpoint) noexcept nogil:
             source_drop(&endpoint.listener.source)
             return error
     endpoint.posted += 1
+    op.next = endpoint.slots
+    endpoint.slots = op
+    if size:
+        port_deadline(&endpoint.listener.watchdog, &endpoint.listener.source, LISTENER_WATCH, listener_watch_silence)
     return 0
+
+
+cdef void listener_remove_slot(Endpoint *endpoint, Op *op) noexcept nogil:
+    """The slot is not posted any more."""
+    cdef Op **link = &endpoint.slots
+    while link[0] != op:
+        link = &link[0].next
+    link[0] = op.next
+    endpoint.posted -= 1
+
+
+cdef void listener_watch_silence(Source *source) noexcept nogil:
+    """End the slots whose peer has been connected for too long without sending: their packets do the rest."""
+    cdef Listener *listener = <Listener *>source
+    cdef Endpoint *endpoint
+    cdef Op *op
+    cdef bint waiting = False
+    source_lock(source)
+    endpoint = listener.endpoints
+    while endpoint != NULL and not listener.closed:
+        op = endpoint.slots
+        while op != NULL:
+            waiting = waiting or op.length
+            if op.length and winsock_connect_time(op.socket) >= LISTENER_SILENCE:
+                CancelIoEx(<HANDLE>endpoint.socket, &op.overlapped)
+            op = op.next
+        endpoint = endpoint.next
+    if waiting:
+        port_deadline(&listener.watchdog, source, LISTENER_WATCH, listener_watch_silence)
+    source_unlock(source)
+
+
+cdef void listener_renew_slots(Listener *listener) noexcept nogil:
+    """The settings of the slots have changed: those that no peer has connected to end, and their packets post new ones. With
+    the lock held."""
+    cdef Endpoint *endpoint = listener.endpoints
+    cdef Op *op
+    while endpoint != NULL:
+        op = endpoint.slots
+        while op != NULL:
+            if op.length != <DWORD>listener.settings.value[SETTING_acceptbufsize] and winsock_connect_time(op.socket) < 0:
+                CancelIoEx(<HANDLE>endpoint.socket, &op.overlapped)
+            op = op.next
+        endpoint = endpoint.next
+    listener_fill(listener)
 
 
 cdef Connection *listener_adopt(Endpoint *endpoint, Op *op) noexcept nogil:
@@ -165,7 +223,10 @@ cdef Connection *listener_adopt(Endpoint *endpoint, Op *op) noexcept nogil:
         winsock_reset(op.socket)
         closesocket(op.socket)
         return NULL
-    winsock.GetAcceptExSockaddrs(op.data, 0, LISTENER_ADDRESS, LISTENER_ADDRESS, &local, &local_length, &peer, &peer_length)
+    connection.settings = endpoint.listener.settings
+    if op.transferred:
+        receiver_prefill(connection, op)
+    winsock.GetAcceptExSockaddrs(op.data, op.length, LISTENER_ADDRESS, LISTENER_ADDRESS, &local, &local_length, &peer, &peer_length)
     if peer != NULL and 0 < peer_length <= <int>sizeof(sockaddr_storage):
         memcpy(&connection.peer, peer, peer_length)
         connection.peer_length = peer_length
@@ -177,8 +238,7 @@ cdef void listener_complete(Op *op) noexcept nogil:
     cdef Listener *listener = <Listener *>op.source
     cdef Endpoint *endpoint = <Endpoint *>op.owner
     cdef Connection *connection
-    source_lock(&listener.source)
-    endpoint.posted -= 1
+    listener_remove_slot(endpoint, op)
     if listener.closed:
         winsock_reset(op.socket)                            # the kernel may have accepted already: leave no TIME_WAIT
         closesocket(op.socket)
@@ -186,7 +246,7 @@ cdef void listener_complete(Op *op) noexcept nogil:
         listener_fill(listener)
         connection = listener_adopt(endpoint, op)
         if connection == NULL:
-            counter_add(COUNTER_accept_failures, 1)
+            counter_add(COUNTER_accept_failures, op.error != WSA_OPERATION_ABORTED)
         else:
             listener_enqueue(listener, connection)
             counter_add(COUNTER_accepts, 1)
@@ -246,4 +306,5 @@ cdef void listener_close(Listener *listener) noexcept nogil:
         connection = listener_take(listener)
     source_unlock_changed(&listener.source, 0)
     deadline_disarm(&listener.deadline)
+    deadline_disarm(&listener.watchdog)
     source_drop(&listener.source)

@@ -3,7 +3,7 @@
 # Owner: from the posting call until its packet is dequeued an op belongs to the kernel, whatever CancelIoEx said; after
 # that to the source (a connection or a listener) that posted it. The source stays referenced as long as the op is posted.
 # Ops come from free lists, one for each block size, and go back there: steady traffic allocates nothing.
-# Threads: a posted op is touched by the thread that dequeues it; otherwise under its source's lock.
+# Threads: an op that is not posted, and the dequeuing of one that is: under its source's lock.
 
 cdef enum:
     OP_MAGIC = 0x494F4350           # "IOCP": a packet whose OVERLAPPED lacks it is not ours
@@ -19,7 +19,8 @@ cdef struct Op:
     OVERLAPPED overlapped           # first: the kernel's pointer to it is the pointer to the op
     unsigned int magic
     int size_class
-    op_completion complete          # called once for each posting, on the thread that dequeued the packet
+    op_completion complete          # called once for each packet, on the thread that dequeued it, with the source's lock
+                                    # held; it releases the lock
     Source *source                  # who posted it; referenced while posted
     Op *next                        # in the source's queue, or in the free list
     bint done                       # the packet was dequeued (or the call completed inline)
@@ -114,8 +115,9 @@ cdef inline void op_settle(Op *op, int error) noexcept nogil:
 
 
 cdef void op_dispatch(Op *op) noexcept nogil:
-    """The packet of `op` was dequeued."""
+    """The packet of `op` was dequeued. What it brought is seen under the lock only, and with everything that follows from it."""
     cdef Source *source = op.source
+    source_lock(source)
     op_settle(op, -1)
     op.complete(op)
     source_drop(source)

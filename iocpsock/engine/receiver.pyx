@@ -1,14 +1,15 @@
 # Receiver: the receiving half of a connection.
 #
-# Receives are posted with a buffer of the engine's, up to recv_count at a time, as long as the host keeps up: with
+# Receives are posted with a buffer of the engine's, up to `recvcount` at a time, as long as the host keeps up: with
 # RECEIVER_UNREAD bytes undelivered no more is posted, so a host that does not read holds a bounded amount of memory and TCP
-# slows the peer down. Posting happens under the connection's lock and appends to the connection's list, so the list is in
+# slows the peer down. In mode `zero` one receive without a buffer is posted instead, which costs an idle connection no memory
+# and no locked page; when it ends, the host reads directly. Mode `auto` is `zero` while there are many connections. Posting happens under the connection's lock and appends to the connection's list, so the list is in
 # the kernel's order, and only its head is ever delivered: completion threads may finish receives in any order.
 # The first read of a connection on which nothing was posted is tried directly into the caller's memory.
-# Threads: any, with the connection's lock held; receiver_complete on a completion thread, which takes it.
+# Threads: any, with the connection's lock held; receiver_complete on a completion thread.
 
 cdef enum:
-    RECEIVER_COUNT = 1              # receives posted at a time: one keeps loopback and most links busy
+    RECEIVER_MANY = 1000            # connections from which on `auto` is `zero`: 4 MB of locked buffers
     RECEIVER_UNREAD = 2 * OP_LARGE  # bytes undelivered at which posting stops
 
 
@@ -16,19 +17,34 @@ cdef bint receiver_ready(Connection *connection) noexcept nogil:
     """Whether a read would return something: data, end of file or an error."""
     if connection.recv_head != NULL:
         return connection.recv_head.done
-    return connection.recv_eof or connection.recv_error != 0
+    return connection.recv_signalled or connection.recv_eof or connection.recv_error != 0
+
+
+cdef bint receiver_zero(Connection *connection) noexcept nogil:
+    """Whether the next receive is posted without a buffer."""
+    cdef int mode = connection.settings.value[SETTING_recvmode]
+    return mode == RECV_ZERO or (mode == RECV_AUTO and counter_live[COUNTER_connections] > RECEIVER_MANY)
+
+
+cdef inline DWORD receiver_size(Connection *connection) noexcept nogil:
+    """Bytes of the next receive buffer."""
+    cdef int size = connection.settings.value[SETTING_recvbufsize]
+    return <DWORD>size if size else connection.recv_size
 
 
 cdef void receiver_account(Connection *connection, Op *op) noexcept nogil:
     """A receive is done: note the end of the stream, and fit the next buffer to the traffic."""
     if op.error:
         connection.pending_error = op.error
+    elif op.length == 0:
+        connection.recv_signalled = True
+        return
     if op.error or op.transferred == 0:
         connection.recv_ended = True
         return
     connection.recv_unread += op.transferred
     counter_add(COUNTER_bytes_received, op.transferred)
-    if op.transferred == op.capacity:
+    if op.transferred == op.length:
         connection.recv_size = OP_LARGE
     elif op.transferred < OP_SMALL:
         connection.recv_size = OP_SMALL
@@ -36,7 +52,8 @@ cdef void receiver_account(Connection *connection, Op *op) noexcept nogil:
 
 cdef bint receiver_post_one(Connection *connection) noexcept nogil:
     """Post one receive at the tail of the list. False when it failed at once or memory is exhausted."""
-    cdef Op *op = op_new(connection.recv_size, receiver_complete, &connection.source)
+    cdef DWORD size = 0 if receiver_zero(connection) else receiver_size(connection)
+    cdef Op *op = op_new(size, receiver_complete, &connection.source)
     cdef WSABUF buffer
     cdef DWORD flags = 0
     cdef int error = 0
@@ -47,8 +64,9 @@ cdef bint receiver_post_one(Connection *connection) noexcept nogil:
     else:
         connection.recv_tail.next = op
     connection.recv_tail = op
+    op.length = size
     buffer.buf = op.data
-    buffer.len = op.capacity
+    buffer.len = size
     op_post(op)
     if WSARecv(connection.socket, &buffer, 1, NULL, &flags, &op.overlapped, NULL):
         error = error_last()
@@ -57,6 +75,7 @@ cdef bint receiver_post_one(Connection *connection) noexcept nogil:
         return True
     op_settle(op, -1 if error == 0 else error)
     receiver_account(connection, op)
+    receiver_remove_signal(connection)
     source_drop(&connection.source)
     return error == 0
 
@@ -65,18 +84,30 @@ cdef void receiver_post(Connection *connection) noexcept nogil:
     """Post as many receives as the rules allow."""
     if connection.state != CONNECTION_OPEN:
         return
-    while (connection.recv_posted < connection.recv_count and not connection.recv_ended
-           and connection.recv_unread < RECEIVER_UNREAD):
+    while (connection.recv_posted < connection.settings.value[SETTING_recvcount] and not connection.recv_ended
+           and not connection.recv_signalled and connection.recv_unread < RECEIVER_UNREAD):
+        if receiver_zero(connection) and connection.recv_head != NULL:
+            return                                          # what is posted or queued comes first
         if not receiver_post_one(connection):
             return
+
+
+cdef void receiver_remove_signal(Connection *connection) noexcept nogil:
+    """A zero-byte receive that ended well has said all it has to say. It is the head: it was posted to an empty list."""
+    cdef Op *op = connection.recv_head
+    if connection.recv_signalled and op != NULL and op.done and op.length == 0:
+        connection.recv_head = op.next
+        if connection.recv_head == NULL:
+            connection.recv_tail = NULL
+        op_free(op)
 
 
 cdef void receiver_complete(Op *op) noexcept nogil:
     """The packet of a receive was dequeued."""
     cdef Connection *connection = <Connection *>op.source
-    source_lock(&connection.source)
     connection.recv_posted -= 1
     receiver_account(connection, op)
+    receiver_remove_signal(connection)
     if connection.state == CONNECTION_CLOSING:
         closer_step(connection)
     else:
@@ -92,10 +123,13 @@ cdef int receiver_direct(Connection *connection, char *buffer, int size, int *er
     target.len = size
     if WSARecv(connection.socket, &target, 1, &received, &flags, NULL, NULL):
         error[0] = error_last()
+        connection.recv_signalled = False
         if error[0] != WSAEWOULDBLOCK:
             connection.recv_ended = True
             connection.recv_error = error[0]
         return -1
+    if <int>received < size:                                # that was all there is, so the next news is news
+        connection.recv_signalled = False
     if received == 0 and size > 0:
         connection.recv_ended = True
         connection.recv_eof = True
@@ -154,7 +188,23 @@ cdef int receiver_take(Connection *connection, char *buffer, int size, int *erro
     if copied:
         receiver_post(connection)
         return copied
+    connection.recv_signalled = False
     if connection.recv_eof:
         return 0
     error[0] = connection.recv_error if connection.recv_error else WSAEWOULDBLOCK
     return -1
+
+
+cdef void receiver_prefill(Connection *connection, Op *source) noexcept nogil:
+    """Queue the bytes that came with an accept, as if a receive had brought them. Without memory the connection is ended:
+    bytes must not be missing from its front."""
+    cdef Op *op = op_new(source.transferred, receiver_complete, &connection.source)
+    if op == NULL:
+        connection.recv_ended = True
+        connection.recv_error = connection.pending_error = WSAENOBUFS
+        return
+    memcpy(op.data, source.data, source.transferred)
+    op.done = True
+    op.length = op.transferred = source.transferred
+    connection.recv_head = connection.recv_tail = op
+    receiver_account(connection, op)

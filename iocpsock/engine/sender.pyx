@@ -1,18 +1,17 @@
 # Sender: the sending half of a connection.
 #
 # A send is tried directly from the caller's memory first; that is all there is to it as long as the peer keeps up. What the
-# kernel does not take is copied to a queue of at most send_cap bytes (rounded up to what one call brings), and the queue is
+# kernel does not take is copied to a queue of at most `sendcap` bytes (rounded up to what one call brings), and the queue is
 # sent by one overlapped WSASend at a time that gathers its front. The host is told to go on when the queue is half empty.
 # An error of any send is kept, the queue behind it is dropped, and the next call of the host reports it.
-# Threads: any, with the connection's lock held; sender_complete on a completion thread, which takes it.
+# Threads: any, with the connection's lock held; sender_complete on a completion thread.
 
 cdef enum:
-    SENDER_CAP = 256 * 1024         # bytes queued: what the ideal send backlog of a fast long link comes to (iocp.md 5.1)
     SENDER_GATHER = 16              # buffers in one WSASend
 
 
 cdef bint sender_ready(Connection *connection) noexcept nogil:
-    return connection.send_error != 0 or connection.send_bytes <= connection.send_cap // 2
+    return connection.send_error != 0 or connection.send_bytes <= <size_t>connection.settings.value[SETTING_sendcap] // 2
 
 
 cdef int sender_direct(Connection *connection, const char *data, int size, int *error) noexcept nogil:
@@ -78,7 +77,7 @@ cdef int sender_put(Connection *connection, const char *data, int size, int *err
                 connection.send_error = error[0]
                 return -1
             taken = 0
-    if connection.send_bytes >= connection.send_cap:
+    if connection.send_bytes >= <size_t>connection.settings.value[SETTING_sendcap]:
         error[0] = WSAEWOULDBLOCK
         return -1
     if not sender_append(connection, data + taken, size - taken):
@@ -153,7 +152,6 @@ cdef void sender_account(Connection *connection, Op *head) noexcept nogil:
 cdef void sender_complete(Op *op) noexcept nogil:
     """The packet of a send was dequeued."""
     cdef Connection *connection = <Connection *>op.source
-    source_lock(&connection.source)
     connection.send_gathered = 0
     sender_account(connection, op)
     sender_post(connection)

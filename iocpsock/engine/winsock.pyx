@@ -78,6 +78,12 @@ cdef bint winsock_is_ifs(SOCKET sock) noexcept nogil:
     return (info.dwServiceFlags1 & XP1_IFS_HANDLES) != 0
 
 
+cdef int winsock_connect_time(SOCKET sock) noexcept nogil:
+    """Seconds for which a socket given to AcceptEx has been connected; -1 if it is not."""
+    cdef int seconds = -1, length = sizeof(int)
+    return -1 if getsockopt(sock, SOL_SOCKET, SO_CONNECT_TIME, <char *>&seconds, &length) else seconds
+
+
 cdef u_long winsock_unread(SOCKET sock) noexcept nogil:
     """Bytes that the kernel holds for this socket and nobody has received."""
     cdef u_long count = 0

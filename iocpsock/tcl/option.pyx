@@ -1,6 +1,7 @@
 # Option: what fconfigure tells and changes, as the stock sockets of the interpreter's Tcl version do.
 #
-# Names may be abbreviated. Only Tcl's own options appear when all are listed, because programs compare that list.
+# Names may be abbreviated. Only Tcl's own options appear when all are listed, because programs compare that list. The
+# engine's settings (engine/settings.pyx) are options too, by their full names only.
 # Threads: the channel's.
 
 cdef enum:
@@ -20,7 +21,70 @@ cdef int option_set(void *data, Tcl_Interp *interp, const char *name, const char
         return option_set_flag(channel, interp, value, SOL_SOCKET, SO_KEEPALIVE)
     if option_matches(name, b"-nodelay"):
         return option_set_flag(channel, interp, value, IPPROTO_TCP, TCP_NODELAY)
+    if option_setting(name) >= 0:
+        return option_set_setting(channel, interp, option_setting(name), value)
     return Tcl_BadChannelOption(interp, name, writable_options[tcl_major >= 9])
+
+
+cdef int option_setting(const char *name) noexcept nogil:
+    """The setting with the name, or -1."""
+    cdef int setting
+    for setting in range(SETTING_COUNT):
+        if strcmp(name, setting_table[setting].option) == 0:
+            return setting
+    return -1
+
+
+cdef inline Settings *option_settings(Channel *channel) noexcept nogil:
+    return &channel.connection.settings if channel.connection != NULL else &channel.listener.settings
+
+
+cdef int option_servers_only(Tcl_Interp *interp, int setting) noexcept nogil:
+    if interp != NULL:
+        Tcl_SetObjResult(interp, Tcl_ObjPrintf(b"option %s is only valid for servers", setting_table[setting].option))
+    return TCL_ERROR
+
+
+cdef bint option_parse_setting(int setting, const char *text, int *value) noexcept nogil:
+    """Read a setting's value; False if it is not a legal one."""
+    if setting != SETTING_recvmode:
+        return Tcl_GetInt(NULL, text, value) == TCL_OK and settings_legal(setting, value[0])
+    for value[0] in range(RECV_MODES):
+        if strcmp(text, recv_mode_names[value[0]]) == 0:
+            return True
+    return False
+
+
+cdef int option_set_setting(Channel *channel, Tcl_Interp *interp, int setting, const char *text) noexcept nogil:
+    """Change a setting; an illegal value changes nothing, and the error names what is legal."""
+    cdef Source *source = channel_source(channel)
+    cdef int value = 0
+    if setting >= SETTING_LISTENER and channel.listener == NULL:
+        return option_servers_only(interp, setting)
+    if not option_parse_setting(setting, text, &value):
+        if interp != NULL:
+            Tcl_SetObjResult(interp, Tcl_ObjPrintf(b"bad value \"%s\" for option %s: must be %s", text,
+                                                   setting_table[setting].option, setting_table[setting].legal))
+        return TCL_ERROR
+    source_lock(source)
+    option_settings(channel).value[setting] = value
+    if setting >= SETTING_LISTENER:
+        listener_renew_slots(channel.listener)
+    source_unlock(source)
+    return TCL_OK
+
+
+cdef int option_get_setting(Channel *channel, Tcl_Interp *interp, int setting, Tcl_DString *result) noexcept nogil:
+    cdef char digits[16]
+    cdef int value = option_settings(channel).value[setting]
+    if setting >= SETTING_LISTENER and channel.listener == NULL:
+        return option_servers_only(interp, setting)
+    if setting == SETTING_recvmode:
+        Tcl_DStringAppend(result, recv_mode_names[value], -1)
+    else:
+        snprintf(digits, sizeof(digits), b"%d", value)
+        Tcl_DStringAppend(result, digits, -1)
+    return TCL_OK
 
 
 cdef SOCKET option_socket(Channel *channel) noexcept nogil:
@@ -60,6 +124,8 @@ cdef int option_get(void *data, Tcl_Interp *interp, const char *name, Tcl_DStrin
         Tcl_DStringAppend(result, b"1" if option_get_flag(channel, SOL_SOCKET, SO_KEEPALIVE) else b"0", 1)
     elif option_matches(name, b"-nodelay"):
         Tcl_DStringAppend(result, b"1" if option_get_flag(channel, IPPROTO_TCP, TCP_NODELAY) else b"0", 1)
+    elif option_setting(name) >= 0:
+        return option_get_setting(channel, interp, option_setting(name), result)
     else:
         return Tcl_BadChannelOption(interp, name, readable_options[tcl_major >= 9])
     return TCL_OK

@@ -141,6 +141,8 @@ cdef extern from "ws2tcpip.h" nogil:
     servent *getservbyname(const char *name, const char *protocol)
 
 cdef extern from "mswsock.h" nogil:
+    enum:
+        SO_CONNECT_TIME
     ctypedef BOOL (*LPFN_ACCEPTEX)(SOCKET listener, SOCKET accepted, void *buffer, DWORD receive, DWORD local_size,
                                    DWORD remote_size, DWORD *received, OVERLAPPED *overlapped) noexcept
     ctypedef void (*LPFN_GETACCEPTEXSOCKADDRS)(void *buffer, DWORD receive, DWORD local_size, DWORD remote_size,
