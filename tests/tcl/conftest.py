@@ -32,10 +32,6 @@ LAST_WORD = 1.0  # seconds to wait for the rest of an ended process's output: a 
 WINDOWS = pytest.StashKey()  # the rig's session, from the first run to the end of pytest's
 
 
-def pytest_addoption(parser):
-    parser.addoption("--tcl", choices=("8.6", "9.0"), default="8.6", help="version of the Windows tclsh for tests/tcl")
-
-
 def windows_of(config):
     """The rig's session: taken when the first process is started, given back when pytest ends."""
     if WINDOWS not in config.stash:
