@@ -16,7 +16,7 @@ from tools.report import Problem, Unavailable, say
 
 RESULTS = BUILD / "results"
 PLUGIN = run.ROOT / "tools" / "plugin"
-SILENCE = 300           # seconds without a word from a cell
+SILENCE = 400           # seconds without a word from a cell
 TIMEOUT = 2400          # seconds for a whole cell
 TEST_TIMEOUT = 150      # seconds in one test: then pytest prints where every thread stands
 NO_TESTS = 5            # pytest's exit status when nothing was collected
