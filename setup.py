@@ -24,7 +24,8 @@ LIBRARIES = ["ws2_32", "ntdll"]
 CROSS_COMPILER = os.environ.get("IOCPSOCK_CC", "x86_64-w64-mingw32-gcc")
 ROOT = Path(__file__).resolve().parent
 MODULE_MACROS = [("PyInit__iocpsock", "PyInit_iocpsock_module"), ("CYTHON_NO_PYINIT_EXPORT", None), ("Py_LIMITED_API", LIMITED_API),
-                 ("_WIN32_WINNT", "0x0A00"), ("WIN32_LEAN_AND_MEAN", None)]
+                 ("_WIN32_WINNT", "0x0A00"), ("WIN32_LEAN_AND_MEAN", None),
+                 ("WIN32_NO_STATUS", None)]     # the status codes come from ntstatus.h, once
 
 
 def undefined_symbols(object_file):

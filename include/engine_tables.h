@@ -9,6 +9,7 @@
 #include <mswsock.h>
 #include <windows.h>
 #include <winternl.h>
+#undef WIN32_NO_STATUS         /* set by setup.py, so that windows.h leaves these codes to ntstatus.h */
 #include <ntstatus.h>
 
 /* An NTSTATUS or a Win32 code from a completion -> the Winsock code that a blocking call would have reported.

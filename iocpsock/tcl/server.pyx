@@ -1,29 +1,46 @@
 # Server: what a listening channel calls for each connection, and the call.
 #
-# Owner: the listener's channel record. The interpreter may be deleted first: then there is nobody to call, and connections
-# are closed. The script may close anything, the listener included, so nothing of it is used after the call.
-# Threads: the channel's.
+# Owner: the listener's channel record. The interpreter may be deleted first, or the channel moved to another thread, where the
+# interpreter must not be used: then there is nobody to call, and connections are closed. The script may close anything, the
+# listener included, so nothing of it is used after the call.
+# Threads: the channel's; the record of a channel that was closed in another thread is freed with the interpreter, in its own.
 
 cdef struct Server:
     Tcl_Interp *interp              # NULL once it is deleted
     Tcl_Obj *script                 # held
+    Tcl_ThreadId thread             # the interpreter's
+    LONG abandoned                  # set by whichever of the channel and the interpreter goes first, if in two threads
 
 
 cdef Server *server_new(Tcl_Interp *interp, Tcl_Obj *script) noexcept nogil:
     cdef Server *server = <Server *>Tcl_Alloc(sizeof(Server))
     server.interp = interp
     server.script = tcl_obj_hold(script)
+    server.thread = Tcl_GetCurrentThread()
+    server.abandoned = 0
     Tcl_CallWhenDeleted(interp, server_interp_deleted, server)
     return server
 
 
 cdef void server_interp_deleted(void *data, Tcl_Interp *interp) noexcept nogil:
-    (<Server *>data).interp = NULL
+    cdef Server *server = <Server *>data
+    server.interp = NULL
+    if InterlockedExchange(&server.abandoned, 1):
+        server_destroy(server)
 
 
 cdef void server_free(Server *server) noexcept nogil:
+    """The channel is closed."""
+    if server.thread != Tcl_GetCurrentThread():
+        if InterlockedExchange(&server.abandoned, 1):
+            server_destroy(server)
+        return
     if server.interp != NULL:
         Tcl_DontCallWhenDeleted(server.interp, server_interp_deleted, server)
+    server_destroy(server)
+
+
+cdef void server_destroy(Server *server) noexcept nogil:
     tcl_obj_drop(server.script)
     Tcl_Free(server)
 
@@ -47,7 +64,7 @@ cdef void server_event(Channel *listener_channel) noexcept nogil:
         return
     option_name_info(&connection.peer, connection.peer_length, address, service, NI_NUMERICHOST | NI_NUMERICSERV)
     channel = channel_new(connection, NULL, NULL)
-    if server.interp == NULL:
+    if server.interp == NULL or server.thread != Tcl_GetCurrentThread():
         Tcl_CloseEx(NULL, channel.channel, 0)
     else:
         server_call(server.interp, server.script, channel.channel, address, address_port(<sockaddr *>&connection.peer))
