@@ -19,7 +19,7 @@ from tools.report import Problem
 
 HERE = Path(__file__).parent
 LOGS = BUILD / "tcltest"
-SILENCE = 300   # seconds between two lines of output: 2.13 of socket.test sends 720 000 single bytes, and says nothing
+SILENCE = 180   # seconds between two lines of output: 2.13 of socket.test sends 720 000 single bytes in one go
 TIMEOUT = 2400  # seconds for a whole file
 ATTEMPTS = 8    # runs of one file, each without the tests that ended the runs before it
 
