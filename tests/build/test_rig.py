@@ -216,3 +216,17 @@ def test_pytest_writes_each_verdict_at_once(tmp_path, monkeypatch):
     assert cell.passed == 1
     assert [remark.split(", in ")[0].rpartition("::")[2] for remark in cell.remarks] == ["test_bad", "pytest ended with status 3"]
     assert cell.remarks[1].endswith("test_end")
+
+
+def test_a_suite_test_gets_a_second_try_unless_it_is_known_to_fail(monkeypatch):
+    def run_file(version, file, options=(), show=print):
+        if options:
+            assert options == ["-match", "late bad"]
+            return tcltest.Result(file, version, "socket2", passes=["late"], failures=["bad"])
+        return tcltest.Result(file, version, "socket2", total=9, passed=5, skipped=1, failed=3, failures=["late", "bad", "old"])
+
+    monkeypatch.setattr(tcltest, "run_file", run_file)
+    monkeypatch.setattr(matrix.conformance, "known_failures", lambda version, file: {"old"})
+    cell = matrix.Cell("suite", None)
+    matrix._suite(cell, "8.6")
+    assert (cell.passed, cell.failed, cell.skipped) == (6, 1, 2)
