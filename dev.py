@@ -22,7 +22,6 @@ IOCPSOCK_REQUIRE_ALL=1 (a test cell that cannot run is a failure).
 
 import os
 import signal
-import subprocess
 import sys
 
 from tools import build, run, setup
@@ -99,7 +98,8 @@ def conformance(arguments):
 def demo(arguments):
     nothing_more("demo", arguments)
     ready({})
-    return subprocess.run([sys.executable, str(run.ROOT / "examples" / "demo.py")]).returncode
+    with run.session() as windows:
+        return windows.pass_through(run.Command([sys.executable, str(run.ROOT / "examples" / "demo.py")], windows.environment()))
 
 
 def build_only(arguments):
