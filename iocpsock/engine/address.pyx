@@ -71,12 +71,16 @@ cdef bint address_is_unspecified(const sockaddr *address) noexcept nogil:
 
 cdef void address_any_to_loopback(Address *address) noexcept nogil:
     """Connecting to the unspecified address means this machine elsewhere; Windows refuses it (WSAEADDRNOTAVAIL)."""
+    cdef unsigned char *bytes
     if not address_is_unspecified(<const sockaddr *>&address.storage):
         return
     if address.family == AF_INET:
         (<sockaddr_in *>&address.storage).sin_addr.s_addr = htonl(0x7F000001)
     else:
-        (<unsigned char *>(<sockaddr_in6 *>&address.storage).sin6_addr.s6_addr)[15] = 1
+        bytes = <unsigned char *>(<sockaddr_in6 *>&address.storage).sin6_addr.s6_addr
+        if bytes[10]:
+            bytes[12] = 127                                 # ::ffff:127.0.0.1
+        bytes[15] = 1
 
 
 cdef Address *address_list_copy(const ADDRINFOW *info, bint ipv4_first) noexcept nogil:

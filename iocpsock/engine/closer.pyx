@@ -106,7 +106,9 @@ cdef bint closer_drain(Connection *connection) noexcept nogil:
             error = error_last()
         if error == WSA_IO_PENDING or (error == 0 and port_posts_packet()):
             connection.drain = op
-            port_deadline(&connection.deadline, &connection.source, CLOSER_DRAIN_TIME, closer_expire)
+            if not connection.draining:
+                connection.draining = True
+                port_deadline(&connection.deadline, &connection.source, CLOSER_DRAIN_TIME, closer_expire)
             return True
         op_settle(op, -1 if error == 0 else error)
         source_drop(&connection.source)

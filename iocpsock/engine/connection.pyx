@@ -6,6 +6,11 @@
 # the closer or the connector, independently of the memory, which goes with the last reference.
 # Threads: fields are read and written under source.lock, except those set before the connection is published.
 
+cdef enum:
+    CONNECTION_KEEPALIVE = 0        # wanted_flags: SO_KEEPALIVE
+    CONNECTION_NODELAY              # wanted_flags: TCP_NODELAY
+    CONNECTION_FLAGS
+
 cdef enum ConnectionState:
     CONNECTION_CONNECTING           # resolving a name or trying addresses
     CONNECTION_OPEN
@@ -19,6 +24,7 @@ cdef struct Connection:
     int state
     SOCKET socket
     Connection *next                # in a listener's queue of accepted connections
+    int wanted_flags[CONNECTION_FLAGS]  # keepalive, nodelay: what the host asked for; -1: nothing
     sockaddr_storage peer           # accepted connections: the peer's address, 0 bytes otherwise
     int peer_length
 
@@ -33,6 +39,7 @@ cdef struct Connection:
     DWORD recv_size                 # bytes of the next receive buffer, where the host has set none
     bint recv_signalled             # a zero-byte receive ended: a direct read will tell more
     size_t recv_unread              # bytes received and not delivered
+    int recv_filled                 # buffers that hold them
     bint recv_ended                 # end of file or an error was received: nothing more is posted
     bint recv_eof                   # and it was delivered to the host
     int recv_error                  # Winsock code, likewise
@@ -46,6 +53,7 @@ cdef struct Connection:
     bint send_finished              # and went
 
     Op *drain                       # closing: the posted receive that throws away what still comes
+    bint draining                   # its time is running
     size_t drained                  # bytes thrown away
     bint close_expired              # closing: the time for flushing or draining is over
     Deadline deadline
@@ -62,6 +70,7 @@ cdef Connection *connection_new(SOCKET sock) noexcept nogil:
     connection.socket = sock
     connection.state = CONNECTION_CONNECTING if sock == INVALID_SOCKET else CONNECTION_OPEN
     connection.recv_size = OP_SMALL
+    connection.wanted_flags[CONNECTION_KEEPALIVE] = connection.wanted_flags[CONNECTION_NODELAY] = -1
     settings_init(&connection.settings)
     counter_born(COUNTER_connections)
     return connection
@@ -74,6 +83,17 @@ cdef void connection_release(Source *source) noexcept nogil:
     connection_free_ops(connection.send_head)
     counter_gone(COUNTER_connections)
     free(connection)
+
+
+cdef int connection_set_flag(Connection *connection, int flag, int value) noexcept nogil:
+    """Set a socket option of the connection, now and on every socket that it is still to get: 0 or a Winsock code. With the
+    lock held."""
+    connection.wanted_flags[flag] = value
+    if connection.socket == INVALID_SOCKET:
+        return 0
+    if flag == CONNECTION_KEEPALIVE:
+        return winsock_flag(connection.socket, SOL_SOCKET, SO_KEEPALIVE, value)
+    return winsock_flag(connection.socket, IPPROTO_TCP, TCP_NODELAY, value)
 
 
 cdef void connection_free_ops(Op *op) noexcept nogil:

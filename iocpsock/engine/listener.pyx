@@ -90,18 +90,29 @@ cdef int listener_add(Listener *listener, SOCKET sock, int family) noexcept nogi
 cdef int listener_bind(Address *address, int backlog, bint share, SOCKET *result) noexcept nogil:
     """A socket that listens on `address`: 0 or a Winsock code. `share` lets other sockets have the same port at the same
     time; otherwise nobody can take it away from us."""
+    cdef int error = listener_bind_as(address, backlog, SO_REUSEADDR if share else SO_EXCLUSIVEADDRUSE, result)
+    if not share and (error == WSAEADDRINUSE or error == WSAEACCES):
+        # Windows refuses exclusiveness also while connections of an earlier listener on the port live on. Then the ordinary
+        # way has to do, which a living listener still makes fail.
+        error = listener_bind_as(address, backlog, 0, result)
+    # Winsock has two words for a port that somebody has; this one if they, or the system, have it exclusively.
+    return WSAEADDRINUSE if error == WSAEACCES else error
+
+
+cdef int listener_bind_as(Address *address, int backlog, int sharing, SOCKET *result) noexcept nogil:
+    """As listener_bind, with the socket option `sharing` set (0: none)."""
     cdef SOCKET sock = winsock_socket(address.family)
     cdef int error = 0
     if sock == INVALID_SOCKET:
         return error_last()
-    winsock_flag(sock, SOL_SOCKET, SO_REUSEADDR if share else SO_EXCLUSIVEADDRUSE, 1)
+    if sharing:
+        winsock_flag(sock, SOL_SOCKET, sharing, 1)
     if address.family == AF_INET6:
         winsock_flag(sock, IPPROTO_IPV6, IPV6_V6ONLY, 1)
     if bind(sock, <const sockaddr *>&address.storage, address.length) or listen(sock, backlog):
         error = error_last()
         closesocket(sock)
-        # Winsock has two words for a port that somebody has; this one if they, or the system, have it exclusively.
-        return WSAEADDRINUSE if error == WSAEACCES else error
+        return error
     result[0] = sock
     return 0
 
@@ -160,7 +171,7 @@ cdef int listener_post(Endpoint *endpoint) noexcept nogil:
     endpoint.posted += 1
     op.next = endpoint.slots
     endpoint.slots = op
-    if size:
+    if size and endpoint.listener.watchdog.due == 0:
         port_deadline(&endpoint.listener.watchdog, &endpoint.listener.source, LISTENER_WATCH, listener_watch_silence)
     return 0
 

@@ -9,7 +9,7 @@
 cdef enum:
     PORT_BATCH = 16                 # packets for one dequeue; small, because a batch held by one thread delays the others
     PORT_TICK = 100                 # milliseconds between looks at the deadlines, while there are any
-    PORT_STACK = 65536              # bytes of stack reserved for each completion thread
+    PORT_STACK = 262144             # bytes of stack reserved for each completion thread
     PORT_KEY = 0x10C9               # the completion key of every handle that the engine itself associates
 
 cdef struct Port:

@@ -1,7 +1,7 @@
 # Receiver: the receiving half of a connection.
 #
 # Receives are posted with a buffer of the engine's, up to `recvcount` at a time, as long as the host keeps up: with
-# RECEIVER_UNREAD bytes undelivered no more is posted, so a host that does not read holds a bounded amount of memory and TCP
+# RECEIVER_UNREAD bytes or RECEIVER_FILLED buffers undelivered no more is posted, so a host that does not read holds a bounded amount of memory and TCP
 # slows the peer down. In mode `zero` one receive without a buffer is posted instead, which costs an idle connection no memory
 # and no locked page; when it ends, the host reads directly. Mode `auto` is `zero` while there are many connections. Posting happens under the connection's lock and appends to the connection's list, so the list is in
 # the kernel's order, and only its head is ever delivered: completion threads may finish receives in any order.
@@ -11,6 +11,7 @@
 cdef enum:
     RECEIVER_MANY = 1000            # connections from which on `auto` is `zero`: 4 MB of locked buffers
     RECEIVER_UNREAD = 2 * OP_LARGE  # bytes undelivered at which posting stops
+    RECEIVER_FILLED = 32            # and buffers, however little is in each of them
 
 
 cdef bint receiver_ready(Connection *connection) noexcept nogil:
@@ -43,6 +44,7 @@ cdef void receiver_account(Connection *connection, Op *op) noexcept nogil:
         connection.recv_ended = True
         return
     connection.recv_unread += op.transferred
+    connection.recv_filled += 1
     counter_add(COUNTER_bytes_received, op.transferred)
     if op.transferred == op.length:
         connection.recv_size = OP_LARGE
@@ -50,9 +52,9 @@ cdef void receiver_account(Connection *connection, Op *op) noexcept nogil:
         connection.recv_size = OP_SMALL
 
 
-cdef bint receiver_post_one(Connection *connection) noexcept nogil:
+cdef bint receiver_post_one(Connection *connection, bint zero) noexcept nogil:
     """Post one receive at the tail of the list. False when it failed at once or memory is exhausted."""
-    cdef DWORD size = 0 if receiver_zero(connection) else receiver_size(connection)
+    cdef DWORD size = 0 if zero else receiver_size(connection)
     cdef Op *op = op_new(size, receiver_complete, &connection.source)
     cdef WSABUF buffer
     cdef DWORD flags = 0
@@ -82,13 +84,16 @@ cdef bint receiver_post_one(Connection *connection) noexcept nogil:
 
 cdef void receiver_post(Connection *connection) noexcept nogil:
     """Post as many receives as the rules allow."""
+    cdef bint zero
     if connection.state != CONNECTION_OPEN:
         return
     while (connection.recv_posted < connection.settings.value[SETTING_recvcount] and not connection.recv_ended
-           and not connection.recv_signalled and connection.recv_unread < RECEIVER_UNREAD):
-        if receiver_zero(connection) and connection.recv_head != NULL:
+           and not connection.recv_signalled and connection.recv_unread < RECEIVER_UNREAD
+           and connection.recv_filled < RECEIVER_FILLED):
+        zero = receiver_zero(connection)
+        if zero and connection.recv_head != NULL:
             return                                          # what is posted or queued comes first
-        if not receiver_post_one(connection):
+        if not receiver_post_one(connection, zero):
             return
 
 
@@ -106,7 +111,8 @@ cdef void receiver_complete(Op *op) noexcept nogil:
     """The packet of a receive was dequeued."""
     cdef Connection *connection = <Connection *>op.source
     connection.recv_posted -= 1
-    receiver_account(connection, op)
+    if connection.state != CONNECTION_CLOSING or op.error != WSA_OPERATION_ABORTED:
+        receiver_account(connection, op)                    # our own cancel is not the end of the stream
     receiver_remove_signal(connection)
     if connection.state == CONNECTION_CLOSING:
         closer_step(connection)
@@ -144,6 +150,8 @@ cdef void receiver_remove_head(Connection *connection) noexcept nogil:
         connection.recv_error = op.error
     elif op.transferred == 0:
         connection.recv_eof = True
+    else:
+        connection.recv_filled -= 1
     connection.recv_head = op.next
     if connection.recv_head == NULL:
         connection.recv_tail = NULL

@@ -31,6 +31,15 @@ cdef object peer_name(sockaddr_storage *peer, int length):
     return name if peer.ss_family == AF_INET else (*name, ntohl(ipv6.sin6_flowinfo), ipv6.sin6_scope_id)
 
 
+cdef object _enter(object sock):
+    """A call of this socket goes to the engine; the GIL guards the count."""
+    sock._waiters = getattr(sock, "_waiters", 0) + 1
+
+
+cdef object _leave(object sock):
+    sock._waiters -= 1
+
+
 cdef SOCKET handle_of(object sock) except? 0:
     """The handle of a socket that is not closed."""
     handle = sock.fileno()
@@ -43,7 +52,7 @@ class socket(_stdlib.socket):
     """socket(family=AF_INET, type=SOCK_STREAM, proto=0, fileno=None): as `socket.socket`, on the iocpsock engine."""
 
     __module__ = "iocpsock"
-    __slots__ = ("_listens",)
+    __slots__ = ("_listens", "_waiters")                    # known to listen; calls on the engine now, of all threads
 
     def _on_engine(self):
         """Whether a blocking call of this socket is ours: TCP, and not in non-blocking mode."""
@@ -74,9 +83,11 @@ class socket(_stdlib.socket):
             (<sockaddr_in6 *>&remote.storage).sin6_flowinfo = htonl(address[2])
             if len(address) > 3:
                 (<sockaddr_in6 *>&remote.storage).sin6_scope_id = address[3]
+        _enter(self)
         with nogil:
             error = waiter_connect(sock, remote, milliseconds)
             address_list_free(remote)
+        _leave(self)
         if error:
             raise_error(error)
 
@@ -100,12 +111,14 @@ class socket(_stdlib.socket):
                 self._listens = True
             if timeout is not None:
                 deadline = GetTickCount64() + milliseconds_of(timeout)
+            _enter(self)
             with nogil:
                 error = waiter_accept(sock, family, deadline, &accepted, &peer)
+            _leave(self)
             if error:
                 raise_error(error)
             handle, address = accepted, peer_name(&peer, sizeof(peer))
-        connection = type(self)(self.family, self.type, self.proto, fileno=handle)
+        connection = socket(self.family, self.type, self.proto, fileno=handle)
         if _stdlib.getdefaulttimeout() is None and timeout:
             connection.setblocking(True)
         return connection, address
@@ -121,8 +134,10 @@ class socket(_stdlib.socket):
         size, sock, milliseconds = bufsize, handle_of(self), milliseconds_of(self.gettimeout())
         data = PyBytes_FromStringAndSize(NULL, size)
         target = PyBytes_AsString(data)
+        _enter(self)
         with nogil:
             error = waiter_receive(sock, target, size, 0, milliseconds, &received)
+        _leave(self)
         if error:
             raise_error(error)
         return data if received == size else data[:received]
@@ -146,8 +161,10 @@ class socket(_stdlib.socket):
             if size == 0:
                 return 0
             sock, milliseconds = handle_of(self), milliseconds_of(self.gettimeout())
+            _enter(self)
             with nogil:
                 error = waiter_receive(sock, <char *>view.buf, size, 0, milliseconds, &received)
+            _leave(self)
         finally:
             PyBuffer_Release(&view)
         if error:
@@ -168,7 +185,7 @@ class socket(_stdlib.socket):
 
     def _real_close(self):
         cdef SOCKET sock
-        if self.fileno() >= 0 and self._on_engine():        # wake whoever waits on another thread
+        if getattr(self, "_waiters", 0) and self.fileno() >= 0:         # wake whoever waits on another thread
             sock = self.fileno()
             CancelIoEx(<HANDLE>sock, NULL)
         super()._real_close()
@@ -201,8 +218,10 @@ cdef object _send(object self, object data, bint everything):
                 milliseconds = <DWORD>(deadline - now) if now < deadline else 0
             piece = min(view.len - done, SEND_PIECE)
             sock = handle_of(self)
+            _enter(self)
             with nogil:
                 error = waiter_send(sock, <const char *>view.buf + done, piece, 0, milliseconds, &sent)
+            _leave(self)
             done += sent
             if not everything:
                 break

@@ -15,7 +15,7 @@ cdef struct Channel:
     int watched                     # TCL_READABLE | TCL_WRITABLE
 
 cdef struct ChannelExit:
-    ULONGLONG deadline              # once the process is ending: when to stop waiting for data to be sent
+    ULONGLONG deadline              # once the process is ending: when to stop waiting for anything; 0 before that
 
 cdef ChannelExit channel_exit
 cdef Tcl_ChannelType channel_type
@@ -86,6 +86,8 @@ cdef void channel_watch(void *data, int mask) noexcept nogil:
     if channel.connection != NULL:
         connection_watch(channel.connection, (READY_READ if mask & TCL_READABLE else 0)
                          | (READY_WRITE if mask & TCL_WRITABLE else 0))
+        if channel.connection.source.queued:
+            tcl_poll_now()                                  # a foreign message loop may sleep without asking notifier_setup
 
 
 cdef int channel_connected(Channel *channel) noexcept nogil:
@@ -94,7 +96,8 @@ cdef int channel_connected(Channel *channel) noexcept nogil:
     while connection.state == CONNECTION_CONNECTING:
         if not channel.blocking:
             return WSAEWOULDBLOCK
-        source_wait(&connection.source, 0)
+        if not source_wait(&connection.source, channel_exit.deadline):
+            return WSAETIMEDOUT
     return 0 if connection.state == CONNECTION_OPEN else WSAENOTCONN
 
 
@@ -108,7 +111,9 @@ cdef int channel_input(void *data, char *buffer, int size, int *error) noexcept 
     if not code:
         count = receiver_take(connection, buffer, size, &code)
         while count < 0 and code == WSAEWOULDBLOCK and channel.blocking:
-            connection_wait(connection, READY_READ, 0)
+            if not connection_wait(connection, READY_READ, channel_exit.deadline):
+                code = WSAETIMEDOUT
+                break
             count = receiver_take(connection, buffer, size, &code)
     source_unlock(&connection.source)
     if count >= 0 or code == WSAECONNRESET:             # a reset ends the stream, as everywhere in Tcl
@@ -128,10 +133,26 @@ cdef int channel_output(void *data, const char *buffer, int size, int *error) no
     if not code:
         count = sender_put(connection, buffer, size, &code)
         while count < 0 and code == WSAEWOULDBLOCK and channel.blocking:
-            connection_wait(connection, READY_WRITE, 0)
+            if not connection_wait(connection, READY_WRITE, channel_exit.deadline):
+                code = WSAETIMEDOUT
+                break
             count = sender_put(connection, buffer, size, &code)
+        if count >= 0 and channel.blocking:
+            count = channel_settle(connection, count, &code)
     source_unlock(&connection.source)
     error[0] = 0 if count >= 0 else tcl_errno(code)
+    return count
+
+
+cdef int channel_settle(Connection *connection, int count, int *error) noexcept nogil:
+    """A blocking write is done when the kernel has the bytes, which then outlive the process: `count`, or -1 with a Winsock
+    code. With the lock held."""
+    while connection.send_head != NULL and not connection.send_error:
+        if not source_wait(&connection.source, channel_exit.deadline):
+            return count
+    if connection.send_error:
+        error[0] = connection.send_error
+        return -1
     return count
 
 

@@ -18,9 +18,9 @@ cdef bint option_matches(const char *name, const char *option) noexcept nogil:
 cdef int option_set(void *data, Tcl_Interp *interp, const char *name, const char *value) noexcept nogil:
     cdef Channel *channel = <Channel *>data
     if option_matches(name, b"-keepalive"):
-        return option_set_flag(channel, interp, value, SOL_SOCKET, SO_KEEPALIVE)
+        return option_set_flag(channel, interp, value, CONNECTION_KEEPALIVE)
     if option_matches(name, b"-nodelay"):
-        return option_set_flag(channel, interp, value, IPPROTO_TCP, TCP_NODELAY)
+        return option_set_flag(channel, interp, value, CONNECTION_NODELAY)
     if option_setting(name) >= 0:
         return option_set_setting(channel, interp, option_setting(name), value)
     return Tcl_BadChannelOption(interp, name, writable_options[tcl_major >= 9])
@@ -93,16 +93,27 @@ cdef SOCKET option_socket(Channel *channel) noexcept nogil:
     return <SOCKET>handle
 
 
-cdef int option_set_flag(Channel *channel, Tcl_Interp *interp, const char *value, int level, int option) noexcept nogil:
-    cdef int flag, error
-    if Tcl_GetBoolean(interp, value, &flag) != TCL_OK:
+cdef int option_set_flag(Channel *channel, Tcl_Interp *interp, const char *value, int flag) noexcept nogil:
+    """-keepalive or -nodelay; on a connection that is still being made it holds for the socket that it will get."""
+    cdef int on, error
+    if Tcl_GetBoolean(interp, value, &on) != TCL_OK:
         return TCL_ERROR
-    error = winsock_flag(option_socket(channel), level, option, flag)
+    if channel.listener != NULL and flag == CONNECTION_KEEPALIVE:
+        error = winsock_flag(option_socket(channel), SOL_SOCKET, SO_KEEPALIVE, on)
+    elif channel.listener != NULL:
+        error = winsock_flag(option_socket(channel), IPPROTO_TCP, TCP_NODELAY, on)
+    else:
+        source_lock(&channel.connection.source)
+        error = connection_set_flag(channel.connection, flag, on)
+        source_unlock(&channel.connection.source)
     return tcl_fail(interp, b"couldn't set socket option", error) if error else TCL_OK
 
 
 cdef int option_get_flag(Channel *channel, int level, int option) noexcept nogil:
     cdef int flag = 0, length = sizeof(int)
+    cdef Connection *connection = channel.connection
+    if connection != NULL and option_connecting(channel):
+        return connection.wanted_flags[CONNECTION_NODELAY if level == IPPROTO_TCP else CONNECTION_KEEPALIVE] > 0
     getsockopt(option_socket(channel), level, option, <char *>&flag, &length)
     return flag != 0
 
@@ -218,6 +229,7 @@ cdef int option_append_name(SOCKET sock, Tcl_Interp *interp, Tcl_DString *result
 
 
 cdef void option_name_info(const sockaddr_storage *address, int length, char *host, char *service, int flags) noexcept nogil:
-    """Names for an address; where there is none, its digits."""
+    """Names for an address; where there is none, its digits; empty if it is no address."""
+    host[0] = service[0] = 0
     if getnameinfo(<const sockaddr *>address, length, host, ADDRESS_HOST_MAX, service, 32, flags):
         getnameinfo(<const sockaddr *>address, length, host, ADDRESS_HOST_MAX, service, 32, NI_NUMERICHOST | NI_NUMERICSERV)

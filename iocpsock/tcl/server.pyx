@@ -3,13 +3,14 @@
 # Owner: the listener's channel record. The interpreter may be deleted first, or the channel moved to another thread, where the
 # interpreter must not be used: then there is nobody to call, and connections are closed. The script may close anything, the
 # listener included, so nothing of it is used after the call.
-# Threads: the channel's; the record of a channel that was closed in another thread is freed with the interpreter, in its own.
+# Threads: the channel's; the record of a channel that was closed in another thread, or by the deletion of the interpreter, is
+# freed by the interpreter's callback.
 
 cdef struct Server:
     Tcl_Interp *interp              # NULL once it is deleted
     Tcl_Obj *script                 # held
     Tcl_ThreadId thread             # the interpreter's
-    LONG abandoned                  # set by whichever of the channel and the interpreter goes first, if in two threads
+    LONG abandoned                  # set by whichever of the channel and the interpreter goes first; the other one frees
 
 
 cdef Server *server_new(Tcl_Interp *interp, Tcl_Obj *script) noexcept nogil:
@@ -30,8 +31,9 @@ cdef void server_interp_deleted(void *data, Tcl_Interp *interp) noexcept nogil:
 
 
 cdef void server_free(Server *server) noexcept nogil:
-    """The channel is closed."""
-    if server.thread != Tcl_GetCurrentThread():
+    """The channel is closed. If that is part of the interpreter's deletion, its callback is certain to come, and cannot be
+    taken back any more in Tcl 8.6."""
+    if server.thread != Tcl_GetCurrentThread() or (server.interp != NULL and Tcl_InterpDeleted(server.interp)):
         if InterlockedExchange(&server.abandoned, 1):
             server_destroy(server)
         return
@@ -60,6 +62,7 @@ cdef void server_event(Channel *listener_channel) noexcept nogil:
     source_unlock(&listener.source)
     if more:
         source_notify(&listener.source)
+        tcl_poll_now()
     if connection == NULL:
         return
     option_name_info(&connection.peer, connection.peer_length, address, service, NI_NUMERICHOST | NI_NUMERICSERV)
