@@ -120,7 +120,7 @@ def start_program(request, windows):
 
     yield start
     try:
-        for program in programs:
+        for program in reversed(programs):
             program.finish()
     finally:
         for program in programs:
@@ -142,3 +142,20 @@ def quiet(client):
     """After each test the client has nothing live, and no complaint; the server listens, and is checked at the end."""
     yield
     client.check()
+
+
+@pytest.fixture(scope="session")
+def tcllib():
+    """The folder of tcllib: pure Tcl, and so at home under Windows as it is in Debian's package."""
+    folders = sorted(pathlib.Path("/usr/share/tcltk").glob("tcllib*"))
+    if not folders:
+        pytest.skip("tcllib is not installed in /usr/share/tcltk, where Debian's package has it")
+    return folders[-1]
+
+
+@pytest.fixture(scope="module")
+def pair(server, client, tcllib):
+    """The two processes, both of which find tcllib."""
+    for program in (server, client):
+        program.eval("use_tcllib $tcllib", tcllib=program.path(tcllib))
+    return server, client

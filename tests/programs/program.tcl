@@ -54,12 +54,17 @@ proc port_of {listener} {
     lindex [chan configure $listener -sockname] 2
 }
 
-# Debian 12 has tcllib 1.21. It asks for Tcl 8 throughout, though nearly all of it runs on Tcl 9: there it is told of an 8.
+# Debian 12 has tcllib 1.21. It asks for Tcl 8 throughout, though nearly all of it runs on Tcl 9: there 8 means 8 or later.
 proc use_tcllib {directory} {
     lappend ::auto_path $directory
     if {[package vsatisfies [package provide Tcl] 9]} {
-        package forget Tcl
-        package provide Tcl 8.6.14
+        rename package program::package
+        proc package {subcommand args} {
+            if {($subcommand eq "require" && [lindex $args 0] eq "Tcl") || $subcommand eq "vsatisfies"} {
+                set args [lmap word $args {expr {[regexp {^8(\.\d+)?$} $word] ? "$word-" : $word}}]
+            }
+            uplevel 1 [list program::package $subcommand {*}$args]
+        }
     }
 }
 
@@ -71,7 +76,9 @@ if {$program::implementation eq "socket2"} {
     puts stderr "usage: tclsh program.tcl stock|socket2"
     exit 2
 }
-interp bgerror {} {apply {{message options} {puts stderr "background error: [dict get $options -errorinfo]"}}}
+proc bgerror {message} {
+    puts stderr "background error: $::errorInfo"
+}
 chan configure stdin -translation binary
 chan configure stdout -translation binary -buffering full
 chan configure stderr -encoding utf-8 -translation lf
