@@ -1,7 +1,7 @@
 """Types of the public names. The values are described in docs/architecture.md and the docstrings."""
 
 import socket as _stdlib
-from typing import Any, Self
+from typing import Any
 
 __version__: str
 
@@ -11,7 +11,7 @@ _Address = tuple[str, int] | tuple[str, int, int] | tuple[str, int, int, int]
 class socket(_stdlib.socket):
     """As `socket.socket`; the blocking calls of TCP sockets run on the engine, without the GIL."""
 
-    def accept(self) -> tuple[Self, Any]: ...
+    def accept(self) -> tuple["socket", Any]: ...
 
 def create_connection(
     address: tuple[str | None, int | str],

@@ -6,6 +6,7 @@ import os
 import pickle
 import socket
 import struct
+import threading
 
 import pytest
 
@@ -365,3 +366,16 @@ def test_another_thread_sees_the_end_of_a_burst(pair):
     client.close()
     assert reading.result(DEADLINE) == b"0123456789" * 100
     assert eventually(lambda: server.recv(1) == b"")
+
+
+def test_closing_a_duplicate_leaves_the_other_socket_waiting(pair):
+    """Both handles are one connection: only the calls of the closed object end."""
+    client, server = pair
+    duplicate = server.dup()
+    received = []
+    reader = threading.Thread(target=lambda: received.append(server.recv(10)))
+    reader.start()
+    duplicate.close()
+    client.sendall(b"after all")
+    reader.join()
+    assert received == [b"after all"]
