@@ -21,6 +21,9 @@ TOOLS = [
     ("make", lambda: shutil.which("make")),
     ("libpython3-dev", lambda: Path(sysconfig.get_path("include"), "Python.h").exists()),
     ("python3-venv", lambda: importlib.util.find_spec("ensurepip")),
+    ("tcllib", lambda: any(Path("/usr/share/tcltk").glob("tcllib*"))),
+    ("curl", lambda: shutil.which("curl")),
+    ("wrk", lambda: shutil.which("wrk")),
 ]
 
 

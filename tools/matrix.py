@@ -97,7 +97,7 @@ def _tcl(cell, version, expression):
     from tools.setup import host_python
     with run.session() as windows:
         windows.tclsh(version)  # unavailable? then say so here
-        _pytest(cell, [host_python()], windows.environment(), str, ["tests/tcl", "--tcl", version], expression)
+        _pytest(cell, [host_python()], windows.environment(), str, ["tests/tcl", "tests/examples", "tests/programs", "--tcl", version], expression)
 
 
 def _python(cell, version, expression):
