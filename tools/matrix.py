@@ -45,7 +45,8 @@ def cells(expression=None, python=None, tcl=None):
     tcls = [run.known("Tcl", tcl, run.TCL_VERSIONS)] if tcl else [] if python else run.TCL_VERSIONS
     wanted = []
     if os.name != "nt" and not expression:  # the suites of Tcl have no test names that -k could choose from
-        wanted += [Cell(f"suite {version} socket.test", lambda cell, version=version: _suite(cell, version)) for version in tcls]
+        wanted += [Cell(f"suite {version} {file}", lambda cell, version=version, file=file: _suite(cell, version, file))
+                   for file in conformance.FILES for version in tcls]
     wanted += [Cell(f"tcl {version}", lambda cell, version=version: _tcl(cell, version, expression)) for version in tcls]
     wanted += [Cell(f"python {version}", lambda cell, version=version: _python(cell, version, expression)) for version in pythons]
     return [*wanted, Cell("host", lambda cell: _host(cell, expression))]
@@ -153,26 +154,18 @@ def _count(cell, verdicts):
     return running
 
 
-def _suite(cell, version):
-    """Tcl's own socket.test. Its tests judge by the clock, so one that fails for the first time is given a second try."""
+def _suite(cell, version, file):
+    """A file of Tcl's own suite: a failure is what passed when docs/conformance.md was written and does not now."""
     lines = Lines(cell.name)
-    result = tcltest.run_file(version, "socket.test", ["-skip", " ".join(conformance.SLOW)], show=lines.show)
-    cell.remarks.append(f"{' '.join(conformance.SLOW)}: left out for its time; `dev.py tcltest` and `conformance` run it")
-    known = conformance.known_failures(version, result.file)
-    fresh = [test for test in result.failures if test not in known or test in result.broken]
-    again = tcltest.run_file(version, result.file, ["-match", " ".join(fresh)], show=lines.show) if fresh else None
+    result, second = conformance.run_file(version, file, "socket2", lines.show)
     for line in tcltest.report(result):
         lines.show(line)
-    cell.passed, cell.skipped = result.passed, result.skipped
-    for test in result.failures:
-        if test not in fresh:
-            cell.skipped += 1
-            cell.remarks.append(f"{test}: a known failure, see docs/conformance.md")
-        elif test in again.passes:
-            cell.passed += 1
-            cell.remarks.append(f"{test}: failed among the others, passed when run again by itself")
-        else:
-            cell.fail(f"{test} {result.broken.get(test, '')}".strip())
+    for line in conformance.lost(result):
+        cell.fail(line)
+    cell.remarks += [f"{test}: left out because it takes minutes; `dev.py tcltest` and `dev.py conformance` run it"
+                     for test in conformance.SLOW.get(file, ())]
+    cell.remarks += [f"{test}: failed among the others, passed when run again by itself" for test in second]
+    cell.passed, cell.skipped = result.passed, max(0, result.total - result.passed - cell.failed)
     if result.verdict:
         cell.fail(f"{result.file}: not run to its end: {result.verdict}")
     elif not result.total:

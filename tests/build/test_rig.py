@@ -145,7 +145,8 @@ def test_an_unknown_version_is_an_error():
 
 def test_the_cells_of_one_version():
     assert [cell.name for cell in matrix.cells(python="3.12")] == ["python 3.12", "host"]
-    assert [cell.name for cell in matrix.cells(tcl="9.0")] == ["suite 9.0 socket.test", "tcl 9.0", "host"]
+    assert [cell.name for cell in matrix.cells(tcl="9.0")] == [
+        *(f"suite 9.0 {file}" for file in matrix.conformance.FILES), "tcl 9.0", "host"]
 
 
 def report_of(*cells, expression=None):
@@ -218,16 +219,11 @@ def test_pytest_writes_each_verdict_at_once(tmp_path, monkeypatch):
     assert cell.remarks[1].endswith("test_end")
 
 
-def test_a_suite_test_gets_a_second_try_unless_it_is_known_to_fail(monkeypatch):
-    def run_file(version, file, options=(), show=print):
-        if "-match" in options:
-            assert options == ["-match", "late bad"]
-            return tcltest.Result(file, version, "socket2", passes=["late"], failures=["bad"])
-        assert options == ["-skip", " ".join(matrix.conformance.SLOW)]
-        return tcltest.Result(file, version, "socket2", total=9, passed=5, skipped=1, failed=3, failures=["late", "bad", "old"])
-
-    monkeypatch.setattr(tcltest, "run_file", run_file)
-    monkeypatch.setattr(matrix.conformance, "known_failures", lambda version, file: {"old"})
+def test_a_suite_cell_fails_for_what_is_lost_and_tells_of_second_tries(monkeypatch):
+    result = tcltest.Result("x.test", "8.6", "socket2", total=9, passed=6, skipped=1, failed=2, failures=["bad", "old"])
+    monkeypatch.setattr(matrix.conformance, "run_file", lambda version, file, command, show: (result, ["late"]))
+    monkeypatch.setattr(matrix.conformance, "lost", lambda result: ["bad: failed"])
     cell = matrix.Cell("suite", None)
-    matrix._suite(cell, "8.6")
+    matrix._suite(cell, "8.6", "x.test")
     assert (cell.passed, cell.failed, cell.skipped) == (6, 1, 2)
+    assert cell.remarks == ["bad: failed", "late: failed among the others, passed when run again by itself"]
