@@ -1,7 +1,8 @@
 """TCP sockets on Windows I/O completion ports.
 
 `iocpsock.socket` is a `socket.socket` whose blocking calls run on the engine; `create_connection` and `create_server` make
-such sockets; `stats` tells what the engine has. The same folder is a Tcl package with the command `socket2`.
+such sockets; `patch` puts them in the place of the standard library's; `stats` tells what the engine has. The same folder
+is a Tcl package with the command `socket2`.
 """
 
 import importlib.machinery
@@ -33,4 +34,6 @@ create_connection = _iocpsock.create_connection
 create_server = _iocpsock.create_server
 stats = _iocpsock.stats
 
-__all__ = ["__version__", "create_connection", "create_server", "socket", "stats"]
+from iocpsock._patch import patch, patched, unpatch      # noqa: E402  (it derives from the class above)
+
+__all__ = ["__version__", "create_connection", "create_server", "patch", "patched", "socket", "stats", "unpatch"]

@@ -1,6 +1,7 @@
 """Types of the public names. The values are described in docs/architecture.md and the docstrings."""
 
 import socket as _stdlib
+from contextlib import AbstractContextManager, ContextDecorator
 from typing import Any
 
 __version__: str
@@ -34,3 +35,14 @@ def create_server(
 
 def stats() -> dict[str, int]:
     """The engine's counters, for the whole process."""
+
+class _Patched(AbstractContextManager[None], ContextDecorator): ...
+
+def patch() -> None:
+    """Put `iocpsock.socket` in the place of `socket.socket`; RuntimeError if something else did that before."""
+
+def unpatch() -> None:
+    """Undo `patch()`; RuntimeError if something else has replaced `socket.socket` since."""
+
+def patched() -> _Patched:
+    """A context manager and decorator: the patch is in force inside. Blocks may be nested and overlap."""

@@ -8,16 +8,20 @@ import socket
 
 from support import DEADLINE, Net, spawn
 
-PUBLIC = {"socket", "create_connection", "create_server", "stats", "__version__"}
+PUBLIC = {"socket", "create_connection", "create_server", "patch", "patched", "unpatch", "stats", "__version__"}
 
 
 def stub_names(text):
     """The public names that a stub file declares."""
     for node in ast.parse(text).body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            yield node.name
+            name = node.name
         elif isinstance(node, ast.AnnAssign):
-            yield node.target.id
+            name = node.target.id
+        else:
+            continue
+        if name.startswith("__") or not name.startswith("_"):
+            yield name
 
 
 def test_what_it_offers(engine_stats):
