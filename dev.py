@@ -4,7 +4,8 @@
 usage: python3 dev.py COMMAND
 
   demo                                 set up, build, and run the main job: a file server and its clients, measured
-  test [-k EXPR] [--python V] [--tcl V]   set up, build, and run the test matrix, or the cells of one version
+  test [-k EXPR] [--python V] [--tcl V] [--soak]   set up, build, and run the test matrix, or the cells of one version;
+                                       --soak: also the tests that take many minutes
   build                                make the wheel in dist/ and unpack it in build/package
   setup                                fetch and make whatever this machine lacks
   clean                                remove build/ and dist/
@@ -73,12 +74,12 @@ def pytest(windows, options, rest):
 
 def test(arguments):
     from tools import matrix
-    options, rest = leading_options(arguments, values=("-k", "--python", "--tcl"), flags=("--no-build",))
+    options, rest = leading_options(arguments, values=("-k", "--python", "--tcl"), flags=("--no-build", "--soak"))
     nothing_more("test", rest)
     setup.machine()
     if "--no-build" not in options:
         build.ensure()
-    return matrix.run_all(options.get("-k"), options.get("--python"), options.get("--tcl"))
+    return matrix.run_all(options.get("-k"), options.get("--python"), options.get("--tcl"), "--soak" in options)
 
 
 def tcltest(arguments):

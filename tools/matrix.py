@@ -39,7 +39,7 @@ class Cell:
         self.remarks.append(remark)
 
 
-def cells(expression=None, python=None, tcl=None):
+def cells(expression=None, python=None, tcl=None, soak=False):
     """The cells that were asked for, the longest first. Naming a version leaves out the cells of the others."""
     pythons = [run.known("Python", python, run.PYTHON_VERSIONS)] if python else [] if tcl else run.PYTHON_VERSIONS
     tcls = [run.known("Tcl", tcl, run.TCL_VERSIONS)] if tcl else [] if python else run.TCL_VERSIONS
@@ -47,14 +47,14 @@ def cells(expression=None, python=None, tcl=None):
     if os.name != "nt" and not expression:  # the suites of Tcl have no test names that -k could choose from
         wanted += [Cell(f"suite {version} {file}", lambda cell, version=version, file=file: _suite(cell, version, file))
                    for file in conformance.FILES for version in tcls]
-    wanted += [Cell(f"tcl {version}", lambda cell, version=version: _tcl(cell, version, expression)) for version in tcls]
+    wanted += [Cell(f"tcl {version}", lambda cell, version=version: _tcl(cell, version, expression, soak)) for version in tcls]
     wanted += [Cell(f"python {version}", lambda cell, version=version: _python(cell, version, expression)) for version in pythons]
     return [*wanted, Cell("host", lambda cell: _host(cell, expression))]
 
 
-def run_all(expression=None, python=None, tcl=None):
+def run_all(expression=None, python=None, tcl=None, soak=False):
     """Run the matrix, print the table, and return the exit status."""
-    wanted = cells(expression, python, tcl)
+    wanted = cells(expression, python, tcl, soak)
     RESULTS.mkdir(parents=True, exist_ok=True)
     process.side_by_side(_run, wanted)
     return _report(wanted, expression)
@@ -94,11 +94,12 @@ def _host(cell, expression):
     _pytest(cell, [host_python()], dict(os.environ), str, ["tests/build"], expression)
 
 
-def _tcl(cell, version, expression):
+def _tcl(cell, version, expression, soak):
     from tools.setup import host_python
     with run.session() as windows:
         windows.tclsh(version)  # unavailable? then say so here
-        _pytest(cell, [host_python()], windows.environment(), str, ["tests/tcl", "tests/examples", "tests/programs", "--tcl", version], expression)
+        folders = ["tests/tcl", "tests/examples", "tests/programs"]
+        _pytest(cell, [host_python()], windows.environment(), str, [*folders, "--tcl", version, *(["--soak"] if soak else [])], expression)
 
 
 def _python(cell, version, expression):
@@ -119,7 +120,8 @@ def _pytest(cell, python, env, path, arguments, expression):
             f"faulthandler_timeout={TEST_TIMEOUT}", *arguments, *(["-k", expression] if expression else [])]
     stopped = ""
     try:
-        status = process.follow(argv, env, Lines(cell.name).take, cwd=run.ROOT, timeout=TIMEOUT, silence=SILENCE)
+        timeout = None if "--soak" in arguments else TIMEOUT
+        status = process.follow(argv, env, Lines(cell.name).take, cwd=run.ROOT, timeout=timeout, silence=SILENCE)
         if status not in (0, 1, NO_TESTS):
             stopped = f"pytest ended with status {status}"
     except process.Hung as hung:
