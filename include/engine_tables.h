@@ -76,12 +76,13 @@ static const struct error_row {
 enum { ERROR_ROWS = sizeof error_table / sizeof *error_table };
 
 /* What the engine counts. The first four are objects: they have a live figure, which every test must bring back to zero,
- * and a total. The other rows are one figure each: two that follow what exists (threads, consumers), then events and
- * amounts since the start. */
+ * and a total. The other rows are one figure each: three that follow what exists (threads, consumers, bytes of memory), then
+ * events and amounts since the start; `allocations` are calls of malloc, `retries` what was tried again for want of memory. */
 #define COUNTERS(X) \
     X(connections) X(listeners) X(operations) X(lookups) \
-    X(threads) X(consumers) \
-    X(connects) X(connect_failures) X(accepts) X(accept_failures) X(bytes_received) X(bytes_sent)
+    X(threads) X(consumers) X(memory) \
+    X(connects) X(connect_failures) X(accepts) X(accept_failures) X(bytes_received) X(bytes_sent) \
+    X(allocations) X(retries)
 
 #define COUNTER_ENUM(name) COUNTER_##name,
 enum { COUNTERS(COUNTER_ENUM) COUNTER_COUNT };
@@ -93,19 +94,27 @@ enum { COUNTER_OBJECTS = COUNTER_threads };
 static const char *const counter_names[] = {COUNTERS(COUNTER_NAME)};
 #undef COUNTER_NAME
 
-/* What a host may tune on a connection, or on a listener for the connections it will accept; the last two on a listener only.
- * X(name, smallest, largest, initial, legal values in words). The words stand in error messages and in docs/socket2.md. */
+/* What can be tuned: of a connection (or of a listener, for the connections it will accept), from SETTING_LISTENER on of a
+ * listener only, and from SETTING_PROCESS on of the whole process. X(name, smallest, largest, initial, legal values in words).
+ * The words stand in error messages and in the reference pages. Sources of the defaults: sendcap, Windows' own dynamic send
+ * buffering ends there; acceptsilence, iocpsock 0.5; manyconnections, 4 MB of locked receive buffers. */
 #define SETTINGS(X) \
     X(recvbufsize, 0, 65536, 0, "0 (fitted to the traffic) or a number of bytes up to 65536") \
     X(recvcount, 1, 16, 1, "an integer from 1 to 16") \
     X(recvmode, 0, 2, 0, "buffered, zero, or auto") \
+    X(recvcap, 4096, 16777216, 131072, "a number of bytes from 4096 to 16777216") \
     X(sendcap, 4096, 16777216, 262144, "a number of bytes from 4096 to 16777216") \
     X(linger, -1, 65535, -1, "-1 (off) or a number of seconds up to 65535") \
     X(acceptbufsize, 0, 61440, 0, "a number of bytes from 0 to 61440") \
-    X(acceptcount, 1, 128, 8, "an integer from 1 to 128")
+    X(acceptcount, 0, 128, 0, "0 (fitted to the traffic) or an integer up to 128") \
+    X(acceptsilence, 1, 86400, 120, "a number of seconds from 1 to 86400") \
+    X(maxconnections, 0, 1000000, 0, "0 (no limit) or an integer up to 1000000") \
+    X(threads, 0, 64, 0, "0 (one for each processor) or an integer up to 64") \
+    X(manyconnections, 0, 1000000, 1000, "an integer from 0 to 1000000") \
+    X(closestall, 0, 86400, 120, "0 (no limit) or a number of seconds up to 86400")
 
 #define SETTING_ENUM(name, smallest, largest, initial, legal) SETTING_##name,
-enum { SETTINGS(SETTING_ENUM) SETTING_COUNT, SETTING_LISTENER = SETTING_acceptbufsize };
+enum { SETTINGS(SETTING_ENUM) SETTING_COUNT, SETTING_LISTENER = SETTING_acceptbufsize, SETTING_PROCESS = SETTING_threads };
 #undef SETTING_ENUM
 
 #define SETTING_ROW(name, smallest, largest, initial, legal) {"-" #name, smallest, largest, initial, legal},

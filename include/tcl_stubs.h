@@ -157,6 +157,7 @@ TCL_STUB(624, int, Tcl_CloseEx, (Tcl_Interp *i, Tcl_Channel c, int flags), (i, c
 
 /* The two variadic functions: Tcl takes the format's arguments straight from the caller. */
 #define Tcl_ObjPrintf(...) (((Tcl_Obj *(*)(const char *, ...))tcl_stubs->slot[578])(__VA_ARGS__))
+#define Tcl_AppendPrintfToObj(...) (((void (*)(Tcl_Obj *, const char *, ...))tcl_stubs->slot[579])(__VA_ARGS__))
 #define Tcl_SetErrorCode(interp, ...) (((void (*)(Tcl_Interp *, ...))tcl_stubs->slot[228])((interp), __VA_ARGS__, (char *)0))
 
 static inline Tcl_Obj *tcl_obj_hold(Tcl_Obj *object) { object->references++; return object; }

@@ -32,8 +32,9 @@ __version__ = _iocpsock.__version__
 socket = _iocpsock.socket
 create_connection = _iocpsock.create_connection
 create_server = _iocpsock.create_server
+configure = _iocpsock.configure
 stats = _iocpsock.stats
 
 from iocpsock._patch import patch, patched, unpatch      # noqa: E402  (it derives from the class above)
 
-__all__ = ["__version__", "create_connection", "create_server", "patch", "patched", "socket", "stats", "unpatch"]
+__all__ = ["__version__", "configure", "create_connection", "create_server", "patch", "patched", "socket", "stats", "unpatch"]

@@ -33,6 +33,9 @@ def create_server(
 ) -> socket:
     """Listen on (host, port), exclusively."""
 
+def configure(**settings: int | str) -> dict[str, int | str]: ...
+
+
 def stats() -> dict[str, int]:
     """The engine's counters, for the whole process."""
 

@@ -17,14 +17,13 @@ cdef void address_list_free(Address *list) noexcept nogil:
     cdef Address *next
     while list != NULL:
         next = list.next
-        free(list)
+        memory_free(list, sizeof(Address))
         list = next
 
 
 cdef Address *address_new(const sockaddr *source, int length) noexcept nogil:
-    cdef Address *address = <Address *>malloc(sizeof(Address))
+    cdef Address *address = <Address *>memory_new(sizeof(Address))
     if address != NULL:
-        memset(address, 0, sizeof(Address))
         memcpy(&address.storage, source, length)
         address.length = length
         address.family = source.sa_family

@@ -2,7 +2,7 @@
 from iocpsock.windows.kernel32 cimport *
 from iocpsock.windows.winsock2 cimport *
 from libc.stdlib cimport malloc, free
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memset, strcspn, strncmp
 
 cdef extern from "engine_tables.h" nogil:
     ctypedef struct error_row:
@@ -17,12 +17,15 @@ cdef extern from "engine_tables.h" nogil:
         COUNTER_lookups
         COUNTER_threads
         COUNTER_consumers
+        COUNTER_memory
         COUNTER_connects
         COUNTER_connect_failures
         COUNTER_accepts
         COUNTER_accept_failures
         COUNTER_bytes_received
         COUNTER_bytes_sent
+        COUNTER_allocations
+        COUNTER_retries
         COUNTER_COUNT
         COUNTER_OBJECTS
     const char *const *counter_names
@@ -40,12 +43,19 @@ cdef extern from "engine_tables.h" nogil:
         SETTING_recvbufsize
         SETTING_recvcount
         SETTING_recvmode
+        SETTING_recvcap
         SETTING_sendcap
         SETTING_linger
         SETTING_acceptbufsize
         SETTING_acceptcount
+        SETTING_acceptsilence
+        SETTING_maxconnections
+        SETTING_threads
+        SETTING_manyconnections
+        SETTING_closestall
         SETTING_COUNT
         SETTING_LISTENER
+        SETTING_PROCESS
         RECV_BUFFERED
         RECV_ZERO
         RECV_AUTO

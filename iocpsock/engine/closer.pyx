@@ -4,7 +4,7 @@
 # pending resets the connection on Windows), the send queue is flushed, FIN goes out, and if the peer has sent bytes that
 # nobody read, what still comes is thrown away for a while, because closing over unread bytes resets the connection too and
 # may cost the peer the last of our data. Then the socket is closed. The `linger` setting bounds the flush: when its time is
-# over, or at once if it is 0, the connection is reset. Each step is taken when the one before is complete, on
+# over, or at once if it is 0, the connection is reset; without it a peer that has not taken a byte for `closestall` seconds is. Each step is taken when the one before is complete, on
 # whatever thread completed it; CancelIoEx is only a request, and nothing is freed before its packet.
 # Threads: any, with the connection's lock held.
 
@@ -41,12 +41,21 @@ cdef void closer_begin(Connection *connection, int flags) noexcept nogil:
     closer_count(1)
     if flags & CLOSER_ABORT or connection.settings.value[SETTING_linger] == 0:
         closer_reset(connection)
-    elif connection.settings.value[SETTING_linger] > 0:
-        port_deadline(&connection.deadline, &connection.source, <DWORD>connection.settings.value[SETTING_linger] * 1000,
-                      closer_expire)
     closer_cancel_receives(connection)
     sender_shutdown(connection)
     closer_step(connection)
+    if connection.state == CONNECTION_CLOSING and not connection.draining:
+        closer_limit(connection)
+
+
+cdef void closer_limit(Connection *connection) noexcept nogil:
+    """Bound the flush: by `linger` altogether, or by `closestall` until the next byte."""
+    cdef int seconds = connection.settings.value[SETTING_linger]
+    if seconds < 0:
+        seconds = settings_of_process(SETTING_closestall)
+        connection.close_bytes = connection.send_bytes
+    if seconds > 0:
+        port_deadline(&connection.deadline, &connection.source, <DWORD>seconds * 1000, closer_expire)
 
 
 cdef void closer_reset(Connection *connection) noexcept nogil:
@@ -76,6 +85,7 @@ cdef void closer_step(Connection *connection) noexcept nogil:
     if closer_must_drain(connection) and closer_drain(connection):
         return
     deadline_disarm(&connection.deadline)
+    deadline_disarm(&connection.retry)
     closesocket(connection.socket)
     connection.socket = INVALID_SOCKET
     connection.state = CONNECTION_CLOSED
@@ -136,14 +146,20 @@ cdef void closer_drain_complete(Op *op) noexcept nogil:
 
 
 cdef void closer_expire(Source *source) noexcept nogil:
-    """The peer had its time: what is not sent by now is not sent, and the drain ends with its next packet."""
+    """The peer had its time: what is not sent by now is not sent, and the drain ends with its next packet. A peer that has
+    taken something since gets more, unless `linger` counts."""
     cdef Connection *connection = <Connection *>source
     source_lock(source)
-    connection.close_expired = True
     if connection.drain != NULL:
+        connection.close_expired = True
         CancelIoEx(<HANDLE>connection.socket, &connection.drain.overlapped)
+    elif connection.state == CONNECTION_CLOSING and connection.settings.value[SETTING_linger] < 0 \
+            and connection.send_bytes < connection.close_bytes:
+        closer_limit(connection)
     elif connection.state == CONNECTION_CLOSING:
+        connection.close_expired = True
         closer_reset(connection)
+        closer_step(connection)
     source_unlock(source)
 
 

@@ -10,6 +10,7 @@ cdef enum:
     CONNECTION_KEEPALIVE = 0        # wanted_flags: SO_KEEPALIVE
     CONNECTION_NODELAY              # wanted_flags: TCP_NODELAY
     CONNECTION_FLAGS
+    CONNECTION_RETRY = PORT_TICK    # milliseconds before a failure for want of memory is tried again
 
 cdef enum ConnectionState:
     CONNECTION_CONNECTING           # resolving a name or trying addresses
@@ -39,7 +40,8 @@ cdef struct Connection:
     DWORD recv_size                 # bytes of the next receive buffer, where the host has set none
     bint recv_signalled             # a zero-byte receive ended: a direct read will tell more
     size_t recv_unread              # bytes received and not delivered
-    int recv_filled                 # buffers that hold them
+    size_t recv_held                # bytes of memory in the list: posted, or holding them
+    bint recv_starved               # a receive failed for want of memory: the next has no buffer
     bint recv_ended                 # end of file or an error was received: nothing more is posted
     bint recv_eof                   # and it was delivered to the host
     int recv_error                  # Winsock code, likewise
@@ -51,21 +53,25 @@ cdef struct Connection:
     int send_error                  # Winsock code of a failed send; everything after it fails with the same
     bint send_shutdown              # the host sends no more; FIN goes out behind the queue
     bint send_finished              # and went
+    DWORD send_limit                # bytes of the next send, while sends fail for want of memory; 0: no limit
 
     Op *drain                       # closing: the posted receive that throws away what still comes
     bint draining                   # its time is running
     size_t drained                  # bytes thrown away
     bint close_expired              # closing: the time for flushing or draining is over
-    Deadline deadline
+    size_t close_bytes              # of the queue, when flushing was last looked at
+    Deadline deadline               # closing
+    Deadline retry                  # what failed for want of memory is tried again
+
+    Listener *origin                # who accepted it, if that counts its connections; held
 
 
 cdef Connection *connection_new(SOCKET sock) noexcept nogil:
     """A connection for `sock`, which is associated with the port and connected, or INVALID_SOCKET to connect later. NULL
     when memory is exhausted: the socket is then still the caller's."""
-    cdef Connection *connection = <Connection *>malloc(sizeof(Connection))
+    cdef Connection *connection = <Connection *>memory_new(sizeof(Connection))
     if connection == NULL:
         return NULL
-    memset(connection, 0, sizeof(Connection))
     source_init(&connection.source, SOURCE_CONNECTION, connection_release)
     connection.socket = sock
     connection.state = CONNECTION_CONNECTING if sock == INVALID_SOCKET else CONNECTION_OPEN
@@ -81,8 +87,28 @@ cdef void connection_release(Source *source) noexcept nogil:
     cdef Connection *connection = <Connection *>source
     connection_free_ops(connection.recv_head)
     connection_free_ops(connection.send_head)
+    if connection.origin != NULL:
+        listener_departed(connection.origin)
     counter_gone(COUNTER_connections)
-    free(connection)
+    memory_free(connection, sizeof(Connection))
+
+
+cdef void connection_starve(Connection *connection) noexcept nogil:
+    """Something could not be posted for want of memory: try again when time has passed. With the lock held."""
+    counter_add(COUNTER_retries, 1)
+    port_deadline(&connection.retry, &connection.source, CONNECTION_RETRY, connection_retry)
+
+
+cdef void connection_retry(Source *source) noexcept nogil:
+    """Post what could not be posted."""
+    cdef Connection *connection = <Connection *>source
+    source_lock(source)
+    receiver_post(connection)
+    if connection.state == CONNECTION_OPEN or connection.state == CONNECTION_CLOSING:
+        sender_post(connection)
+    if connection.state == CONNECTION_CLOSING:
+        closer_step(connection)
+    source_unlock_changed(source, connection_ready(connection))
 
 
 cdef int connection_set_flag(Connection *connection, int flag, int value) noexcept nogil:

@@ -19,17 +19,16 @@ cdef struct Connector:
 cdef Connection *connector_new(Address *local, int local_port) noexcept nogil:
     """A connection that will connect from one of the addresses in `local` (taken over; NULL for any, from `local_port`).
     NULL when memory is exhausted."""
-    cdef Connector *connector = <Connector *>malloc(sizeof(Connector))
+    cdef Connector *connector = <Connector *>memory_new(sizeof(Connector))
     cdef Connection *connection
     if connector != NULL:
-        memset(connector, 0, sizeof(Connector))
         connector.local = local
         connector.local_port = local_port
         connection = connection_new(INVALID_SOCKET)
         if connection != NULL:
             connection.connector = connector
             return connection
-        free(connector)
+        memory_free(connector, sizeof(Connector))
     address_list_free(local)
     return NULL
 
@@ -82,7 +81,7 @@ cdef void connector_finish(Connection *connection) noexcept nogil:
     connection.connector = NULL
     address_list_free(connector.remote)
     address_list_free(connector.local)
-    free(connector)
+    memory_free(connector, sizeof(Connector))
 
 
 cdef void connector_fail(Connection *connection, int error) noexcept nogil:

@@ -47,10 +47,9 @@ cdef struct Source:
 
 cdef Consumer *consumer_new(consumer_wake_proc wake, void *argument) noexcept nogil:
     """A consumer drained by the calling thread, or NULL when memory is exhausted. `wake(argument)` runs on any thread."""
-    cdef Consumer *consumer = <Consumer *>malloc(sizeof(Consumer))
+    cdef Consumer *consumer = <Consumer *>memory_new(sizeof(Consumer))
     if consumer == NULL:
         return NULL
-    memset(consumer, 0, sizeof(Consumer))
     consumer.references = 1
     consumer.thread = GetCurrentThreadId()
     consumer.wake = wake
@@ -66,7 +65,7 @@ cdef inline void consumer_hold(Consumer *consumer) noexcept nogil:
 cdef void consumer_drop(Consumer *consumer) noexcept nogil:
     if InterlockedDecrement(&consumer.references) == 0:
         counter_add(COUNTER_consumers, -1)
-        free(consumer)
+        memory_free(consumer, sizeof(Consumer))
 
 
 cdef bint consumer_push(Consumer *consumer, Source *source) noexcept nogil:

@@ -24,14 +24,13 @@ cdef DeadlineList deadlines
 
 
 cdef bint deadline_arm(Deadline *deadline, Source *source, DWORD milliseconds, deadline_proc expire) noexcept nogil:
-    """Call `expire(source)` after `milliseconds`; armed already, only the time changes. True if the list was empty before:
+    """Call `expire(source)` after `milliseconds`; armed already, only the time and the procedure change. True if the list was empty before:
     then the caller has to make a completion thread look (port_deadline does)."""
     cdef bint first = False
     AcquireSRWLockExclusive(&deadlines.lock)
     if deadline.due == 0:
         source_hold(source)
         deadline.source = source
-        deadline.expire = expire
         deadline.previous = NULL
         deadline.next = deadlines.head
         if deadlines.head != NULL:
@@ -39,6 +38,7 @@ cdef bint deadline_arm(Deadline *deadline, Source *source, DWORD milliseconds, d
         deadlines.head = deadline
         deadlines.count += 1
         first = deadlines.count == 1
+    deadline.expire = expire
     deadline.due = GetTickCount64() + milliseconds
     ReleaseSRWLockExclusive(&deadlines.lock)
     return first

@@ -1,12 +1,13 @@
 # Listener: one listening socket for each local address, and the connections they accepted.
 #
-# Each endpoint keeps several AcceptEx operations ("slots") posted. When one completes, the completion thread posts the next
-# before it looks at what arrived, so the endpoint never goes without; a failed accept (the peer was gone already) costs
-# that one connection and nothing else. When no slot can be posted (no handles, no memory) it is tried again after a pause.
-# Accepted connections wait in a queue of bounded length for the host; beyond it slots are not posted again until the host
-# has taken some, and the kernel's backlog holds, then refuses, the rest.
+# Each endpoint keeps several AcceptEx operations ("slots") posted: `acceptcount` of them, or, when that is 0, as many as the
+# traffic asks for: more once a burst has used up all of them, fewer again when it is over. When one completes, the
+# completion thread posts the next before it looks at what arrived, so the endpoint never goes without; a failed accept (the
+# peer was gone already) costs that one connection and nothing else. When the system is short of handles or memory, slots are
+# posted again after a pause. Accepted connections wait in a queue of bounded length for the host; beyond it, or with
+# `maxconnections` alive, slots are not posted until there is room, and the kernel's backlog holds, then refuses, the rest.
 # With the setting `acceptbufsize` an accept completes only when the connection's first bytes are there, and brings them
-# along. A peer that connects and says nothing would hold its slot for ever: a watchdog closes it after LISTENER_SILENCE.
+# along. A peer that connects and says nothing would hold its slot for ever: a watchdog closes it after `acceptsilence`.
 # Owner: the host holds one reference, which listener_close takes; each posted slot holds one.
 # Threads: under source.lock; listener_complete is called with it on a completion thread, listener_expire takes it there.
 
@@ -15,8 +16,10 @@ cdef enum:
     LISTENER_RETRY_FIRST = 5        # milliseconds before a slot that could not be posted is tried again, doubling ...
     LISTENER_RETRY_LAST = 1000      # ... up to this
     LISTENER_ADDRESS = 144          # bytes AcceptEx wants for an address: sizeof(sockaddr_storage) + 16
-    LISTENER_SILENCE = 120          # seconds a peer may be connected without sending, as in iocpsock 0.5 ...
-    LISTENER_WATCH = 5000           # ... looked at every so many milliseconds
+    LISTENER_WATCH = 1000           # milliseconds between looks for peers that have been silent for too long
+    LISTENER_SLOTS = 8              # posted on an endpoint at least, when their number is fitted to the traffic ...
+    LISTENER_SLOTS_MOST = 64        # ... and at most
+    LISTENER_BURST = 10000          # milliseconds after which a burst counts as over
 
 cdef struct Endpoint:
     Endpoint *next
@@ -24,6 +27,8 @@ cdef struct Endpoint:
     SOCKET socket
     int family
     int posted                      # slots
+    int target                      # how many to post, fitted to the traffic
+    ULONGLONG burst                 # GetTickCount64 milliseconds when they were last used up
     Op *slots                       # the posted ones
 
 cdef struct Listener:
@@ -34,6 +39,8 @@ cdef struct Listener:
     Connection *head                # accepted, in order of completion
     Connection *tail
     int waiting                     # how many
+    int endpoint_count
+    int connections                 # alive, of those that count for `maxconnections`
     DWORD retry                     # milliseconds of the last pause, 0 when all is well
     Deadline deadline               # for trying again
     Deadline watchdog
@@ -41,10 +48,9 @@ cdef struct Listener:
 
 cdef Listener *listener_new() noexcept nogil:
     """A listener without endpoints, or NULL when memory is exhausted."""
-    cdef Listener *listener = <Listener *>malloc(sizeof(Listener))
+    cdef Listener *listener = <Listener *>memory_new(sizeof(Listener))
     if listener == NULL:
         return NULL
-    memset(listener, 0, sizeof(Listener))
     source_init(&listener.source, SOURCE_LISTENER, listener_release)
     settings_init(&listener.settings)
     counter_born(COUNTER_listeners)
@@ -58,9 +64,9 @@ cdef void listener_release(Source *source) noexcept nogil:
     while listener.endpoints != NULL:
         endpoint = listener.endpoints
         listener.endpoints = endpoint.next
-        free(endpoint)
+        memory_free(endpoint, sizeof(Endpoint))
     counter_gone(COUNTER_listeners)
-    free(listener)
+    memory_free(listener, sizeof(Listener))
 
 
 cdef int listener_add(Listener *listener, SOCKET sock, int family) noexcept nogil:
@@ -70,18 +76,19 @@ cdef int listener_add(Listener *listener, SOCKET sock, int family) noexcept nogi
     cdef int error = port_associate_listener(sock)
     if error:
         return error
-    endpoint = <Endpoint *>malloc(sizeof(Endpoint))
+    endpoint = <Endpoint *>memory_new(sizeof(Endpoint))
     if endpoint == NULL:
         return WSAENOBUFS
-    memset(endpoint, 0, sizeof(Endpoint))
     endpoint.listener = listener
     endpoint.socket = sock
     endpoint.family = family
+    endpoint.target = LISTENER_SLOTS
     source_lock(&listener.source)
     tail = &listener.endpoints
     while tail[0] != NULL:
         tail = &tail[0].next
     tail[0] = endpoint
+    listener.endpoint_count += 1
     listener_fill(listener)
     source_unlock(&listener.source)
     return 0
@@ -117,6 +124,37 @@ cdef int listener_bind_as(Address *address, int backlog, int sharing, SOCKET *re
     return 0
 
 
+cdef int listener_slots(Endpoint *endpoint) noexcept nogil:
+    """How many slots the endpoint should have. With a limit on connections its share of the room below that; a listener with
+    several endpoints may exceed the limit by one for each further of them."""
+    cdef Listener *listener = endpoint.listener
+    cdef int limit = listener.settings.value[SETTING_maxconnections], room
+    cdef int count = listener.settings.value[SETTING_acceptcount]
+    if count == 0:
+        count = endpoint.target
+    if limit:
+        room = limit - listener.connections
+        if room > 0 and room < listener.endpoint_count:
+            return 1
+        room = room // listener.endpoint_count if room > 0 else 0
+        if room < count:
+            return room
+    return count
+
+
+cdef void listener_adapt(Endpoint *endpoint) noexcept nogil:
+    """A slot was used: if all of them are, there should have been more; long after such a burst there may be fewer."""
+    cdef ULONGLONG now = GetTickCount64()
+    cdef Op *op = endpoint.slots
+    while op != NULL and op.overlapped.Internal != <ULONG_PTR>STATUS_PENDING:
+        op = op.next
+    if op == NULL:
+        endpoint.burst = now
+        endpoint.target = endpoint.target * 2 if endpoint.target * 2 <= LISTENER_SLOTS_MOST else LISTENER_SLOTS_MOST
+    elif endpoint.target > LISTENER_SLOTS and now - endpoint.burst > LISTENER_BURST:
+        endpoint.target -= 1
+
+
 cdef void listener_fill(Listener *listener) noexcept nogil:
     """Post every slot that is missing, unless the queue is full; what cannot be posted waits for the deadline."""
     cdef Endpoint *endpoint = listener.endpoints
@@ -124,13 +162,19 @@ cdef void listener_fill(Listener *listener) noexcept nogil:
     if listener.closed or listener.waiting >= LISTENER_QUEUE:
         return
     while endpoint != NULL:
-        while endpoint.posted < listener.settings.value[SETTING_acceptcount] and not error:
+        while endpoint.posted < listener_slots(endpoint) and not error:
             error = listener_post(endpoint)
         endpoint = endpoint.next
-    if not error:
+    if error:
+        counter_add(COUNTER_accept_failures, 1)
+        listener_pause(listener)
+    else:
         listener.retry = 0
-        return
-    counter_add(COUNTER_accept_failures, 1)
+
+
+cdef void listener_pause(Listener *listener) noexcept nogil:
+    """The system is short of something: post slots again after a while, each time a longer one."""
+    counter_add(COUNTER_retries, 1)
     listener.retry = LISTENER_RETRY_FIRST if listener.retry == 0 else listener.retry * 2
     if listener.retry > LISTENER_RETRY_LAST:
         listener.retry = LISTENER_RETRY_LAST
@@ -197,7 +241,7 @@ cdef void listener_watch_silence(Source *source) noexcept nogil:
         op = endpoint.slots
         while op != NULL:
             waiting = waiting or op.length
-            if op.length and winsock_connect_time(op.socket) >= LISTENER_SILENCE:
+            if op.length and winsock_connect_time(op.socket) >= listener.settings.value[SETTING_acceptsilence]:
                 CancelIoEx(<HANDLE>endpoint.socket, &op.overlapped)
             op = op.next
         endpoint = endpoint.next
@@ -249,20 +293,41 @@ cdef void listener_complete(Op *op) noexcept nogil:
     cdef Listener *listener = <Listener *>op.source
     cdef Endpoint *endpoint = <Endpoint *>op.owner
     cdef Connection *connection
+    cdef bint counts = op.error == 0 and listener.settings.value[SETTING_maxconnections] != 0
     listener_remove_slot(endpoint, op)
     if listener.closed:
         winsock_reset(op.socket)                            # the kernel may have accepted already: leave no TIME_WAIT
         closesocket(op.socket)
     else:
-        listener_fill(listener)
+        listener.connections += counts                      # before there is a new slot in its place
+        listener_adapt(endpoint)
+        if op.error == WSAENOBUFS or op.error == WSAEMFILE:
+            listener_pause(listener)
+        else:
+            listener_fill(listener)
         connection = listener_adopt(endpoint, op)
         if connection == NULL:
             counter_add(COUNTER_accept_failures, op.error != WSA_OPERATION_ABORTED)
+            if counts:
+                listener.connections -= 1
+                listener_fill(listener)
         else:
+            if counts:
+                source_hold(&listener.source)
+                connection.origin = listener
             listener_enqueue(listener, connection)
             counter_add(COUNTER_accepts, 1)
     op_free(op)
     source_unlock_changed(&listener.source, listener_ready(listener))
+
+
+cdef void listener_departed(Listener *listener) noexcept nogil:
+    """A connection that counted is gone, and its reference with it. With no lock held."""
+    source_lock(&listener.source)
+    listener.connections -= 1
+    listener_fill(listener)
+    source_unlock(&listener.source)
+    source_drop(&listener.source)
 
 
 cdef void listener_enqueue(Listener *listener, Connection *connection) noexcept nogil:
@@ -302,6 +367,7 @@ cdef Connection *listener_take(Listener *listener) noexcept nogil:
 cdef void listener_close(Listener *listener) noexcept nogil:
     """The host lets go: takes its reference. The port is free when this returns; connections nobody took are reset."""
     cdef Connection *connection
+    cdef Connection *next
     cdef Endpoint *endpoint
     source_attach(&listener.source, NULL)
     source_lock(&listener.source)
@@ -311,11 +377,14 @@ cdef void listener_close(Listener *listener) noexcept nogil:
         closesocket(endpoint.socket)
         endpoint.socket = INVALID_SOCKET
         endpoint = endpoint.next
-    connection = listener_take(listener)
-    while connection != NULL:
-        connection_close(connection, CLOSER_ABORT)
-        connection = listener_take(listener)
+    connection = listener.head
+    listener.head = listener.tail = NULL
+    listener.waiting = 0
     source_unlock_changed(&listener.source, 0)
+    while connection != NULL:
+        next = connection.next
+        connection_close(connection, CLOSER_ABORT)
+        connection = next
     deadline_disarm(&listener.deadline)
     deadline_disarm(&listener.watchdog)
     source_drop(&listener.source)

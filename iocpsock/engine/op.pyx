@@ -66,7 +66,7 @@ cdef Op *op_new(DWORD bytes, op_completion complete, Source *source) noexcept no
         pool.kept -= sizeof(Op) + op.capacity
     ReleaseSRWLockExclusive(&pool.lock)
     if op == NULL:
-        op = <Op *>malloc(sizeof(Op) + op_class_bytes(size_class))
+        op = <Op *>memory_new(sizeof(Op) + op_class_bytes(size_class))
         if op == NULL:
             return NULL
     memset(op, 0, sizeof(Op))
@@ -95,7 +95,7 @@ cdef void op_free(Op *op) noexcept nogil:
         pool.kept += sizeof(Op) + op.capacity
     ReleaseSRWLockExclusive(&pool.lock)
     if not keep:
-        free(op)
+        memory_free(op, sizeof(Op) + op_class_bytes(op.size_class))
 
 
 cdef inline void op_post(Op *op) noexcept nogil:

@@ -3,7 +3,7 @@
 # Owner: the process: the port and its threads live until it ends, and the DLL is pinned, because a thread of ours may be
 # inside it at any time. Nothing runs in DllMain. At process exit Windows ends the threads wherever they are, which is why
 # they hold no lock across a call out and own nothing that must be written back.
-# Threads: port_thread is the completion thread, one for each CPU. It never blocks except in the dequeue, never calls a host
+# Threads: port_thread is the completion thread, one for each CPU unless the setting `threads` says otherwise. It never blocks except in the dequeue, never calls a host
 # language, and looks at the deadlines between batches.
 
 cdef enum:
@@ -26,7 +26,10 @@ cdef int port_open() noexcept nogil:
     """Pin the DLL, make the port and start its threads: 0 or a Winsock code."""
     cdef HMODULE module
     cdef HANDLE thread
-    cdef DWORD index, count = GetActiveProcessorCount(ALL_PROCESSOR_GROUPS)
+    cdef int error
+    cdef DWORD index, count = <DWORD>settings_of_process(SETTING_threads)
+    if count == 0:
+        count = GetActiveProcessorCount(ALL_PROCESSOR_GROUPS)
     if not GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
                               <const WCHAR *>&port_thread, &module):
         return error_from_win32(GetLastError())
@@ -38,7 +41,9 @@ cdef int port_open() noexcept nogil:
         if thread == NULL:
             if index:
                 break                                       # fewer threads than CPUs still serve every packet
-            return error_from_win32(GetLastError())
+            error = error_from_win32(GetLastError())
+            CloseHandle(port.handle)
+            return error
         CloseHandle(thread)
         counter_add(COUNTER_threads, 1)
     return 0

@@ -1,18 +1,15 @@
 # Receiver: the receiving half of a connection.
 #
-# Receives are posted with a buffer of the engine's, up to `recvcount` at a time, as long as the host keeps up: with
-# RECEIVER_UNREAD bytes or RECEIVER_FILLED buffers undelivered no more is posted, so a host that does not read holds a bounded amount of memory and TCP
-# slows the peer down. In mode `zero` one receive without a buffer is posted instead, which costs an idle connection no memory
-# and no locked page; when it ends, the host reads directly. Mode `auto` is `zero` while there are many connections. Posting happens under the connection's lock and appends to the connection's list, so the list is in
-# the kernel's order, and only its head is ever delivered: completion threads may finish receives in any order.
-# The first read of a connection on which nothing was posted is tried directly into the caller's memory.
+# Receives are posted with a buffer of the engine's, up to `recvcount` at a time, as long as the host keeps up: the buffers
+# posted and those that hold bytes nobody has read are never more than `recvcap` bytes, one buffer apart, so a host that does
+# not read holds a bounded amount of memory and TCP slows the peer down. In mode `zero` one receive without a buffer is posted
+# instead, which costs an idle connection no memory and no locked page; when it ends, the host reads directly. Mode `auto` is
+# `zero` while there are many connections. A receive that fails for want of memory has taken no byte from the stream: the
+# next one is posted without a buffer, and if that fails too, when time has passed.
+# Posting happens under the connection's lock and appends to the connection's list, so the list is in the kernel's order, and
+# only its head is ever delivered: completion threads may finish receives in any order. The first read of a connection on
+# which nothing was posted is tried directly into the caller's memory.
 # Threads: any, with the connection's lock held; receiver_complete on a completion thread.
-
-cdef enum:
-    RECEIVER_MANY = 1000            # connections from which on `auto` is `zero`: 4 MB of locked buffers
-    RECEIVER_UNREAD = 2 * OP_LARGE  # bytes undelivered at which posting stops
-    RECEIVER_FILLED = 32            # and buffers, however little is in each of them
-
 
 cdef bint receiver_ready(Connection *connection) noexcept nogil:
     """Whether a read would return something: data, end of file or an error."""
@@ -24,7 +21,8 @@ cdef bint receiver_ready(Connection *connection) noexcept nogil:
 cdef bint receiver_zero(Connection *connection) noexcept nogil:
     """Whether the next receive is posted without a buffer."""
     cdef int mode = connection.settings.value[SETTING_recvmode]
-    return mode == RECV_ZERO or (mode == RECV_AUTO and counter_live[COUNTER_connections] > RECEIVER_MANY)
+    return mode == RECV_ZERO or connection.recv_starved or (
+        mode == RECV_AUTO and counter_live[COUNTER_connections] > settings_of_process(SETTING_manyconnections))
 
 
 cdef inline DWORD receiver_size(Connection *connection) noexcept nogil:
@@ -39,12 +37,12 @@ cdef void receiver_account(Connection *connection, Op *op) noexcept nogil:
         connection.pending_error = op.error
     elif op.length == 0:
         connection.recv_signalled = True
+        connection.recv_starved = False
         return
     if op.error or op.transferred == 0:
         connection.recv_ended = True
         return
     connection.recv_unread += op.transferred
-    connection.recv_filled += 1
     counter_add(COUNTER_bytes_received, op.transferred)
     if op.transferred == op.length:
         connection.recv_size = OP_LARGE
@@ -52,70 +50,103 @@ cdef void receiver_account(Connection *connection, Op *op) noexcept nogil:
         connection.recv_size = OP_SMALL
 
 
-cdef bint receiver_post_one(Connection *connection, bint zero) noexcept nogil:
-    """Post one receive at the tail of the list. False when it failed at once or memory is exhausted."""
-    cdef DWORD size = 0 if zero else receiver_size(connection)
+cdef int receiver_post_one(Connection *connection, DWORD size) noexcept nogil:
+    """Post one receive of `size` bytes at the tail of the list: 0, or the Winsock code with which it failed at once."""
     cdef Op *op = op_new(size, receiver_complete, &connection.source)
     cdef WSABUF buffer
     cdef DWORD flags = 0
     cdef int error = 0
     if op == NULL:
-        return False
-    if connection.recv_tail == NULL:
-        connection.recv_head = op
-    else:
-        connection.recv_tail.next = op
-    connection.recv_tail = op
+        return WSAENOBUFS
     op.length = size
     buffer.buf = op.data
     buffer.len = size
     op_post(op)
     if WSARecv(connection.socket, &buffer, 1, NULL, &flags, &op.overlapped, NULL):
         error = error_last()
+    if error == WSAENOBUFS:
+        op_free(op)
+        source_drop(&connection.source)
+        return error
+    receiver_append(connection, op)
     if error == WSA_IO_PENDING or (error == 0 and port_posts_packet()):
         connection.recv_posted += 1
-        return True
+        return 0
     op_settle(op, -1 if error == 0 else error)
     receiver_account(connection, op)
     receiver_remove_signal(connection)
     source_drop(&connection.source)
-    return error == 0
+    return error
+
+
+cdef void receiver_append(Connection *connection, Op *op) noexcept nogil:
+    if connection.recv_tail == NULL:
+        connection.recv_head = op
+    else:
+        connection.recv_tail.next = op
+    connection.recv_tail = op
+    connection.recv_held += op.capacity
 
 
 cdef void receiver_post(Connection *connection) noexcept nogil:
     """Post as many receives as the rules allow."""
-    cdef bint zero
-    if connection.state != CONNECTION_OPEN:
-        return
-    while (connection.recv_posted < connection.settings.value[SETTING_recvcount] and not connection.recv_ended
-           and not connection.recv_signalled and connection.recv_unread < RECEIVER_UNREAD
-           and connection.recv_filled < RECEIVER_FILLED):
-        zero = receiver_zero(connection)
-        if zero and connection.recv_head != NULL:
+    cdef DWORD size
+    cdef int error = 0
+    while not error and connection.state == CONNECTION_OPEN and not connection.recv_ended and not connection.recv_signalled \
+            and connection.recv_posted < connection.settings.value[SETTING_recvcount]:
+        size = 0 if receiver_zero(connection) else receiver_size(connection)
+        if size == 0 and connection.recv_head != NULL:
             return                                          # what is posted or queued comes first
-        if not receiver_post_one(connection, zero):
+        if connection.recv_held and connection.recv_held + size > <size_t>connection.settings.value[SETTING_recvcap]:
             return
+        error = receiver_post_one(connection, size)
+        if error == WSAENOBUFS and connection.recv_head == NULL:
+            if size == 0:
+                connection_starve(connection)
+            else:
+                connection.recv_starved = True
+                error = 0
 
 
 cdef void receiver_remove_signal(Connection *connection) noexcept nogil:
     """A zero-byte receive that ended well has said all it has to say. It is the head: it was posted to an empty list."""
     cdef Op *op = connection.recv_head
     if connection.recv_signalled and op != NULL and op.done and op.length == 0:
+        receiver_remove(connection, op)
+
+
+cdef void receiver_remove(Connection *connection, Op *op) noexcept nogil:
+    """Take an op that brought nothing out of the list, wherever it stands."""
+    cdef Op *before = NULL
+    cdef Op *item = connection.recv_head
+    while item != op:
+        before = item
+        item = item.next
+    if before == NULL:
         connection.recv_head = op.next
-        if connection.recv_head == NULL:
-            connection.recv_tail = NULL
-        op_free(op)
+    else:
+        before.next = op.next
+    if connection.recv_tail == op:
+        connection.recv_tail = before
+    connection.recv_held -= op.capacity
+    op_free(op)
 
 
 cdef void receiver_complete(Op *op) noexcept nogil:
     """The packet of a receive was dequeued."""
     cdef Connection *connection = <Connection *>op.source
+    cdef bint wait = op.error == WSAENOBUFS and op.length == 0
     connection.recv_posted -= 1
-    if connection.state != CONNECTION_CLOSING or op.error != WSA_OPERATION_ABORTED:
+    if op.error == WSAENOBUFS:
+        connection.recv_starved = True
+        receiver_remove(connection, op)
+    elif connection.state != CONNECTION_CLOSING or op.error != WSA_OPERATION_ABORTED:
         receiver_account(connection, op)                    # our own cancel is not the end of the stream
     receiver_remove_signal(connection)
     if connection.state == CONNECTION_CLOSING:
         closer_step(connection)
+    elif wait:
+        connection_starve(connection)
     else:
         receiver_post(connection)
     source_unlock_changed(&connection.source, connection_ready(connection))
@@ -130,6 +161,8 @@ cdef int receiver_direct(Connection *connection, char *buffer, int size, int *er
     if WSARecv(connection.socket, &target, 1, &received, &flags, NULL, NULL):
         error[0] = error_last()
         connection.recv_signalled = False
+        if error[0] == WSAENOBUFS:                          # posting finds its own way out of that
+            error[0] = WSAEWOULDBLOCK
         if error[0] != WSAEWOULDBLOCK:
             connection.recv_ended = True
             connection.recv_error = error[0]
@@ -150,12 +183,7 @@ cdef void receiver_remove_head(Connection *connection) noexcept nogil:
         connection.recv_error = op.error
     elif op.transferred == 0:
         connection.recv_eof = True
-    else:
-        connection.recv_filled -= 1
-    connection.recv_head = op.next
-    if connection.recv_head == NULL:
-        connection.recv_tail = NULL
-    op_free(op)
+    receiver_remove(connection, op)
 
 
 cdef int receiver_copy(Connection *connection, char *buffer, int size) noexcept nogil:
@@ -214,5 +242,5 @@ cdef void receiver_prefill(Connection *connection, Op *source) noexcept nogil:
     memcpy(op.data, source.data, source.transferred)
     op.done = True
     op.length = op.transferred = source.transferred
-    connection.recv_head = connection.recv_tail = op
+    receiver_append(connection, op)
     receiver_account(connection, op)

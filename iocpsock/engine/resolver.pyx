@@ -41,10 +41,9 @@ cdef Lookup *resolver_lookup(Source *source, const char *host, int port_number, 
         length += 1
     if length >= ADDRESS_HOST_MAX:
         return NULL
-    lookup = <Lookup *>malloc(sizeof(Lookup))
+    lookup = <Lookup *>memory_new(sizeof(Lookup))
     if lookup == NULL:
         return NULL
-    memset(lookup, 0, sizeof(Lookup))
     memcpy(lookup.host, host, length)
     lookup.port_number = port_number
     lookup.family = family
@@ -57,7 +56,7 @@ cdef Lookup *resolver_lookup(Source *source, const char *host, int port_number, 
 
 cdef void resolver_free(Lookup *lookup) noexcept nogil:
     source_drop(lookup.source)
-    free(lookup)
+    memory_free(lookup, sizeof(Lookup))
     counter_gone(COUNTER_lookups)
 
 

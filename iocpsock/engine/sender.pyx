@@ -3,11 +3,14 @@
 # A send is tried directly from the caller's memory first; that is all there is to it as long as the peer keeps up. What the
 # kernel does not take is copied to a queue of at most `sendcap` bytes (rounded up to what one call brings), and the queue is
 # sent by one overlapped WSASend at a time that gathers its front. The host is told to go on when the queue is half empty.
-# An error of any send is kept, the queue behind it is dropped, and the next call of the host reports it.
+# A send that fails for want of memory has sent nothing: it is tried again with half of it, and when even SENDER_LEAST bytes
+# are too many, when time has passed. Any other error is kept, the queue behind it is dropped, and the next call of the host
+# reports it.
 # Threads: any, with the connection's lock held; sender_complete on a completion thread.
 
 cdef enum:
     SENDER_GATHER = 16              # buffers in one WSASend
+    SENDER_LEAST = 4096             # bytes to which a send that fails for want of memory is reduced: one page
 
 
 cdef bint sender_ready(Connection *connection) noexcept nogil:
@@ -22,36 +25,41 @@ cdef int sender_direct(Connection *connection, const char *data, int size, int *
     buffer.len = size
     if WSASend(connection.socket, &buffer, 1, &sent, 0, NULL, NULL):
         error[0] = error_last()
+        if error[0] == WSAENOBUFS:                          # the queue finds its own way out of that
+            error[0] = WSAEWOULDBLOCK
         return -1
     counter_add(COUNTER_bytes_sent, sent)
     return <int>sent
 
 
-cdef bint sender_append(Connection *connection, const char *data, int size) noexcept nogil:
-    """Copy to the queue's tail, which may have room unless it is being sent."""
+cdef int sender_append(Connection *connection, const char *data, int size) noexcept nogil:
+    """Copy to the queue's tail, which may have room unless it is being sent: how many bytes memory was found for."""
     cdef Op *op = connection.send_tail
     cdef DWORD room, count
-    while size > 0:
+    cdef int appended = 0
+    while appended < size:
         room = 0
         if op != NULL and not op.gathered:
             room = op.capacity - op.length
         if room == 0:
-            op = op_new(<DWORD>size if size < OP_LARGE else OP_LARGE, sender_complete, &connection.source)
+            count = <DWORD>(size - appended)
+            op = op_new(count if count < OP_LARGE else OP_LARGE, sender_complete, &connection.source)
             if op == NULL:
-                return False
+                break
             if connection.send_tail == NULL:
                 connection.send_head = op
             else:
                 connection.send_tail.next = op
             connection.send_tail = op
             room = op.capacity
-        count = room if room < <DWORD>size else <DWORD>size
-        memcpy(op.data + op.length, data, count)
+        count = <DWORD>(size - appended)
+        if count > room:
+            count = room
+        memcpy(op.data + op.length, data + appended, count)
         op.length += count
         connection.send_bytes += count
-        data += count
-        size -= <int>count
-    return True
+        appended += <int>count
+    return appended
 
 
 cdef int sender_put(Connection *connection, const char *data, int size, int *error) noexcept nogil:
@@ -80,31 +88,52 @@ cdef int sender_put(Connection *connection, const char *data, int size, int *err
     if connection.send_bytes >= <size_t>connection.settings.value[SETTING_sendcap]:
         error[0] = WSAEWOULDBLOCK
         return -1
-    if not sender_append(connection, data + taken, size - taken):
-        connection.send_error = error[0] = WSAENOBUFS
-        return -1
+    taken += sender_append(connection, data + taken, size - taken)
     sender_post(connection)
-    if connection.send_error:
-        error[0] = connection.send_error
-        return -1
-    return size
+    error[0] = connection.send_error
+    if not error[0] and taken == 0:
+        error[0] = WSAENOBUFS
+    return -1 if error[0] else taken
+
+
+cdef int sender_gather(Connection *connection, WSABUF *buffers) noexcept nogil:
+    """Mark the front of the queue as part of the next send, and describe it: how many buffers, the first of at most
+    `send_limit` bytes and alone, if that is set."""
+    cdef Op *op = connection.send_head
+    cdef int count = 0
+    while op != NULL and count < SENDER_GATHER:
+        buffers[count].buf = op.data + op.start
+        buffers[count].len = op.length - op.start
+        count += 1
+        op.gathered = True
+        op = op.next
+        if connection.send_limit:
+            if buffers[0].len > connection.send_limit:
+                buffers[0].len = connection.send_limit
+            break
+    return count
+
+
+cdef bint sender_reduce(Connection *connection, DWORD size) noexcept nogil:
+    """A send of `size` bytes failed for want of memory: is there a smaller one to try now? If not, time has to pass."""
+    connection.send_limit = size // 2
+    if size > SENDER_LEAST:
+        if connection.send_limit < SENDER_LEAST:
+            connection.send_limit = SENDER_LEAST
+        return True
+    connection.send_limit = SENDER_LEAST
+    connection_starve(connection)
+    return False
 
 
 cdef void sender_post(Connection *connection) noexcept nogil:
     """Send the front of the queue, unless a send is under way; then, with nothing left, the FIN that was asked for."""
     cdef WSABUF buffers[SENDER_GATHER]
-    cdef Op *op
     cdef Op *head
     cdef int error, count
     while connection.send_head != NULL and connection.send_gathered == 0 and not connection.send_error:
-        head = op = connection.send_head
-        count = 0
-        while op != NULL and count < SENDER_GATHER:
-            buffers[count].buf = op.data + op.start
-            buffers[count].len = op.length - op.start
-            count += 1
-            op.gathered = True
-            op = op.next
+        head = connection.send_head
+        count = sender_gather(connection, buffers)
         error = 0
         op_post(head)
         if WSASend(connection.socket, buffers, count, NULL, 0, &head.overlapped, NULL):
@@ -115,6 +144,8 @@ cdef void sender_post(Connection *connection) noexcept nogil:
         op_settle(head, -1 if error == 0 else error)
         sender_account(connection, head)
         source_drop(&connection.source)
+        if error == WSAENOBUFS and not sender_reduce(connection, buffers[0].len):
+            return
     if connection.send_head == NULL and connection.send_shutdown and not connection.send_finished:
         connection.send_finished = True
         shutdown(connection.socket, SD_SEND)                # after a reset it fails, and there is nobody to tell
@@ -124,7 +155,7 @@ cdef void sender_account(Connection *connection, Op *head) noexcept nogil:
     """A gathered send is done: drop what was sent from the queue, or all of it after an error."""
     cdef DWORD sent = head.transferred, count
     cdef Op *op
-    if head.error:
+    if head.error and head.error != WSAENOBUFS:
         connection.send_error = connection.pending_error = head.error
         connection_free_ops(connection.send_head)
         connection.send_head = connection.send_tail = NULL
@@ -132,6 +163,8 @@ cdef void sender_account(Connection *connection, Op *head) noexcept nogil:
         return
     counter_add(COUNTER_bytes_sent, sent)
     connection.send_bytes -= sent
+    if sent and connection.send_limit:                      # memory is back: twice as much the next time
+        connection.send_limit = connection.send_limit * 2 if connection.send_limit < OP_LARGE else 0
     while sent:
         op = connection.send_head
         count = op.length - op.start
@@ -152,9 +185,11 @@ cdef void sender_account(Connection *connection, Op *head) noexcept nogil:
 cdef void sender_complete(Op *op) noexcept nogil:
     """The packet of a send was dequeued."""
     cdef Connection *connection = <Connection *>op.source
+    cdef bint starved = op.error == WSAENOBUFS
     connection.send_gathered = 0
     sender_account(connection, op)
-    sender_post(connection)
+    if not starved or sender_reduce(connection, connection.send_limit if connection.send_limit else OP_LARGE):
+        sender_post(connection)
     if connection.state == CONNECTION_CLOSING:
         closer_step(connection)
     source_unlock_changed(&connection.source, connection_ready(connection))

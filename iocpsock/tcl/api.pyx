@@ -104,6 +104,7 @@ cdef extern from "tcl_stubs.h" nogil:
     void Tcl_BackgroundException(Tcl_Interp *interp, int code)
     int Tcl_CloseEx(Tcl_Interp *interp, Tcl_Channel channel, int flags)
     Tcl_Obj *Tcl_ObjPrintf(const char *format, ...)
+    void Tcl_AppendPrintfToObj(Tcl_Obj *object, const char *format, ...)
     void Tcl_SetErrorCode(Tcl_Interp *interp, ...)
 
 cdef extern from "tcl_tables.h" nogil:

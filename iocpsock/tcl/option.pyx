@@ -27,9 +27,9 @@ cdef int option_set(void *data, Tcl_Interp *interp, const char *name, const char
 
 
 cdef int option_setting(const char *name) noexcept nogil:
-    """The setting with the name, or -1."""
+    """The setting of a channel with the name, or -1."""
     cdef int setting
-    for setting in range(SETTING_COUNT):
+    for setting in range(SETTING_PROCESS):
         if strcmp(name, setting_table[setting].option) == 0:
             return setting
     return -1
@@ -45,26 +45,26 @@ cdef int option_servers_only(Tcl_Interp *interp, int setting) noexcept nogil:
     return TCL_ERROR
 
 
-cdef bint option_parse_setting(int setting, const char *text, int *value) noexcept nogil:
-    """Read a setting's value; False if it is not a legal one."""
-    if setting != SETTING_recvmode:
-        return Tcl_GetInt(NULL, text, value) == TCL_OK and settings_legal(setting, value[0])
-    for value[0] in range(RECV_MODES):
-        if strcmp(text, recv_mode_names[value[0]]) == 0:
-            return True
-    return False
+cdef int option_read_setting(Tcl_Interp *interp, int setting, const char *text, int *value) noexcept nogil:
+    """Read a setting's value; the error names what is legal. Numbers are written as everywhere in Tcl."""
+    if setting == SETTING_recvmode:
+        if settings_parse(setting, text, strlen(text), value):
+            return TCL_OK
+    elif Tcl_GetInt(NULL, text, value) == TCL_OK and settings_legal(setting, value[0]):
+        return TCL_OK
+    if interp != NULL:
+        Tcl_SetObjResult(interp, Tcl_ObjPrintf(b"bad value \"%s\" for option %s: must be %s", text, setting_table[setting].option,
+                                               setting_table[setting].legal))
+    return TCL_ERROR
 
 
 cdef int option_set_setting(Channel *channel, Tcl_Interp *interp, int setting, const char *text) noexcept nogil:
-    """Change a setting; an illegal value changes nothing, and the error names what is legal."""
+    """Change a setting; an illegal value changes nothing."""
     cdef Source *source = channel_source(channel)
     cdef int value = 0
     if setting >= SETTING_LISTENER and channel.listener == NULL:
         return option_servers_only(interp, setting)
-    if not option_parse_setting(setting, text, &value):
-        if interp != NULL:
-            Tcl_SetObjResult(interp, Tcl_ObjPrintf(b"bad value \"%s\" for option %s: must be %s", text,
-                                                   setting_table[setting].option, setting_table[setting].legal))
+    if option_read_setting(interp, setting, text, &value) != TCL_OK:
         return TCL_ERROR
     source_lock(source)
     option_settings(channel).value[setting] = value

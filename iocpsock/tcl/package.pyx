@@ -21,7 +21,12 @@ cdef public int Iocpsock_SafeInit(Tcl_Interp *interp) noexcept nogil:
 
 
 cdef int package_init(Tcl_Interp *interp) noexcept nogil:
+    cdef const char *wrong
     if tcl_stubs_bind(interp) != TCL_OK:
+        return TCL_ERROR
+    wrong = settings_load()
+    if wrong != NULL:
+        Tcl_SetObjResult(interp, Tcl_ObjPrintf(b"iocpsock: IOCPSOCK_SETTINGS is wrong at \"%s\": it wants name=value ...", wrong))
         return TCL_ERROR
     if not notifier_start():
         return tcl_refuse(interp, b"iocpsock: no thread-local storage left")
@@ -29,6 +34,7 @@ cdef int package_init(Tcl_Interp *interp) noexcept nogil:
     package_watch_exit()
     Tcl_CreateObjCommand(interp, b"socket2", command_socket2, NULL, NULL)
     Tcl_CreateObjCommand(interp, b"::iocpsock::stats", package_stats, NULL, NULL)
+    Tcl_CreateObjCommand(interp, b"::iocpsock::configure", configure_command, NULL, NULL)
     if Tcl_PkgProvideEx(interp, b"Iocpsock", PACKAGE_VERSION, NULL) != TCL_OK:
         return TCL_ERROR
     return Tcl_PkgProvideEx(interp, b"iocpsock", PACKAGE_VERSION, NULL)

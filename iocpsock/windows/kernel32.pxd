@@ -56,6 +56,7 @@ cdef extern from "windows.h" nogil:
 
     HANDLE INVALID_HANDLE_VALUE
 
+    DWORD GetEnvironmentVariableA(const char *name, char *buffer, DWORD size)
     void AcquireSRWLockExclusive(SRWLOCK *lock)
     void ReleaseSRWLockExclusive(SRWLOCK *lock)
     void WakeAllConditionVariable(CONDITION_VARIABLE *condition)

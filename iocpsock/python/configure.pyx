@@ -1,0 +1,55 @@
+# Configure: the engine's settings as Python sees them.
+# Threads: Python's, with the GIL.
+
+cdef object setting_value(int setting, int value):
+    return recv_mode_names[value].decode("ascii") if setting == SETTING_recvmode else value
+
+
+cdef int setting_named(object name) except -1:
+    cdef bytes wanted = b"-" + name.encode("utf-8")
+    cdef int setting
+    for setting in range(SETTING_COUNT):
+        if wanted == <bytes>setting_table[setting].option:
+            return setting
+    names = ", ".join([(<bytes>setting_table[setting].option)[1:].decode("ascii") for setting in range(SETTING_COUNT)])
+    raise TypeError(f"configure() has no setting {name!r}; there are {names}")
+
+
+cdef int setting_checked(int setting, object value) except? -2:
+    """The number that stands for `value`; ValueError if it is not a legal one."""
+    cdef int number
+    cdef bytes text = str(value).encode("utf-8")
+    right_type = isinstance(value, str) if setting == SETTING_recvmode else isinstance(value, int) and not isinstance(value, bool)
+    if not right_type or not settings_parse(setting, text, len(text), &number):
+        raise ValueError(f"{(<bytes>setting_table[setting].option)[1:].decode('ascii')}: {value!r} is not "
+                         f"{setting_table[setting].legal.decode('ascii')}")
+    return number
+
+
+def configure(**settings):
+    """Change settings of the process, all or none, and return all of them: a dict of names and ints (`recvmode`: a str).
+
+    A setting of connections and listeners holds for those made later. TypeError for a name that is none, ValueError for a
+    value that is not legal, or for `threads` once the engine has started. Names and ranges: the reference page.
+    """
+    cdef Settings changed = settings_process.settings
+    cdef int setting
+    for name, value in settings.items():
+        setting = setting_named(name)
+        changed.value[setting] = setting_checked(setting, value)
+    if port.started and changed.value[SETTING_threads] != settings_of_process(SETTING_threads):
+        raise ValueError("threads: can only be changed before the first connection is made")
+    settings_process.settings = changed
+    return {(<bytes>setting_table[setting].option)[1:].decode("ascii"): setting_value(setting, changed.value[setting])
+            for setting in range(SETTING_COUNT)}
+
+
+cdef object load_settings():
+    """Take IOCPSOCK_SETTINGS; ImportError if it cannot be understood."""
+    cdef const char *wrong = settings_load()
+    if wrong != NULL:
+        raise ImportError(f"IOCPSOCK_SETTINGS is wrong at {wrong.decode('utf-8', 'replace')!r}: it wants name=value ...")
+
+
+load_settings()
+configure.__module__ = "iocpsock"
