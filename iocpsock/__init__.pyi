@@ -33,7 +33,8 @@ def create_server(
 ) -> socket:
     """Listen on (host, port), exclusively."""
 
-def configure(**settings: int | str) -> dict[str, int | str]: ...
+def configure(**settings: int | str) -> dict[str, int | str]:
+    """Change settings of the process, all or none, and return all of them."""
 
 
 def stats() -> dict[str, int]:

@@ -21,6 +21,14 @@ TIMEOUT = 2400          # seconds for a whole cell
 TEST_TIMEOUT = 150      # seconds in one test: then pytest prints where every thread stands
 NO_TESTS = 5            # pytest's exit status when nothing was collected
 
+# The scenarios in tests/tcl are run again with other settings of the engine than the initial ones, which they must not notice.
+# Left out are those about the settings themselves.
+TUNED = {
+    "8.6": ("recvmode=zero", "recvcount=8 recvbufsize=512 threads=4 sendcap=4096"),
+    "9.0": ("recvmode=auto manyconnections=2 recvcap=4096",),
+}
+UNTUNED = "socket2 and not settings and not process"
+
 
 @dataclass
 class Cell:
@@ -48,6 +56,8 @@ def cells(expression=None, python=None, tcl=None, soak=False):
         wanted += [Cell(f"suite {version} {file}", lambda cell, version=version, file=file: _suite(cell, version, file))
                    for file in conformance.FILES for version in tcls]
     wanted += [Cell(f"tcl {version}", lambda cell, version=version: _tcl(cell, version, expression, soak)) for version in tcls]
+    wanted += [Cell(f"tcl {version} {text.split()[0]}", lambda cell, version=version, text=text: _tuned(cell, version, expression, text))
+               for version in tcls for text in TUNED[version]]
     wanted += [Cell(f"python {version}", lambda cell, version=version: _python(cell, version, expression)) for version in pythons]
     return [*wanted, Cell("host", lambda cell: _host(cell, expression))]
 
@@ -100,6 +110,15 @@ def _tcl(cell, version, expression, soak):
         windows.tclsh(version)  # unavailable? then say so here
         folders = ["tests/tcl", "tests/examples", "tests/programs"]
         _pytest(cell, [host_python()], windows.environment(), str, [*folders, "--tcl", version, *(["--soak"] if soak else [])], expression)
+
+
+def _tuned(cell, version, expression, settings):
+    from tools.setup import host_python
+    with run.session() as windows:
+        windows.tclsh(version)
+        chosen = f"({expression}) and {UNTUNED}" if expression else UNTUNED
+        env = {**windows.environment(), "IOCPSOCK_SETTINGS": settings}
+        _pytest(cell, [host_python()], env, str, ["tests/tcl", "--tcl", version], chosen)
 
 
 def _python(cell, version, expression):

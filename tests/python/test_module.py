@@ -8,7 +8,7 @@ import socket
 
 from support import DEADLINE, Net, spawn
 
-PUBLIC = {"socket", "create_connection", "create_server", "patch", "patched", "unpatch", "stats", "__version__"}
+PUBLIC = {"socket", "configure", "create_connection", "create_server", "patch", "patched", "unpatch", "stats", "__version__"}
 
 
 def stub_names(text):

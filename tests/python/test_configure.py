@@ -1,0 +1,73 @@
+"""configure() and IOCPSOCK_SETTINGS: what is tuned for the whole process."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def configure(engine_stats):
+    import iocpsock
+    before = iocpsock.configure()
+    yield iocpsock.configure
+    iocpsock.configure(**before)
+
+
+def test_it_tells_all_settings(configure):
+    settings = configure()
+    assert settings["recvmode"] == "buffered" and settings["sendcap"] == 262144 and settings["linger"] == -1
+    assert all(isinstance(value, int) for name, value in settings.items() if name != "recvmode")
+
+
+def test_it_changes_some_and_tells_all(configure):
+    assert configure(recvmode="zero", linger=5) == {**configure(), "recvmode": "zero", "linger": 5}
+
+
+@pytest.mark.parametrize("settings, named", [
+    ({"recvcount": 0}, "recvcount: 0 is not an integer from 1 to 16"),
+    ({"recvcount": 17, "linger": 1}, "recvcount: 17 is not"),
+    ({"recvcount": "2"}, "recvcount: '2' is not"),
+    ({"recvcount": True}, "recvcount: True is not"),
+    ({"recvcount": 2.0}, "recvcount: 2.0 is not"),
+    ({"sendcap": 10 ** 30}, "sendcap: 1000000000000000000000000000000 is not a number of bytes"),
+    ({"recvmode": "fast"}, "recvmode: 'fast' is not buffered, zero, or auto"),
+    ({"recvmode": 0}, "recvmode: 0 is not"),
+    ({"recvmode": "zero\0"}, "recvmode: 'zero\\x00' is not"),
+])
+def test_an_illegal_value_is_named_and_nothing_changes(configure, settings, named):
+    before = configure()
+    with pytest.raises(ValueError, match="^" + named.replace("\\", "\\\\")):
+        configure(**settings)
+    assert configure() == before
+
+
+def test_an_unknown_name_is_refused_with_those_there_are(configure):
+    with pytest.raises(TypeError, match="no setting 'recvsize'; there are recvbufsize, "):
+        configure(recvsize=1)
+
+
+def test_the_number_of_threads_is_settled_once_the_engine_runs(configure):
+    with pytest.raises(ValueError, match="^threads: can only be changed before"):
+        configure(threads=configure()["threads"] + 1)
+    configure(threads=configure()["threads"])
+
+
+def imported_with(text):
+    """What a new process says that imports the package with this text in IOCPSOCK_SETTINGS."""
+    script = "import iocpsock; print(sorted(iocpsock.configure().items()))"
+    return subprocess.run([sys.executable, "-c", script], env={**os.environ, "IOCPSOCK_SETTINGS": text}, stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=60)
+
+
+def test_the_environment_tunes_a_program_that_knows_nothing_of_it():
+    child = imported_with("recvmode=auto, threads=2")
+    assert "('recvmode', 'auto')" in child.stdout and "('threads', 2)" in child.stdout
+
+
+@pytest.mark.parametrize("text", ["threads=many", "thread=2", "x" * 2000])
+def test_an_environment_that_is_wrong_is_an_import_error(text):
+    child = imported_with(text)
+    assert child.returncode == 1
+    assert "ImportError: IOCPSOCK_SETTINGS is wrong at " in child.stderr
