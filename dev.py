@@ -15,6 +15,8 @@ usage: python3 dev.py COMMAND
   tcltest 8.6|9.0 [--stock] [--json FILE] [FILE...] [tcltest options]
                                        Tcl's own test files with socket2 in the place of socket
   conformance                          run those with both commands and write docs/conformance.md
+  bench [--quick] [--only NAME,...] [--who NAME,...]   measure us and what else there is; a NAME is how the names of
+                                       scenarios or contenders begin
 
 Where a command builds first, `--no-build` before its other options takes the package as it is.
 Variables: IOCPSOCK_CACHE (downloads and runtimes), IOCPSOCK_SOURCES (a folder with source tarballs),
@@ -96,6 +98,14 @@ def conformance(arguments):
     return table.main(rest)
 
 
+def bench(arguments):
+    from tools import bench as benchmark
+    options, rest = leading_options(arguments, values=("--only", "--who"), flags=("--quick", "--no-build"))
+    nothing_more("bench", rest)
+    ready(options)
+    return benchmark.main(options)
+
+
 def demo(arguments):
     nothing_more("demo", arguments)
     ready({})
@@ -130,7 +140,7 @@ def nothing_more(command, arguments):
 
 COMMANDS = {"demo": demo, "test": test, "build": build_only, "setup": setup_only, "clean": clean, "tcltest": tcltest,
             "python": interpreter(python), "tclsh": interpreter(tclsh), "pytest": interpreter(pytest),
-            "conformance": conformance}
+            "conformance": conformance, "bench": bench}
 
 
 def main(arguments):

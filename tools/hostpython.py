@@ -12,7 +12,7 @@ from tools import cache, process, sources
 HERE = Path(__file__).parent
 HOST_REQUIREMENTS = HERE / "requirements-host.txt"
 WINDOWS_REQUIREMENTS = HERE / "requirements-windows.txt"
-_PINNED = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement"]
+PINNED = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement"]
 
 
 def python():
@@ -23,14 +23,14 @@ def python():
 
 def _make(path):
     process.check([sys.executable, "-m", "venv", path], "creating a virtual environment")
-    pip(path / "bin" / "python", "install", "--quiet", *_PINNED, HOST_REQUIREMENTS)
+    pip(path / "bin" / "python", "install", "--quiet", *PINNED, HOST_REQUIREMENTS)
 
 
 def windows_packages():
     """The directory with the packages that the Windows Pythons share: pytest and what it needs."""
     return cache.directory("windows-packages", cache.fingerprint(WINDOWS_REQUIREMENTS), "pytest for Windows",
                            lambda path: pip(python(), "install", "--quiet", "--target", path, "--platform", "win_amd64",
-                                            *_PINNED, WINDOWS_REQUIREMENTS))
+                                            *PINNED, WINDOWS_REQUIREMENTS))
 
 
 def sdist(name, version):

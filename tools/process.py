@@ -42,8 +42,10 @@ def check(argv, what, **options):
     return done.stdout
 
 
-def follow(argv, env, on_output, *, cwd=None, stdin=subprocess.DEVNULL, timeout=None, silence=None):
+def follow(argv, env, on_output, *, cwd=None, stdin=subprocess.DEVNULL, timeout=None, silence=None, started=None):
     """Run `argv`, hand each piece of its output to on_output(1 or 2, bytes), and return its exit status.
+
+    `started` is called with the child's process id before any output is handed on.
 
     `timeout` bounds the whole run and `silence` the time between two pieces of output, in seconds; past either the
     child and its session are killed and Hung is raised.
@@ -54,6 +56,8 @@ def follow(argv, env, on_output, *, cwd=None, stdin=subprocess.DEVNULL, timeout=
                              start_new_session=True)
     _children.add(child)
     try:
+        if started:
+            started(child.pid)
         if stdin == subprocess.PIPE:
             threading.Thread(target=_feed, args=(child.stdin,), daemon=True).start()
         _pump(child, on_output, timeout, silence)

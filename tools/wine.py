@@ -44,16 +44,19 @@ class Slot:
         """Our environment, with the slot's prefix in it."""
         return environment(self.prefix)
 
-    def start(self):
-        """Start the wineserver, after ending one that a killed dev.py may have left in this prefix."""
+    def start(self, trace=subprocess.DEVNULL):
+        """Start the wineserver, after ending one that a killed dev.py may have left in this prefix.
+
+        `trace` is an open file for what the server says; under WINEDEBUG=+server it names each request there.
+        """
         end_server(self.prefix)
-        self._run([*self.pin, "wineserver", "--persistent"])
+        self._run([*self.pin, "wineserver", "--persistent"], stderr=trace)
         # The services start with the first program: let them not inherit the pipes of a program that matters.
         self._run(self.command("cmd", "/c", "exit"))
 
-    def _run(self, argv):
+    def _run(self, argv, stderr=subprocess.DEVNULL):
         subprocess.run(argv, env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL, start_new_session=True, check=True)
+                       stderr=stderr, start_new_session=True, check=True)
 
     @staticmethod
     def _make(path):
@@ -82,15 +85,15 @@ def end_server(prefix):
 
 
 @contextlib.contextmanager
-def slot():
-    """Hold the first free slot, with its wineserver running."""
+def slot(trace=subprocess.DEVNULL):
+    """Hold the first free slot, with its wineserver running; `trace` as for Slot.start."""
     for number in itertools.count():
         if held := cache.try_lock(cache.root() / "locks" / f"wine-{number}.slot"):
             break
     with held:
         mine = Slot(number)
         try:
-            mine.start()
+            mine.start(trace)
             yield mine
         finally:
             end_server(mine.prefix)

@@ -1,0 +1,137 @@
+"""The scenarios with blocking sockets in Python, a thread for each end: the stock class or ours.
+
+    python blocking.py socket|iocpsock SCENARIO NAME VALUE...
+"""
+
+import os
+import socket as stock
+import sys
+import threading
+import time
+
+import measure
+from measure import BACKLOG, HOST
+
+
+def implementation(name):
+    if name == "iocpsock":
+        import iocpsock
+        return iocpsock
+    return stock
+
+
+def listen():
+    server = sockets.create_server((HOST, 0), backlog=BACKLOG)
+    return server, server.getsockname()
+
+
+def connect(address):
+    return sockets.create_connection(address)
+
+
+def start(function, *arguments):
+    thread = threading.Thread(target=function, args=arguments, daemon=True)
+    thread.start()
+    return thread
+
+
+def echo_back(connection):
+    with connection:
+        while data := connection.recv(65536):
+            connection.sendall(data)
+
+
+def accept_all(server, serve):
+    while True:
+        start(serve, server.accept()[0])
+
+
+def receive(connection, size):
+    while size:
+        size -= len(connection.recv(min(size, 65536)))
+
+
+def echo(values):
+    server, address = listen()
+    start(accept_all, server, echo_back)
+    clients = [connect(address) for _ in range(values.connections)]
+    clock = measure.Clock(values)
+    over = threading.Event()
+
+    def trips(client):
+        while True:
+            started = time.perf_counter()
+            client.sendall(values.message)
+            receive(client, values.size)
+            if clock.count(started, time.perf_counter()):
+                over.set()
+                return
+
+    for client in clients:
+        start(trips, client)
+    over.wait()
+    clock.result()
+
+
+def stream(values):
+    server, address = listen()
+    sender = connect(address)
+    receiver, _ = server.accept()
+    measured = measure.Stream(values)
+
+    def send():
+        with sender:
+            while True:
+                sender.sendall(values.message)
+                if measured.over():
+                    return
+
+    start(send)
+    while data := receiver.recv(65536):
+        measured.total += len(data)
+    measured.result()
+
+
+def connections(values):
+    """One connection after the other, both ends closed."""
+    server, address = listen()
+    start(close_all, server)
+    clock = measure.Clock(values)
+    while True:
+        started = time.perf_counter()
+        connect(address).close()
+        if clock.count(started, time.perf_counter()):
+            break
+    clock.result()
+
+
+def close_all(server):
+    while True:
+        server.accept()[0].close()
+
+
+def burst(values):
+    server, address = listen()
+    guests = measure.Guests(values, address[1])
+    while not guests.accepted(server.accept()[0]):
+        pass
+    guests.result()
+
+
+def idle(values):
+    """A server that has accepted its guests and keeps them."""
+    server, address = listen()
+    guests = measure.Guests(values, address[1])
+    while not guests.accepted(server.accept()[0]):
+        pass
+    guests.result()
+    threading.Event().wait()
+
+
+SCENARIOS = {"echo": echo, "stream": stream, "connect": connections, "burst": burst, "idle": idle}
+
+if __name__ == "__main__":
+    sockets = implementation(sys.argv[1])
+    measure.main(SCENARIOS, sys.argv[2], sys.argv[3:])
+    sys.stdout.flush()
+    os._exit(0)         # the threads that still wait for a peer need not be asked

@@ -1,0 +1,121 @@
+"""The arithmetic and the tables of `dev.py bench`, the counting of a trace, and one run of a few tenths of a second."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+if os.name == "nt":
+    pytest.skip("the measuring is done under Wine, on Linux", allow_module_level=True)
+
+from tools import bench
+from tools.bench import figures, goals, report, requests, runner, scenarios
+from tools.report import Problem
+
+
+def test_percentiles_are_values_that_were_measured():
+    ordered = list(range(1, 101))
+    assert [figures.percentile(ordered, share) for share in (0, 0.5, 0.95, 0.99, 1)] == [1, 50, 95, 99, 100]
+    assert figures.percentile([7], 0.99) == 7
+    assert figures.percentile([], 0.5) is None
+
+
+def test_a_summary():
+    assert figures.summary([30, 10, 20]) == {"median": 20, "lowest": 10, "highest": 30, "spread": 1.0, "rounds": [30, 10, 20]}
+
+
+def test_a_ratio_says_how_many_times_better():
+    assert figures.ratio(30, 10, "more") == 3
+    assert figures.ratio(30, 10, "less") == 1 / 3
+    assert figures.ratio(1, 0, "more") is None
+
+
+def scenario(medians, better="more", name="echo-64B-1"):
+    rows = {who: figures.summary([value]) for who, value in medians.items()}
+    return {"name": name, "title": "an echo", "unit": "round trips/s", "better": better, "ours": ["Tcl 8.6 socket2"],
+            "contenders": rows, "failures": {"winloop": "no wheel"}}
+
+
+def test_a_table_has_ratios_and_what_was_not_measured():
+    lines = report.table(scenario({"floor": 4000, "Tcl 8.6 socket": 250, "Tcl 8.6 socket2": 2000})).splitlines()
+    assert lines[0] == "an echo (round trips/s)"
+    assert [line.split()[-1] for line in lines[2:4]] == ["0.50x", "8.00x"]
+    assert lines[-1] == "winloop: not measured: no wheel"
+
+
+def test_goals_of_what_was_measured():
+    table = goals.table([scenario({"floor": 4000, "Tcl 8.6 socket": 250, "Tcl 8.6 socket2": 2000})]).splitlines()
+    assert len(table) == 3
+    assert table[1].endswith("8.00x  reached") and table[2].endswith("0.50x  not yet")
+    assert goals.table([]) == ""
+
+
+def test_every_goal_names_a_scenario_and_contenders_of_it():
+    there = {scenario.name: {contender.name for contender in scenario.contenders} for scenario in scenarios.ALL}
+    for name, whose, against, _ in goals.GOALS:
+        assert {whose, against} <= there[name]
+
+
+def test_quick_takes_the_key_scenarios_and_names_choose():
+    assert {scenario.name for scenario in bench.choose(True)} >= {"echo-64B-1", "connect", "requests"}
+    assert len(bench.choose(True)) < len(bench.choose(False))
+    one, = bench.choose(True, "echo-10KiB-200", "floor,Tcl 9")
+    assert [contender.name for contender in one.contenders] == ["floor", "Tcl 9.0 socket", "Tcl 9.0 socket2"]
+    with pytest.raises(Problem, match="--only nothing: there are echo-64B-1, "):
+        bench.choose(False, "nothing")
+
+
+def test_requests_are_counted_for_one_process():
+    """Two processes, one of which has a second thread; replies are not requests."""
+    trace = b"""\
+0024: init_first_thread( unix_pid=70, unix_tid=70, debug_level=1 )
+0024: init_first_thread() = 0 { pid=0020, tid=0024 }
+0024: new_thread( process=ffffffff, access=001fffff )
+0024: new_thread() = 0 { tid=0028, handle=0044 }
+0028: select( flags=2, cookie=0 )
+0028: select() = PENDING { call={APC_NONE} }
+0034: init_first_thread( unix_pid=71, unix_tid=71, debug_level=1 )
+0034: select( flags=2, cookie=0 )
+0028: *wakeup* signaled=0
+""".splitlines()
+    assert requests.count(trace, 70) == 3
+    assert requests.count(trace, 71) == 2
+    assert requests.count(trace, 72) == 0
+
+
+def test_a_program_that_fails_is_known_by_its_last_word():
+    class Command:
+        argv, env = [sys.executable, "-c", "import sys; sys.exit('no port is free')"], dict(os.environ)
+
+    with pytest.raises(runner.Failed, match="no port is free"):
+        runner.measure(Command)
+
+
+def test_a_server_is_ended_once_it_has_given_its_result():
+    class Command:
+        argv = [sys.executable, "-uc", """if 1:
+            import json, time
+            print(json.dumps({"event": "listening", "port": 7}))
+            print(json.dumps({"event": "result", "accepted": 3}))
+            time.sleep(60)"""]
+        env = dict(os.environ)
+
+    heard = []
+    result = runner.measure(Command, listening=lambda event: heard.append(event["port"]), then=lambda event: heard.append("then"))
+    assert (result["accepted"], heard) == (3, [7, "then"])
+
+
+def test_a_run_of_some_tenths_of_a_second():
+    """The whole way for the floor: compile, run, sum up, print, write."""
+    done = subprocess.run([sys.executable, ROOT / "dev.py", "bench", "--no-build", "--quick", "--only", "echo-64B-1", "--who", "floor"],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[2].split()[0] == "floor"
+    written = json.loads((bench.RESULTS / "part.json").read_text())
+    assert written["scenarios"][0]["contenders"]["floor"]["latency"]["p50"] > 0

@@ -1,0 +1,126 @@
+"""dev.py bench: every contender in every scenario, round by round in turn, and what it comes to.
+
+In a round each contender has one run, so whatever slows the machine for a while slows all of them. All run in one Wine slot,
+pinned to its CPU.
+"""
+
+import json
+import os
+import platform
+import resource
+import time
+
+from tools import run
+from tools.bench import contenders, figures, report, runner, scenarios
+from tools.report import Problem, Unavailable, say
+
+RESULTS = run.ROOT / "benchmarks" / "results"
+OPEN_FILES = 65536      # the idle connections have both their ends on this machine
+
+
+class Bench:
+    """What a sample needs to know: the session, and how long a run takes."""
+
+    def __init__(self, windows, length):
+        self.windows, self.length = windows, length
+        self.prefix = windows.slot.prefix if isinstance(windows, run.WineSession) else None
+
+
+def main(options):
+    """Measure what was asked for; 0 unless nothing could be measured."""
+    quick = "--quick" in options
+    length = scenarios.QUICK if quick else scenarios.FULL
+    chosen = choose(quick, options.get("--only"), options.get("--who"))
+    _raise_file_limit()
+    with run.session() as windows:
+        results = measure(Bench(windows, length), chosen)
+    results["machine"] = machine()
+    results["options"] = {"quick": quick, **length._asdict()}
+    print(report.text(results), flush=True)
+    whole = not options.keys() & {"--only", "--who"}
+    path = write(results, ("quick" if quick else "full") if whole else "part")
+    say(f"-- written: {path.relative_to(run.ROOT)}")
+    return 0 if any(scenario["contenders"] for scenario in results["scenarios"]) else 1
+
+
+def choose(quick, only=None, who=None):
+    """The scenarios that were named, or all, or the key ones if it is to be quick; each with the contenders that were named."""
+    found = named("--only", only, scenarios.ALL) if only or not quick else [one for one in scenarios.ALL if one.key]
+    there = {contender.name for contender in named("--who", who, contenders.ALL)}
+    return [scenario._replace(contenders=[one for one in scenario.contenders if one.name in there]) for scenario in found]
+
+
+def named(option, names, things):
+    """Those whose name begins with one of the comma-separated `names`; all if there are none."""
+    found = [thing for thing in things if not names or thing.name.startswith(tuple(names.split(",")))]
+    if not found:
+        raise Problem(f"bench {option} {names}: there are {', '.join(thing.name for thing in things)}")
+    return found
+
+
+def measure(bench, chosen):
+    """Take the samples of every scenario, and sum them up."""
+    summed = []
+    for scenario in chosen:
+        started = time.monotonic()
+        taken, failures = rounds(bench, scenario)
+        summed.append(sum_up(scenario, taken, failures))
+        say(f"-- {scenario.name}: {time.monotonic() - started:.0f} s")
+    return {"scenarios": summed}
+
+
+def rounds(bench, scenario):
+    """The samples of each contender, and why a contender has none. One that fails is not asked again."""
+    taken, failures = {}, {}
+    for _ in range(scenario.rounds or bench.length.rounds):
+        for contender in scenario.contenders:
+            if contender.name in failures:
+                continue
+            try:
+                taken.setdefault(contender.name, []).append(scenario.sample(bench, contender))
+            except (Unavailable, runner.Failed) as reason:
+                failures[contender.name] = str(reason)
+                taken.pop(contender.name, None)
+                say(f"-- {scenario.name}: {contender.name}: {reason}")
+    return taken, failures
+
+
+def sum_up(scenario, taken, failures):
+    """One scenario of the results."""
+    rows = {}
+    for name, samples in taken.items():
+        rows[name] = figures.summary([sample["value"] for sample in samples])
+        latencies = [latency for sample in samples for latency in sample.get("latencies", ())]
+        if latencies:
+            rows[name]["latency"] = figures.latency(latencies)
+        for extra in ("cpu", "server"):
+            if values := [sample[extra] for sample in samples if extra in sample]:
+                rows[name][extra] = figures.summary(values)["median"]
+    return {"name": scenario.name, "title": scenario.title, "unit": scenario.unit, "better": scenario.better,
+            "ours": [one.name for one in scenario.contenders if one.ours], "contenders": rows, "failures": failures}
+
+
+def machine():
+    """Where the figures come from."""
+    model = ""
+    if os.path.exists("/proc/cpuinfo"):
+        with open("/proc/cpuinfo") as info:
+            model = next((line.partition(":")[2].strip() for line in info if line.startswith("model name")), "")
+    return {"system": platform.platform(), "processor": model or platform.processor(), "cpus": os.cpu_count(),
+            "date": time.strftime("%Y-%m-%d")}
+
+
+def write(results, name):
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(results, indent=1) + "\n")
+    return path
+
+
+def _raise_file_limit():
+    """Both the wineserver and we inherit it: let the thousands of connections of a scenario be possible."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, OPEN_FILES), max(hard, OPEN_FILES)))
+    except ValueError:      # only root may raise the hard limit
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

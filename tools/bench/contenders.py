@@ -1,0 +1,76 @@
+"""Who is measured: the program of each contender, and how it is started.
+
+A contender is one way to use sockets from one interpreter. All of a family run the same file in benchmarks/, which is told
+which sockets to use.
+"""
+
+from typing import NamedTuple
+
+from tools import cache, hostpython, process, run
+from tools.report import Unavailable
+from tools.tcl import HOST as COMPILER_PREFIX
+
+PROGRAMS = run.ROOT / "benchmarks"
+PYTHON = "3.13"
+PEERS = hostpython.HERE / "requirements-peers.txt"
+
+
+class Contender(NamedTuple):
+    name: str
+    family: str         # floor, tcl, python, or loop
+    program: str        # its file in benchmarks/
+    which: str          # the sockets it is told to use
+    version: str = ""   # of its interpreter
+
+    @property
+    def ours(self):
+        return self.which in ("socket2", "iocpsock")
+
+    def command(self, windows, *arguments):
+        """The command line of this contender's program in a session."""
+        words = [str(argument) for argument in arguments]
+        if self.family == "floor":
+            return program(windows, self.program, *words)
+        path = windows.path(PROGRAMS / self.program)
+        if self.family == "tcl":
+            return windows.tclsh(self.version, path, self.which, *words)
+        command = windows.python(self.version, path, self.which, *words)
+        if self.family == "loop":
+            command.env["PYTHONPATH"] += "".join(";" + windows.path(folder) for folder in _peers())
+        return command
+
+
+FLOOR = Contender("floor", "floor", "floor.c", "")
+TCL = [Contender(f"Tcl {version} {which}", "tcl", "sockets.tcl", which, version)
+       for version in run.TCL_VERSIONS for which in ("socket", "socket2")]
+PYTHONS = [Contender(f"Python {which}", "python", "blocking.py", which, PYTHON) for which in ("socket", "iocpsock")]
+LOOPS = [Contender("asyncio Proactor", "loop", "loops.py", "proactor", PYTHON),
+         Contender("asyncio Selector", "loop", "loops.py", "selector", PYTHON),
+         Contender("winloop", "loop", "loops.py", "winloop", PYTHON),
+         Contender("Twisted IOCP", "loop", "reactor.py", "iocp", PYTHON)]
+ALL = [FLOOR, *TCL, *PYTHONS, *LOOPS]
+
+
+def program(windows, source, *arguments):
+    """The command line of a C program in benchmarks/, compiled when it is first used."""
+    if not isinstance(windows, run.WineSession):
+        raise Unavailable(f"{source}: it is cross-compiled on Linux only")
+    path = PROGRAMS / source
+    name = path.stem
+
+    def make(folder):
+        process.check([f"{COMPILER_PREFIX}-gcc", "-O2", "-Wall", "-Wextra", path, "-o", folder / f"{name}.exe", "-lws2_32",
+                       "-lntdll", "-lpsapi"], f"compiling {source}")
+
+    folder = cache.directory(f"bench-{name}", cache.fingerprint(path), f"{source} for Windows", make)
+    return run.Command(windows.slot.command(folder / f"{name}.exe", *arguments), windows.environment())
+
+
+def _peers():
+    """The folders with the peers' packages; pywin32 expects its own to be on the path."""
+    def make(path):
+        hostpython.pip(hostpython.python(), "install", "--quiet", "--target", path, "--platform", "win_amd64",
+                       "--python-version", PYTHON, "--implementation", "cp", *hostpython.PINNED, PEERS)
+
+    path = cache.directory("bench-peers", cache.fingerprint(PEERS), "the peers for Windows", make)
+    return path, path / "win32", path / "win32" / "lib"

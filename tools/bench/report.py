@@ -1,0 +1,55 @@
+"""The results as text: a table for each scenario, and one of the goals."""
+
+from tools.bench import figures, goals
+
+
+def text(results):
+    parts = [table(scenario) for scenario in results["scenarios"]]
+    met = goals.table(results["scenarios"])
+    return "\n\n".join([*parts, *([met] if met else [])])
+
+
+def table(scenario):
+    """One row for each contender: its figures, and how many times as good each of ours is."""
+    measured = scenario["contenders"]
+    ours = [name for name in scenario["ours"] if name in measured]
+    latency = any("latency" in row for row in measured.values())
+    cpu = any("cpu" in row for row in measured.values())
+    heads = ["", "median", "spread"] + ["p50", "p95", "p99"] * latency + ["cpu"] * cpu + [f"{name} is" for name in ours]
+    rows = []
+    for name, row in measured.items():
+        cells = [name, number(row["median"]), f"{row['spread']:.0%}"]
+        cells += [number(row["latency"][key]) if "latency" in row else "" for key in ("p50", "p95", "p99")] * latency
+        cells += [number(row.get("cpu"))] * cpu
+        cells += [times(figures.ratio(measured[one]["median"], row["median"], scenario["better"])) if one != name else "" for one in ours]
+        rows.append(cells)
+    lines = [f"{scenario['title']} ({scenario['unit']}{legend(scenario, latency, cpu)})", *columns([heads, *rows])]
+    lines += [f"{name}: not measured: {reason}" for name, reason in scenario["failures"].items()]
+    return "\n".join(lines)
+
+
+def legend(scenario, latency, cpu):
+    """What the further columns are in."""
+    per = {"MB/s": "s per GB", "round trips/s": "µs per round trip"}.get(scenario["unit"])
+    return "; latency in µs" * latency + (f"; cpu in {per}" if cpu and per else "")
+
+
+def columns(rows):
+    """The rows with their cells one below the other: names to the left, figures to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows:
+        cells = [cell.ljust(width) if at == 0 else cell.rjust(width) for at, (cell, width) in enumerate(zip(row, widths))]
+        yield "  ".join(cells).rstrip()
+
+
+def number(value):
+    """Three significant digits, or whole."""
+    if value is None:
+        return ""
+    if value >= 100 or value == int(value):
+        return f"{value:,.0f}".replace(",", " ")
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}"
+
+
+def times(value):
+    return "" if value is None else f"{value:.2f}x"

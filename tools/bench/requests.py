@@ -1,0 +1,58 @@
+"""Counting what a round trip takes: requests to the wineserver, a number without noise.
+
+With WINEDEBUG=+server the wineserver names every request on its stderr, each with the thread that made it. Two runs of
+different length are compared, so what starting, warming up and ending take cancels out.
+"""
+
+import re
+import tempfile
+
+from tools import process, run, wine
+from tools.bench import runner
+from tools.report import Unavailable
+
+TRIPS = (200, 600)
+TRACED = {"WINEDEBUG": "+server"}
+
+_FIRST_THREAD = re.compile(rb"([0-9a-f]{4}): init_first_thread\( unix_pid=(\d+),")
+_NEW_THREAD = re.compile(rb"([0-9a-f]{4}): new_thread\(\) = 0 \{ tid=([0-9a-f]{4}),")
+_REQUEST = re.compile(rb"([0-9a-f]{4}): \w+\((?!\) = )")
+
+
+def count(lines, pid):
+    """How many of the traced requests came from the threads of the process that this machine knows by `pid`."""
+    threads, requests = set(), 0
+    for line in lines:
+        if found := _FIRST_THREAD.match(line):
+            if int(found[2]) == pid:
+                threads.add(found[1])
+            else:
+                threads.discard(found[1])       # the number was given again
+        elif (found := _NEW_THREAD.match(line)) and found[1] in threads:
+            threads.add(found[2])
+        if (found := _REQUEST.match(line)) and found[1] in threads:
+            requests += 1
+    return requests
+
+
+def sample(bench, contender):
+    """The requests of one echo round trip of 64 bytes on one connection, in a slot whose wineserver writes them down."""
+    if bench.prefix is None:
+        raise Unavailable("requests to the wineserver are counted under Wine only")
+    with tempfile.TemporaryFile() as trace, wine.slot(trace) as slot:
+        # The first process to ask for the trace turns it on, and is not seen to begin: let it be one that does not matter.
+        process.check(slot.command("cmd", "/c", "exit"), "turning on the trace", env={**slot.environment(), **TRACED})
+        few, many = (_requests(run.WineSession(slot), contender, trips, trace) for trips in TRIPS)
+    return {"value": (many - few) / (TRIPS[1] - TRIPS[0])}
+
+
+def _requests(windows, contender, trips, trace):
+    argv, env = contender.command(windows, "echo", "limit", trips, "warm", 0)
+    pids, complaints = [], []
+    status = process.follow(argv, {**env, **TRACED}, lambda stream, data: complaints.append(data),
+                            timeout=runner.TIMEOUT, started=pids.append)
+    if status:
+        raise runner.Failed(f"ended with status {status}")
+    # The wineserver shares our file, and with it the place where it writes: read elsewhere.
+    with open(f"/proc/self/fd/{trace.fileno()}", "rb") as lines:
+        return count(lines, pids[0])
