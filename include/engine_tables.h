@@ -77,12 +77,13 @@ enum { ERROR_ROWS = sizeof error_table / sizeof *error_table };
 
 /* What the engine counts. The first four are objects: they have a live figure, which every test must bring back to zero,
  * and a total. The other rows are one figure each: three that follow what exists (threads, consumers, bytes of memory), then
- * events and amounts since the start; `allocations` are calls of malloc, `retries` what was tried again for want of memory. */
+ * events and amounts since the start; `allocations` are calls of malloc, `retries` what was tried again for want of
+ * memory, `direct_receives` those without the port, `waits` a hot consumer's own, and those of them that brought nothing. */
 #define COUNTERS(X) \
     X(connections) X(listeners) X(operations) X(lookups) \
     X(threads) X(consumers) X(memory) \
     X(connects) X(connect_failures) X(accepts) X(accept_failures) X(bytes_received) X(bytes_sent) \
-    X(allocations) X(retries)
+    X(allocations) X(retries) X(direct_receives) X(waits) X(waits_in_vain)
 
 #define COUNTER_ENUM(name) COUNTER_##name,
 enum { COUNTERS(COUNTER_ENUM) COUNTER_COUNT };

@@ -26,6 +26,9 @@ cdef extern from "engine_tables.h" nogil:
         COUNTER_bytes_sent
         COUNTER_allocations
         COUNTER_retries
+        COUNTER_direct_receives
+        COUNTER_waits
+        COUNTER_waits_in_vain
         COUNTER_COUNT
         COUNTER_OBJECTS
     const char *const *counter_names

@@ -24,7 +24,7 @@ cdef ClosingCount closing
 
 cdef void connection_close(Connection *connection, int flags) noexcept nogil:
     """The host lets go: takes its reference. Returns at once; the engine does the rest."""
-    source_attach(&connection.source, NULL)
+    connection_detach(connection)
     source_lock(&connection.source)
     if connection.state == CONNECTION_CONNECTING:
         connector_cancel(connection)

@@ -38,6 +38,7 @@ cdef struct Connection:
     Op *recv_tail                   # bytes are delivered from the head, so in that order, whoever completes them
     int recv_posted                 # how many are the kernel's
     DWORD recv_size                 # bytes of the next receive buffer, where the host has set none
+    bint recv_awaited               # a caller blocked to read: no direct receives, until events are asked for again
     bint recv_signalled             # a zero-byte receive ended: a direct read will tell more
     size_t recv_unread              # bytes received and not delivered
     size_t recv_held                # bytes of memory in the list: posted, or holding them
@@ -148,6 +149,7 @@ cdef void connection_watch(Connection *connection, int interest) noexcept nogil:
     """The consumer wants to hear of these READY_ bits from now on, and at once if one holds already."""
     source_lock(&connection.source)
     connection.source.interest = interest
+    connection.recv_awaited = False
     if interest & READY_READ:
         receiver_post(connection)
     source_unlock_changed(&connection.source, connection_ready(connection))
@@ -155,11 +157,32 @@ cdef void connection_watch(Connection *connection, int interest) noexcept nogil:
 
 cdef bint connection_wait(Connection *connection, int ready, ULONGLONG deadline) noexcept nogil:
     """Block until one of the READY_ bits holds; False once the deadline (0: none) has passed. With the lock held."""
-    while not connection_ready(connection) & ready:
+    cdef bint waiting = True
+    if ready & READY_READ:
+        connection.recv_awaited = True
+        connection_withdraw(connection)
+    while waiting and not connection_ready(connection) & ready:
         if ready & READY_READ:
             receiver_post(connection)
             if connection_ready(connection) & ready:
-                return True
-        if not source_wait(&connection.source, deadline):
-            return False
-    return True
+                break
+        waiting = source_wait(&connection.source, deadline)
+    return waiting
+
+
+cdef void connection_detach(Connection *connection) noexcept nogil:
+    """The consumer hears no more of the connection. On the consumer's thread."""
+    source_lock(&connection.source)
+    connection_withdraw(connection)
+    source_unlock(&connection.source)
+    source_attach(&connection.source, NULL)
+
+
+cdef void connection_withdraw(Connection *connection) noexcept nogil:
+    """Before the caller, if it is the consumer's thread, blocks: the direct receive, if there is one, is taken back. With the
+    lock held, which is given up meanwhile."""
+    cdef Consumer *consumer = connection.source.consumer
+    if consumer != NULL and consumer.direct != NULL and consumer.thread == GetCurrentThreadId():
+        source_unlock(&connection.source)
+        direct_withdraw(consumer, &connection.source)
+        source_lock(&connection.source)

@@ -31,6 +31,12 @@ cdef struct Consumer:
     CONDITION_VARIABLE idle         # waking came down to 0
     consumer_wake_proc wake
     void *argument
+    LONGLONG filled                 # performance counter when news came to the empty queue
+    bint hot                        # it posts and completes its receives itself (engine/direct.pyx)
+    bint lingering                  # its thread waits for the event
+    HANDLE event                    # auto-reset; NULL before it was first hot
+    Op *direct                      # its receives on the event
+    int direct_count
 
 cdef struct Source:
     SRWLOCK lock
@@ -65,6 +71,8 @@ cdef inline void consumer_hold(Consumer *consumer) noexcept nogil:
 cdef void consumer_drop(Consumer *consumer) noexcept nogil:
     if InterlockedDecrement(&consumer.references) == 0:
         counter_add(COUNTER_consumers, -1)
+        if consumer.event != NULL:
+            CloseHandle(consumer.event)
         memory_free(consumer, sizeof(Consumer))
 
 
@@ -87,6 +95,11 @@ cdef bint consumer_push(Consumer *consumer, Source *source) noexcept nogil:
     else:
         consumer.tail.ready_next = source
     consumer.tail = source
+    if wake:
+        QueryPerformanceCounter(&consumer.filled)
+    if wake and consumer.lingering:
+        SetEvent(consumer.event)
+        wake = False
     if wake:
         consumer.waking += 1
     ReleaseSRWLockExclusive(&consumer.lock)

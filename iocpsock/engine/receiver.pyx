@@ -56,12 +56,15 @@ cdef int receiver_post_one(Connection *connection, DWORD size) noexcept nogil:
     cdef WSABUF buffer
     cdef DWORD flags = 0
     cdef int error = 0
+    cdef bint direct = direct_wanted(connection)
     if op == NULL:
         return WSAENOBUFS
     op.length = size
     buffer.buf = op.data
     buffer.len = size
     op_post(op)
+    if direct:
+        direct_prepare(op)
     if WSARecv(connection.socket, &buffer, 1, NULL, &flags, &op.overlapped, NULL):
         error = error_last()
     if error == WSAENOBUFS:
@@ -69,8 +72,10 @@ cdef int receiver_post_one(Connection *connection, DWORD size) noexcept nogil:
         source_drop(&connection.source)
         return error
     receiver_append(connection, op)
-    if error == WSA_IO_PENDING or (error == 0 and port_posts_packet()):
+    if error == WSA_IO_PENDING or (error == 0 and not direct and port_posts_packet()):
         connection.recv_posted += 1
+        if direct:
+            direct_posted(op)
         return 0
     op_settle(op, -1 if error == 0 else error)
     receiver_account(connection, op)
@@ -136,18 +141,21 @@ cdef void receiver_complete(Op *op) noexcept nogil:
     """The packet of a receive was dequeued."""
     cdef Connection *connection = <Connection *>op.source
     cdef bint wait = op.error == WSAENOBUFS and op.length == 0
+    cdef bint withdrawn = op.withdrawn
     connection.recv_posted -= 1
     if op.error == WSAENOBUFS:
         connection.recv_starved = True
         receiver_remove(connection, op)
-    elif connection.state != CONNECTION_CLOSING or op.error != WSA_OPERATION_ABORTED:
-        receiver_account(connection, op)                    # our own cancel is not the end of the stream
+    elif op.error == WSA_OPERATION_ABORTED and (withdrawn or connection.state == CONNECTION_CLOSING):
+        receiver_remove(connection, op)                     # our own cancel is not the end of the stream
+    else:
+        receiver_account(connection, op)
     receiver_remove_signal(connection)
     if connection.state == CONNECTION_CLOSING:
         closer_step(connection)
     elif wait:
         connection_starve(connection)
-    else:
+    elif not withdrawn and not direct_left(connection):
         receiver_post(connection)
     source_unlock_changed(&connection.source, connection_ready(connection))
 

@@ -42,6 +42,7 @@ cdef extern from "tcl_stubs.h" nogil:
         TCL_CLOSE_WRITE
         TCL_MODE_NONBLOCKING
         TCL_CHANNEL_THREAD_INSERT
+        TCL_DONT_WAIT
         TCL_FILE_EVENTS
         TCL_EVAL_GLOBAL
         TCL_EVAL_DIRECT

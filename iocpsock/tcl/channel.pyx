@@ -221,7 +221,10 @@ cdef void channel_thread_action(void *data, int action) noexcept nogil:
         if channel.event_queued:
             Tcl_DeleteEvents(notifier_discard, source)
             channel.event_queued = False
-        source_attach(source, NULL)
+        if channel.connection != NULL:
+            connection_detach(channel.connection)
+        else:
+            source_attach(source, NULL)
         return
     thread = notifier_thread()
     if thread != NULL:

@@ -3,12 +3,32 @@
 # Each Tcl thread that has sockets owns one consumer. A completion thread that has news puts the source on the consumer's
 # queue and alerts the thread, once for a batch. The thread's check procedure turns each ready source into one Tcl event,
 # so `vwait` and `update` see them one by one, as with the stock sockets; the event asks the source what is true then.
+#
+# A thread whose sleeps are short, because the next message comes at once, becomes hot: it receives itself (engine/direct.pyx)
+# and, before Tcl sleeps, waits a moment for the next message. If that goes well it becomes eager: it waits already at the end
+# of its event, so that Tcl need not ask all its event sources in between. A wait that brings nothing ends the one or the
+# other, and each time it takes longer to come back. Tcl's timers, idle tasks and other sources have their turn at least
+# every NOTIFIER_TURN milliseconds.
 # Owner: the thread, until its exit handler. A queued Tcl event holds a reference to its source.
 # Threads: all on the Tcl thread, except notifier_wake.
+
+cdef enum:
+    NOTIFIER_LINGER = 1             # milliseconds to wait for the next message
+    NOTIFIER_SHORT = 16             # milliseconds of a short sleep: a tick of Windows' clock, as no wait is measured finer
+    NOTIFIER_STREAK = 8             # short sleeps in a row to become hot, good waits in a row to become eager ...
+    NOTIFIER_STREAK_MOST = 8192     # ... at first; twice as many after each wait in vain, up to this
+    NOTIFIER_TURN = 5               # milliseconds of waits of our own before Tcl asks its other event sources
 
 cdef struct TclThread:
     Consumer *consumer
     Tcl_ThreadId identifier
+    int events                      # Tcl events of ours in the queue
+    bint eager
+    int streak                      # short sleeps in a row; when hot, good waits in a row
+    int needed                      # how long a streak has to be
+    LONGLONG asleep                 # performance counter when Tcl went to sleep; 0 once it was woken
+    LONGLONG short_sleep            # ticks of the performance counter in NOTIFIER_SHORT
+    ULONGLONG turn                  # GetTickCount64 when Tcl's other event sources had their turn
 
 cdef struct SourceEvent:
     Tcl_Event event                 # first: Tcl frees it
@@ -39,7 +59,11 @@ cdef TclThread *notifier_thread() noexcept nogil:
     if thread != NULL:
         return thread
     thread = <TclThread *>Tcl_Alloc(sizeof(TclThread))
+    memset(thread, 0, sizeof(TclThread))
     thread.identifier = Tcl_GetCurrentThread()
+    thread.needed = NOTIFIER_STREAK
+    QueryPerformanceFrequency(&thread.short_sleep)
+    thread.short_sleep = thread.short_sleep * NOTIFIER_SHORT // 1000
     thread.consumer = consumer_new(notifier_wake, <void *>thread.identifier)
     if thread.consumer == NULL:
         Tcl_Free(thread)
@@ -55,6 +79,7 @@ cdef void notifier_thread_exit(void *data) noexcept nogil:
     cdef TclThread *thread = <TclThread *>data
     Tcl_DeleteEventSource(notifier_setup, notifier_check, thread)
     Tcl_DeleteEvents(notifier_discard, NULL)
+    consumer_cool(thread.consumer)
     consumer_close(thread.consumer)
     TlsSetValue(notifier.tls, NULL)
     Tcl_Free(thread)
@@ -66,19 +91,74 @@ cdef void notifier_wake(void *identifier) noexcept nogil:
 
 
 cdef void notifier_setup(void *data, int flags) noexcept nogil:
-    """Before Tcl waits: it must not, if there is news."""
-    if flags & TCL_FILE_EVENTS and consumer_has_ready((<TclThread *>data).consumer):
+    """Before Tcl waits: it must not, if there is news, or while the thread receives itself."""
+    cdef TclThread *thread = <TclThread *>data
+    if not flags & TCL_FILE_EVENTS:
+        return
+    if thread.consumer.hot and not flags & TCL_DONT_WAIT and thread.events == 0:
+        if notifier_may_linger(thread):
+            notifier_linger(thread)
+        else:
+            thread.turn = GetTickCount64()                  # this time Tcl asks everybody, and nobody waits
+    if thread.consumer.hot or consumer_has_ready(thread.consumer):
         tcl_poll_now()
+    if not thread.consumer.hot and not flags & TCL_DONT_WAIT:
+        QueryPerformanceCounter(&thread.asleep)
+
+
+cdef inline bint notifier_may_linger(TclThread *thread) noexcept nogil:
+    return GetTickCount64() - thread.turn < NOTIFIER_TURN
+
+
+cdef bint notifier_linger(TclThread *thread) noexcept nogil:
+    """Wait a moment for news, and learn from it whether that is worth while: whether there are any."""
+    if consumer_linger(thread.consumer, NOTIFIER_LINGER):
+        thread.streak += 1
+        if thread.streak >= thread.needed:
+            thread.streak = 0
+            if thread.eager:
+                thread.needed = NOTIFIER_STREAK             # all is forgiven
+            thread.eager = True
+        return True
+    thread.streak = 0
+    if thread.needed < NOTIFIER_STREAK_MOST:
+        thread.needed *= 2
+    if not thread.eager:
+        consumer_cool(thread.consumer)
+    thread.eager = False
+    return False
+
+
+cdef void notifier_woke(TclThread *thread) noexcept nogil:
+    """Tcl's sleep is over: was it news that ended it, and did they come soon, or were there before?"""
+    cdef LONGLONG slept = thread.consumer.filled - thread.asleep
+    if thread.asleep == 0 or not consumer_has_ready(thread.consumer):
+        return
+    if slept > thread.short_sleep:
+        thread.streak = 0
+    else:
+        thread.streak += 1
+        if thread.streak >= thread.needed:
+            thread.streak = 0
+            consumer_heat(thread.consumer)
+    thread.asleep = 0
 
 
 cdef void notifier_check(void *data, int flags) noexcept nogil:
-    """After Tcl waited: queue one event for each ready source."""
+    """After Tcl waited."""
+    cdef TclThread *thread = <TclThread *>data
+    if flags & TCL_FILE_EVENTS:
+        notifier_woke(thread)
+        direct_reap(thread.consumer)
+        notifier_drain(thread)
+
+
+cdef void notifier_drain(TclThread *thread) noexcept nogil:
+    """Queue one event for each ready source."""
     cdef Source *source
     cdef Channel *channel
-    if not flags & TCL_FILE_EVENTS:
-        return
     while True:
-        source = consumer_next((<TclThread *>data).consumer)
+        source = consumer_next(thread.consumer)
         if source == NULL:
             return
         channel = <Channel *>source.context
@@ -86,6 +166,7 @@ cdef void notifier_check(void *data, int flags) noexcept nogil:
             source_drop(source)
             continue
         channel.event_queued = True
+        thread.events += 1
         notifier_queue(source)
 
 
@@ -103,6 +184,7 @@ cdef int notifier_event(Tcl_Event *event, int flags) noexcept nogil:
     cdef Channel *channel = <Channel *>source.context
     if not flags & TCL_FILE_EVENTS:
         return 0
+    notifier_taken()
     source_drop(source)                                     # before the handlers: one of them may end the thread. The
     if channel == NULL:                                     # channel, while it is open, holds a reference of its own
         return 1
@@ -111,12 +193,30 @@ cdef int notifier_event(Tcl_Event *event, int flags) noexcept nogil:
         server_event(channel)
     else:
         channel_event(channel)
+    if not flags & TCL_DONT_WAIT:
+        notifier_after_event()
     return 1
+
+
+cdef void notifier_taken() noexcept nogil:
+    """An event of ours leaves the queue."""
+    cdef TclThread *thread = <TclThread *>TlsGetValue(notifier.tls)
+    if thread != NULL:
+        thread.events -= 1
+
+
+cdef void notifier_after_event() noexcept nogil:
+    """The last of our events is served: an eager thread waits for the next message here."""
+    cdef TclThread *thread = <TclThread *>TlsGetValue(notifier.tls)
+    if thread != NULL and thread.eager and thread.consumer.hot and thread.events == 0 and notifier_may_linger(thread) \
+            and notifier_linger(thread):
+        notifier_drain(thread)
 
 
 cdef int notifier_discard(Tcl_Event *event, void *source) noexcept nogil:
     """For Tcl_DeleteEvents: forget the events of `source`, or all of ours if NULL."""
     if event.proc != notifier_event or (source != NULL and (<SourceEvent *>event).source != source):
         return 0
+    notifier_taken()
     source_drop((<SourceEvent *>event).source)
     return 1
