@@ -3,6 +3,8 @@
     python blocking.py socket|iocpsock SCENARIO NAME VALUE...
 """
 
+import functools
+import http.server
 import os
 import socket as stock
 import sys
@@ -128,7 +130,33 @@ def idle(values):
     threading.Event().wait()
 
 
-SCENARIOS = {"echo": echo, "stream": stream, "connect": connections, "burst": burst, "idle": idle}
+class Handler(http.server.SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True      # head and body are two writes, and the second would wait for the peer's acknowledgement
+
+    def end_headers(self):
+        if self.close_connection:       # wrk counts an end that was not announced as an error
+            self.send_header("Connection", "close")
+        super().end_headers()
+
+    def log_message(self, *arguments):
+        pass
+
+
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = BACKLOG
+
+
+def serve_http(values):
+    """The standard library's server, which takes its sockets from the module `socket`."""
+    if sockets is not stock:
+        sockets.patch()
+    server = Server((HOST, 0), functools.partial(Handler, directory=values.root))
+    measure.say("listening", port=server.server_port)
+    server.serve_forever()
+
+
+SCENARIOS = {"echo": echo, "stream": stream, "connect": connections, "burst": burst, "idle": idle, "http": serve_http}
 
 if __name__ == "__main__":
     sockets = implementation(sys.argv[1])

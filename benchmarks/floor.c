@@ -47,7 +47,7 @@ static struct op *first_done, **last_done = &first_done;
 static BOOL finished;
 
 /* The scenario's values. */
-static long size = 64, connections = 1, count, limit;
+static long size = 64, connections = 1, count, wave, limit;
 static double warm, seconds = 1;
 
 /* What is measured. */
@@ -421,7 +421,10 @@ static void guest_accepted(struct op *op, DWORD bytes)
     DWORD flags = 0;
     (void)bytes;
     guest->socket = op->end->socket;
-    if (++trips == count)
+    trips++;
+    if (wave && trips % wave == 0 && trips < count)
+        say("{\"event\": \"accepted\"}\n");
+    if (trips == count)
         say("{\"event\": \"result\", \"accepted\": %ld}\n", trips);
     post_accept(op->end, guest_accepted);
     posted(&guest->receive, guest, nothing_received,
@@ -448,6 +451,8 @@ static void read_values(int argc, char **argv)
             connections = atol(value);
         else if (!strcmp(name, "count"))
             count = atol(value);
+        else if (!strcmp(name, "wave"))
+            wave = atol(value);
         else if (!strcmp(name, "limit"))
             limit = atol(value);
         else if (!strcmp(name, "warm"))

@@ -13,8 +13,8 @@ class Values:
     """The values of a scenario, from the pairs on the command line."""
 
     def __init__(self, pairs):
-        self.size, self.connections, self.count, self.limit = 64, 1, 0, 0
-        self.warm, self.seconds, self.mode = 0.0, 1.0, "event"
+        self.size, self.connections, self.count, self.wave, self.limit = 64, 1, 0, 0, 0
+        self.warm, self.seconds, self.mode, self.root = 0.0, 1.0, "event", ""
         for name, text in zip(pairs[::2], pairs[1::2]):
             setattr(self, name, type(getattr(self, name))(text))
         self.message = b"x" * self.size
@@ -85,16 +85,19 @@ class Guests:
     """What a server says whose client is another program: where it listens, and when it has accepted them all."""
 
     def __init__(self, values, port):
-        self.wanted, self.here = values.count, []
+        self.wanted, self.wave, self.here = values.count, values.wave, []
         say("listening", port=port, pid=os.getpid())
 
     def accepted(self, guest):
         """Keep the guest; true if it was the last one."""
         self.here.append(guest)
-        return len(self.here) == self.wanted
+        last = len(self.here) == self.wanted
+        if self.wave and len(self.here) % self.wave == 0 and not last:
+            say("accepted")
+        return last
 
     def result(self):
-        say("result", accepted=len(self.here))
+        say("result")
 
 
 def say(event, **fields):

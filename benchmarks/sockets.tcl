@@ -3,14 +3,14 @@
 #     tclsh sockets.tcl socket|socket2 SCENARIO NAME VALUE...
 #
 # benchmarks/README.md tells what the scenarios are, which values they take, and what is printed. Every scenario runs in one
-# interpreter's event loop, both ends of it; of `burst` and `idle` only the server is here. Blocking channels need two
+# interpreter's event loop, both ends of it; of `burst`, `idle` and `http` only the server is here. Blocking channels need two
 # threads or processes: the sender of `stream mode blocking` is a child, which is this file again.
 
 package require Tcl 8.6-
 
 set command [lindex $argv 0]
 set scenario [lindex $argv 1]
-array set value {size 64 connections 1 mode event count 0 limit 0 warm 0 seconds 1 port 0}
+array set value {size 64 connections 1 mode event count 0 wave 0 limit 0 warm 0 seconds 1 port 0}
 array set value [lrange $argv 2 end]
 if {$command eq "socket2"} {package require iocpsock}
 
@@ -241,7 +241,7 @@ proc connect {} {
     say result trips [expr {$connected - $first}] seconds [elapsed]
 }
 
-# ---------------------------------------------------------------- burst and idle: the client is another program
+# ---------------------------------------------------------------- burst, idle and http: the client is another program
 
 proc guest_accept {channel address port} {
     variable value
@@ -249,7 +249,11 @@ proc guest_accept {channel address port} {
     lappend guests $channel
     chan configure $channel -blocking 0
     chan event $channel readable [list guest_gone $channel]
-    if {[llength $guests] == $value(count)} {say result accepted $value(count)}
+    if {[llength $guests] == $value(count)} {
+        say result
+    } elseif {$value(wave) && [llength $guests] % $value(wave) == 0} {
+        say accepted
+    }
 }
 
 proc guest_gone {channel} {
@@ -267,8 +271,16 @@ proc idle {} {
     burst
 }
 
-if {$scenario ni {echo stream sender connect burst idle}} {
-    puts stderr "sockets.tcl: the scenarios are echo, stream, connect, burst and idle"
+proc http {} {
+    variable value
+    source [file join [file dirname [info script]] .. examples httpd.tcl]
+    set httpd::root $value(root)
+    say listening port [listen httpd::accept]
+    vwait forever
+}
+
+if {$scenario ni {echo stream sender connect burst idle http}} {
+    puts stderr "sockets.tcl: the scenarios are echo, stream, connect, burst, idle and http"
     exit 2
 }
 $scenario

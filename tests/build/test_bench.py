@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 if os.name == "nt":
     pytest.skip("the measuring is done under Wine, on Linux", allow_module_level=True)
 
-from tools import bench
+from tools import bench, run
 from tools.bench import figures, goals, report, requests, runner, scenarios
 from tools.report import Problem
 
@@ -67,6 +67,8 @@ def test_quick_takes_the_key_scenarios_and_names_choose():
     assert len(bench.choose(True)) < len(bench.choose(False))
     one, = bench.choose(True, "echo-10KiB-200", "floor,Tcl 9")
     assert [contender.name for contender in one.contenders] == ["floor", "Tcl 9.0 socket", "Tcl 9.0 socket2"]
+    assert [scenario.name for scenario in bench.choose(False, "idle-1000,stream-4")] == [
+        "stream-4KiB-event", "stream-4KiB-blocking", "idle-1000"]
     with pytest.raises(Problem, match="--only nothing: there are echo-64B-1, "):
         bench.choose(False, "nothing")
 
@@ -89,26 +91,37 @@ def test_requests_are_counted_for_one_process():
     assert requests.count(trace, 72) == 0
 
 
+def program(code):
+    return run.Command([sys.executable, "-uc", code], dict(os.environ))
+
+
 def test_a_program_that_fails_is_known_by_its_last_word():
-    class Command:
-        argv, env = [sys.executable, "-c", "import sys; sys.exit('no port is free')"], dict(os.environ)
-
     with pytest.raises(runner.Failed, match="no port is free"):
-        runner.measure(Command)
+        runner.Run(program("import sys; sys.exit('no port is free')")).measure()
 
 
-def test_a_server_is_ended_once_it_has_given_its_result():
-    class Command:
-        argv = [sys.executable, "-uc", """if 1:
-            import json, time
-            print(json.dumps({"event": "listening", "port": 7}))
-            print(json.dumps({"event": "result", "accepted": 3}))
-            time.sleep(60)"""]
-        env = dict(os.environ)
+def test_an_error_is_the_last_word_though_others_follow():
+    assert runner.last_word("Traceback\nValueError: too many file descriptors in select()\nTask was destroyed\n") == \
+        "ValueError: too many file descriptors in select()"
+    assert runner.last_word("one\ntwo\n") == "two"
+    assert runner.last_word("") == ""
 
-    heard = []
-    result = runner.measure(Command, listening=lambda event: heard.append(event["port"]), then=lambda event: heard.append("then"))
-    assert (result["accepted"], heard) == (3, [7, "then"])
+
+def test_a_server_is_ended_when_its_client_has_a_result():
+    class Client:
+        heard = []
+
+        def hear(self, event, meter):
+            self.heard.append(event)
+            return {"guests": 3} if event["event"] == "result" else None
+
+    code = """print('{"event": "listening", "port": 7}\\n{"event": "result"}'); import time; time.sleep(60)"""
+    assert runner.Run(program(code), client=Client()).measure() == {"guests": 3}
+    assert Client.heard == [{"event": "listening", "port": 7}, {"event": "result"}]
+
+
+def test_medians_of_what_some_samples_have():
+    assert figures.medians([{"cpu": 1}, {"cpu": 3, "handles": 2}, {"cpu": 2}]) == {"cpu": 2, "handles": 2}
 
 
 def test_a_run_of_some_tenths_of_a_second():

@@ -7,23 +7,29 @@ pinned to its CPU.
 import json
 import os
 import platform
-import resource
+import tempfile
 import time
+from pathlib import Path
 
 from tools import run
-from tools.bench import contenders, figures, report, runner, scenarios
+from tools.bench import contenders, figures, load, report, runner, scenarios
 from tools.report import Problem, Unavailable, say
 
 RESULTS = run.ROOT / "benchmarks" / "results"
+PAGE = 1000             # bytes
 OPEN_FILES = 65536      # the idle connections have both their ends on this machine
 
 
 class Bench:
-    """What a sample needs to know: the session, and how long a run takes."""
+    """What a sample needs to know: the session, how long a run takes, the page that web servers serve."""
 
-    def __init__(self, windows, length):
+    def __init__(self, windows, length, folder):
         self.windows, self.length = windows, length
-        self.prefix = windows.slot.prefix if isinstance(windows, run.WineSession) else None
+        slot = windows.slot if isinstance(windows, run.WineSession) else None
+        self.prefix = slot and slot.prefix
+        self.beside = load.another_cpu(slot.pin) if slot else []     # how to run a program that shall not be in the way
+        self.page = Path(folder, "page.bin")
+        self.page.write_bytes(b"x" * PAGE)
 
 
 def main(options):
@@ -32,8 +38,8 @@ def main(options):
     length = scenarios.QUICK if quick else scenarios.FULL
     chosen = choose(quick, options.get("--only"), options.get("--who"))
     _raise_file_limit()
-    with run.session() as windows:
-        results = measure(Bench(windows, length), chosen)
+    with tempfile.TemporaryDirectory() as folder, run.session() as windows:
+        results = measure(Bench(windows, length, folder), chosen)
     results["machine"] = machine()
     results["options"] = {"quick": quick, **length._asdict()}
     print(report.text(results), flush=True)
@@ -51,11 +57,16 @@ def choose(quick, only=None, who=None):
 
 
 def named(option, names, things):
-    """Those whose name begins with one of the comma-separated `names`; all if there are none."""
-    found = [thing for thing in things if not names or thing.name.startswith(tuple(names.split(",")))]
-    if not found:
-        raise Problem(f"bench {option} {names}: there are {', '.join(thing.name for thing in things)}")
-    return found
+    """Those that have one of the comma-separated `names`, or else a name that begins so; all if there are none."""
+    if not names:
+        return things
+    found = []
+    for name in names.split(","):
+        these = [thing for thing in things if thing.name == name] or [thing for thing in things if thing.name.startswith(name)]
+        if not these:
+            raise Problem(f"bench {option} {name}: there are {', '.join(thing.name for thing in things)}")
+        found += these
+    return [thing for thing in things if thing in found]
 
 
 def measure(bench, chosen):
@@ -90,12 +101,11 @@ def sum_up(scenario, taken, failures):
     rows = {}
     for name, samples in taken.items():
         rows[name] = figures.summary([sample["value"] for sample in samples])
-        latencies = [latency for sample in samples for latency in sample.get("latencies", ())]
-        if latencies:
+        if latencies := [latency for sample in samples for latency in sample.get("latencies", ())]:
             rows[name]["latency"] = figures.latency(latencies)
-        for extra in ("cpu", "server"):
-            if values := [sample[extra] for sample in samples if extra in sample]:
-                rows[name][extra] = figures.summary(values)["median"]
+        for part in ("latency", "extras"):
+            if medians := figures.medians([sample[part] for sample in samples if part in sample]):
+                rows[name][part] = medians
     return {"name": scenario.name, "title": scenario.title, "unit": scenario.unit, "better": scenario.better,
             "ours": [one.name for one in scenario.contenders if one.ours], "contenders": rows, "failures": failures}
 
@@ -118,7 +128,10 @@ def write(results, name):
 
 
 def _raise_file_limit():
-    """Both the wineserver and we inherit it: let the thousands of connections of a scenario be possible."""
+    """The wineserver inherits it: let the thousands of connections of a scenario be possible."""
+    if os.name == "nt":
+        return              # Windows knows no such limit
+    import resource
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, OPEN_FILES), max(hard, OPEN_FILES)))

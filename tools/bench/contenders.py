@@ -12,7 +12,8 @@ from tools.tcl import HOST as COMPILER_PREFIX
 
 PROGRAMS = run.ROOT / "benchmarks"
 PYTHON = "3.13"
-PEERS = hostpython.HERE / "requirements-peers.txt"
+PEERS = ("winloop", "iocp")     # what has to be fetched to be run
+PEER_REQUIREMENTS = hostpython.HERE / "requirements-peers.txt"
 
 
 class Contender(NamedTuple):
@@ -35,7 +36,7 @@ class Contender(NamedTuple):
         if self.family == "tcl":
             return windows.tclsh(self.version, path, self.which, *words)
         command = windows.python(self.version, path, self.which, *words)
-        if self.family == "loop":
+        if self.which in PEERS and isinstance(windows, run.WineSession):    # on Windows they are there, or are not
             command.env["PYTHONPATH"] += "".join(";" + windows.path(folder) for folder in _peers())
         return command
 
@@ -60,7 +61,7 @@ def program(windows, source, *arguments):
 
     def make(folder):
         process.check([f"{COMPILER_PREFIX}-gcc", "-O2", "-Wall", "-Wextra", path, "-o", folder / f"{name}.exe", "-lws2_32",
-                       "-lntdll", "-lpsapi"], f"compiling {source}")
+                       "-lntdll"], f"compiling {source}")
 
     folder = cache.directory(f"bench-{name}", cache.fingerprint(path), f"{source} for Windows", make)
     return run.Command(windows.slot.command(folder / f"{name}.exe", *arguments), windows.environment())
@@ -70,7 +71,7 @@ def _peers():
     """The folders with the peers' packages; pywin32 expects its own to be on the path."""
     def make(path):
         hostpython.pip(hostpython.python(), "install", "--quiet", "--target", path, "--platform", "win_amd64",
-                       "--python-version", PYTHON, "--implementation", "cp", *hostpython.PINNED, PEERS)
+                       "--python-version", PYTHON, "--implementation", "cp", *hostpython.PINNED, PEER_REQUIREMENTS)
 
-    path = cache.directory("bench-peers", cache.fingerprint(PEERS), "the peers for Windows", make)
+    path = cache.directory("bench-peers", cache.fingerprint(PEER_REQUIREMENTS), "the peers for Windows", make)
     return path, path / "win32", path / "win32" / "lib"

@@ -18,6 +18,12 @@ def summary(values):
             "spread": (max(values) - min(values)) / median if median else 0.0, "rounds": list(values)}
 
 
+def medians(samples):
+    """Of dicts with the same keys, the median of each."""
+    return {key: statistics.median(sample[key] for sample in samples if key in sample)
+            for key in dict.fromkeys(key for sample in samples for key in sample)}
+
+
 def latency(microseconds):
     """The percentiles of all latencies together."""
     ordered = sorted(microseconds)

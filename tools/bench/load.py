@@ -1,16 +1,30 @@
-"""The clients of scenarios that measure servers: programs of this machine itself, the same for every server."""
+"""The clients of scenarios that measure servers: of this machine itself, the same for every server.
+
+A client hears the events of its server (runner.py), and what it returns for one of them is the result of the run.
+"""
 
 import errno
+import json
+import os
+import shutil
 import socket
 import struct
+import subprocess
 import time
+from pathlib import Path
+
+from tools.bench import contenders
+from tools.report import Unavailable
+
+WAVE = 200          # connections begun at once when it is not the burst that matters: far from any backlog
+HTTP_CONNECTIONS = 20
 
 
 class Clients:
-    """Connections to a server under Wine, all begun at once, kept until the `with` ends, then reset."""
+    """Connections to a server, each begun without waiting, kept until the `with` ends, then reset."""
 
-    def __init__(self):
-        self.sockets = []
+    def __init__(self, count):
+        self.count, self.sockets = count, []
 
     def __enter__(self):
         return self
@@ -20,12 +34,7 @@ class Clients:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             client.close()
 
-    def done(self):
-        """The server says that it has them all."""
-        self.seconds = time.perf_counter() - self.begun
-
     def connect(self, port, count):
-        self.begun = time.perf_counter()
         for _ in range(count):
             client = socket.socket()
             self.sockets.append(client)
@@ -33,3 +42,74 @@ class Clients:
             error = client.connect_ex(("127.0.0.1", port))
             if error not in (0, errno.EINPROGRESS):
                 raise OSError(error, f"connecting to the server under test: {errno.errorcode[error]}")
+
+
+class Burst(Clients):
+    """All at once. The result is the time until the server has accepted them all."""
+
+    def hear(self, event, meter):
+        if event["event"] == "listening":
+            self.begun = time.perf_counter()
+            self.connect(event["port"], self.count)
+        elif event["event"] == "result":
+            return {"seconds": time.perf_counter() - self.begun}
+
+
+class Idle(Clients):
+    """Wave after wave. The result is what the server has grown by: its handles, its memory, and that of its wineserver."""
+
+    def __init__(self, count, handles):
+        super().__init__(count)
+        self.handles = handles
+
+    def hear(self, event, meter):
+        if event["event"] == "listening":
+            self.port, self.pid = event["port"], event["pid"]
+            self.before = self._look(meter)
+            self._wave()
+        elif event["event"] == "accepted":
+            self._wave()
+        elif event["event"] == "result":
+            after = self._look(meter)
+            return {name: after[name] - self.before[name] for name in after}
+
+    def _wave(self):
+        self.connect(self.port, min(WAVE, self.count - len(self.sockets)))
+
+    def _look(self, meter):
+        return {"handles": self.handles(self.pid), "program": _private(meter.program), "wineserver": _private(meter.server)}
+
+
+class Http:
+    """wrk. The result is what its script prints (benchmarks/wrk.lua)."""
+
+    def __init__(self, path, seconds, pin=(), headers=()):
+        if not shutil.which("wrk"):
+            raise Unavailable("wrk is not installed (Debian: the package wrk)")
+        self.path, self.seconds, self.pin, self.headers = path, seconds, pin, headers
+
+    def hear(self, event, meter):
+        if event["event"] == "listening":
+            self._wrk(event["port"], 1)                 # warm-up
+            meter.begin()
+            result = self._wrk(event["port"], self.seconds)
+            meter.end()
+            return result
+
+    def _wrk(self, port, seconds):
+        argv = [*self.pin, "wrk", "--threads", "1", "--connections", str(HTTP_CONNECTIONS), "--duration", f"{seconds}s", "--timeout",
+                "20s", "--script", str(contenders.PROGRAMS / "wrk.lua"), *self.headers, f"http://127.0.0.1:{port}/{self.path}"]
+        said = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout.decode()
+        return json.loads(said.splitlines()[-1])
+
+
+def another_cpu(pin):
+    """How to run a client beside a server that is pinned by `pin` (taskset -c CPU): on the other CPUs, if there are any."""
+    others = os.sched_getaffinity(0) - {int(pin[-1])} if pin else ()
+    return ["taskset", "-c", ",".join(map(str, sorted(others)))] if others else []
+
+
+def _private(pid):
+    """Bytes of anonymous memory that a process of this machine has touched (proc(5): RssAnon)."""
+    fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return int(fields["RssAnon"].split()[0]) * 1024

@@ -14,24 +14,18 @@ def table(scenario):
     measured = scenario["contenders"]
     ours = [name for name in scenario["ours"] if name in measured]
     latency = any("latency" in row for row in measured.values())
-    cpu = any("cpu" in row for row in measured.values())
-    heads = ["", "median", "spread"] + ["p50", "p95", "p99"] * latency + ["cpu"] * cpu + [f"{name} is" for name in ours]
+    extras = list(dict.fromkeys(key for row in measured.values() for key in row.get("extras", ())))
+    heads = ["", "median", "spread"] + ["p50", "p95", "p99"] * latency + extras + [f"{name} is" for name in ours]
     rows = []
     for name, row in measured.items():
-        cells = [name, number(row["median"]), f"{row['spread']:.0%}"]
+        cells = [name, number(row["median"]), f"{row['spread']:.0%}" if len(row["rounds"]) > 1 else ""]
         cells += [number(row["latency"][key]) if "latency" in row else "" for key in ("p50", "p95", "p99")] * latency
-        cells += [number(row.get("cpu"))] * cpu
+        cells += [number(row.get("extras", {}).get(key)) for key in extras]
         cells += [times(figures.ratio(measured[one]["median"], row["median"], scenario["better"])) if one != name else "" for one in ours]
         rows.append(cells)
-    lines = [f"{scenario['title']} ({scenario['unit']}{legend(scenario, latency, cpu)})", *columns([heads, *rows])]
+    lines = [f"{scenario['title']} ({scenario['unit']}{'; latency in µs' * latency})", *columns([heads, *rows])]
     lines += [f"{name}: not measured: {reason}" for name, reason in scenario["failures"].items()]
     return "\n".join(lines)
-
-
-def legend(scenario, latency, cpu):
-    """What the further columns are in."""
-    per = {"MB/s": "s per GB", "round trips/s": "µs per round trip"}.get(scenario["unit"])
-    return "; latency in µs" * latency + (f"; cpu in {per}" if cpu and per else "")
 
 
 def columns(rows):

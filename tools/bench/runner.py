@@ -1,19 +1,22 @@
 """One run of one program: its events, and the processor time it took.
 
-A program prints JSON, one event a line: `listening` when it waits for a client of ours, `begin` and `end` when what it
-measures begins and ends, and `result`. From begin to end the processor time of the program and of its wineserver is taken,
-for there the work of a kernel is done that is Wine's.
+A program prints JSON, one event a line: `begin` and `end` when what it measures begins and ends, and `result`. From begin to
+end the processor time of the program and of its wineserver is taken, for there the work of a kernel is done that is Wine's.
+
+A server has no end of its own. It prints `listening`, and `accepted` when it has had so many of its guests; a client of
+ours (load.py) hears what it prints, and the server is ended when the client says what has come of it.
 """
 
 import contextlib
 import json
 import os
+import re
 from pathlib import Path
 
 from tools import process
 from tools.report import Problem
 
-TIMEOUT = 120           # seconds for one run, in which nothing but an error may take that long
+TIMEOUT = 240           # seconds for one run, in which nothing but an error may take that long
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 0
 
 
@@ -21,52 +24,57 @@ class Failed(Problem):
     """The program did not bring a result; the message is its last word."""
 
 
-def measure(command, prefix=None, listening=None, then=None):
-    """Run the program and return its result, with the seconds of processor time as `cpu` where they can be had.
-
-    With `listening(event)`, called when the program listens, the program is a server, which has no end of its own: it is ended
-    as soon as it has given its result and `then(event)` has seen it.
-    """
-    meter = _Meter(prefix)
-    result, rest, complaints = {}, b"", []
-
-    def heard(stream, data):
-        nonlocal rest
-        if stream == 2:
-            complaints.append(data.decode(errors="replace"))
-            return
-        *lines, rest = (rest + data).split(b"\n")
-        for line in filter(None, lines):
-            event = json.loads(line)
-            meter.hear(event["event"])
-            if event["event"] == "listening":
-                listening(event)
-            elif event["event"] == "result":
-                result.update(event)
-                if listening:
-                    then(event)
-                    raise _Enough
-
-    try:
-        status = process.follow(command.argv, command.env, heard, timeout=TIMEOUT, started=meter.watch)
-    except _Enough:
-        status = None
-    except process.Hung as hung:
-        raise Failed(str(hung)) from hung
-    if "event" not in result:
-        words = "".join(complaints).strip().splitlines()
-        raise Failed(words[-1] if words else f"ended with status {status} and without a result")
-    if meter.seconds is not None:
-        result["cpu"] = meter.seconds
-    return result
-
-
 class _Enough(Exception):
     """The server has done what it was wanted for."""
 
 
+class Run:
+    """A run of `command`; `prefix` is the Wine prefix, if there is one, `client` who loads a server."""
+
+    def __init__(self, command, prefix=None, client=None):
+        self.command, self.client = command, client
+        self.meter = _Meter(prefix)
+        self.result = None
+        self.rest, self.complaints = b"", []
+
+    def measure(self):
+        """Run to the end, and return the result, with the seconds of processor time as `cpu` where they can be had."""
+        try:
+            status = process.follow(self.command.argv, self.command.env, self._output, timeout=TIMEOUT,
+                                    started=self.meter.watch)
+        except _Enough:
+            status = 0
+        except process.Hung as hung:
+            raise Failed(str(hung)) from hung
+        if self.result is None:
+            raise Failed(last_word("".join(self.complaints)) or f"ended with status {status} and without a result")
+        if self.meter.seconds is not None:
+            self.result["cpu"] = self.meter.seconds
+        return self.result
+
+    def _output(self, stream, data):
+        if stream == 2:
+            self.complaints.append(data.decode(errors="replace"))
+            return
+        *lines, self.rest = (self.rest + data).split(b"\n")
+        for line in filter(None, lines):
+            self._hear(json.loads(line))
+
+    def _hear(self, event):
+        if event["event"] == "begin":
+            self.meter.begin()
+        elif event["event"] == "end":
+            self.meter.end()
+        elif self.client:
+            self.result = self.client.hear(event, self.meter)
+            if self.result is not None:
+                raise _Enough
+        elif event["event"] == "result":
+            self.result = event
+
+
 class _Meter:
-    """The processor time between `begin` and `end`."""
+    """The processor time between `begin` and `end`, and what the server's process is called here."""
 
     def __init__(self, prefix):
         self.server = server_pid(prefix) if prefix else None
@@ -75,17 +83,24 @@ class _Meter:
     def watch(self, pid):
         self.program = pid
 
-    def hear(self, event):
-        if not self.server:
-            return
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):   # ended before we came to look: no figure then
-            if event == "begin":
-                self.before = self._now()
-            elif event == "end" and self.before is not None:
-                self.seconds = round(self._now() - self.before, 3)
+    def begin(self):
+        self.before = self._now()
+
+    def end(self):
+        now = self._now()
+        if None not in (now, self.before):
+            self.seconds = round(now - self.before, 3)
 
     def _now(self):
-        return sum(processor_seconds(pid) for pid in (self.program, self.server))
+        """None where there is nothing to look at, and when the program has ended before we came to look."""
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            return sum(processor_seconds(pid) for pid in (self.program, self.server)) if self.server else None
+
+
+def last_word(text):
+    """What a program died of: the last line that names an error, or the last."""
+    lines = text.strip().splitlines() or [""]
+    return next((line for line in reversed(lines) if re.match(r"\w*(Error|Exception)\b", line)), lines[-1])
 
 
 def processor_seconds(pid):
@@ -98,10 +113,9 @@ def server_pid(prefix):
     """The wineserver of this prefix."""
     wanted = f"WINEPREFIX={prefix}".encode()
     for folder in Path("/proc").iterdir():
-        try:
+        # A process may end while we look, and those of others are closed to us.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
             if folder.name.isdigit() and (folder / "comm").read_text().startswith("wineserver"):
                 if wanted in (folder / "environ").read_bytes().split(b"\0"):
                     return int(folder.name)
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue    # it has ended meanwhile, or is somebody else's
     return None

@@ -1,15 +1,21 @@
-"""What is measured: each scenario, its unit, and how one sample of it is taken."""
+"""What is measured: each scenario, its unit, and how one sample of it is taken.
 
+A sample is a dict: `value`, the figure; perhaps `latencies`, all of them, or their percentiles as `latency`; and `extras`, further
+figures by the heading they are shown under.
+"""
+
+import subprocess
 from typing import NamedTuple
 
 from tools.bench import contenders, load, requests, runner
+from tools.bench.contenders import FLOOR, LOOPS, PYTHONS, TCL
 
 
 class Scenario(NamedTuple):
     name: str
     title: str
     unit: str
-    sample: object          # called with a Bench and a contender; returns a dict with `value`, and what else there is
+    sample: object          # called with a Bench and a contender
     contenders: list
     better: str = "more"
     key: bool = False       # part of --quick
@@ -21,70 +27,98 @@ class Length(NamedTuple):
     warm: float
     seconds: float
     rounds: int
-    burst: int
+    burst: int              # connections
 
 
 QUICK = Length(warm=0.1, seconds=0.4, rounds=3, burst=200)
 FULL = Length(warm=0.3, seconds=1.5, rounds=5, burst=500)
 
 
-def _values(bench, **more):
-    pairs = {"warm": bench.length.warm, "seconds": bench.length.seconds, **more}
-    return [word for pair in pairs.items() for word in pair]
+def _run(bench, contender, scenario, client=None, **values):
+    words = [str(word) for pair in values.items() for word in pair]
+    return runner.Run(contender.command(bench.windows, scenario, *words), bench.prefix, client).measure()
 
 
-def _measure(bench, contender, *arguments, **options):
-    return runner.measure(contender.command(bench.windows, *arguments), prefix=bench.prefix, **options)
+def _timed(bench, contender, scenario, **values):
+    return _run(bench, contender, scenario, warm=bench.length.warm, seconds=bench.length.seconds, **values)
+
+
+def _size(size):
+    return f"{size // 1024} KiB" if size >= 1024 else f"{size} B"
 
 
 def echo(size, connections):
     def sample(bench, contender):
-        result = _measure(bench, contender, "echo", *_values(bench, size=size, connections=connections))
+        result = _timed(bench, contender, "echo", size=size, connections=connections)
         taken = {"value": result["trips"] / result["seconds"], "latencies": result["latencies"]}
-        if "cpu" in result and result["trips"]:
-            taken["cpu"] = result["cpu"] / result["trips"] * 1e6
+        if "cpu" in result:
+            taken["extras"] = {"cpu µs/trip": result["cpu"] / result["trips"] * 1e6}
         return taken
 
-    label = f"{size // 1024} KiB" if size >= 1024 else f"{size} B"
-    return Scenario(f"echo-{label.replace(' ', '')}-{connections}", f"echo {label} on {connections} connection{'s' * (connections > 1)}",
-                    "round trips/s", sample, contenders.ALL, key=(size, connections) in ((64, 1), (1024, 20)))
+    return Scenario(f"echo-{_size(size).replace(' ', '')}-{connections}", f"echo {_size(size)} × {connections}", "round trips/s", sample,
+                    contenders.ALL, key=(size, connections) in ((64, 1), (1024, 20)))
 
 
 def stream(size, mode):
+    blocking = mode == "blocking"
+
     def sample(bench, contender):
-        result = _measure(bench, contender, "stream", *_values(bench, size=size, mode=mode))
+        result = _timed(bench, contender, "stream", size=size, mode=mode)
         taken = {"value": result["bytes"] / result["seconds"] / 1e6}
-        if "cpu" in result and not (contender.family == "tcl" and mode == "blocking"):  # there the sender is a child
-            taken["cpu"] = result["cpu"] / result["bytes"] * 1e9
+        if "cpu" in result and not (blocking and contender.family == "tcl"):    # there the sender is another process
+            taken["extras"] = {"cpu s/GB": result["cpu"] / result["bytes"] * 1e9}
         return taken
 
-    blocking = mode == "blocking"
-    who = [one for one in contenders.ALL if one.family == "tcl" or (one.family == "python") == blocking]
-    return Scenario(f"stream-{size // 1024}KiB-{mode}", f"one way, {size // 1024} KiB writes, {'blocking' if blocking else 'event-driven'}",
-                    "MB/s", sample, who, key=True)
+    return Scenario(f"stream-{_size(size).replace(' ', '')}-{mode}",
+                    f"one way, {_size(size)} writes, {'blocking' if blocking else 'event-driven'}", "MB/s", sample,
+                    [*TCL, *PYTHONS] if blocking else [FLOOR, *TCL, *LOOPS], key=not blocking)
 
 
-def connect():
+def connect(bench, contender):
+    result = _timed(bench, contender, "connect")
+    return {"value": result["trips"] / result["seconds"]}
+
+
+def burst(bench, contender):
+    with load.Burst(bench.length.burst) as client:
+        result = _run(bench, contender, "burst", client, count=client.count)
+    return {"value": client.count / result["seconds"]}
+
+
+def http(name, title, headers):
     def sample(bench, contender):
-        result = _measure(bench, contender, "connect", *_values(bench))
-        return {"value": result["trips"] / result["seconds"]}
+        client = load.Http(bench.page.name, max(1, round(bench.length.seconds)), bench.beside, headers)
+        result = _run(bench, contender, "http", client, root=bench.windows.path(bench.page.parent).replace("\\", "/"))
+        if result["errors"] or not result["requests"]:
+            raise runner.Failed(f"wrk counts {result['errors']} errors in {result['requests']} requests")
+        taken = {"value": result["requests"] / result["seconds"], "latency": {key: result[key] for key in ("p50", "p95", "p99")}}
+        if "cpu" in result:
+            taken["extras"] = {"cpu µs/request": result["cpu"] / result["requests"] * 1e6}
+        return taken
 
-    return Scenario("connect", "connections one after the other", "connections/s", sample, contenders.ALL, key=True)
+    return Scenario(name, title, "requests/s", sample, [*TCL, *PYTHONS])
 
 
-def burst():
+def idle(count):
     def sample(bench, contender):
-        count = bench.length.burst
-        with load.Clients() as clients:
-            _measure(bench, contender, "burst", "count", count, then=lambda event: clients.done(),
-                     listening=lambda event: clients.connect(event["port"], count))
-            return {"value": count / clients.seconds}
+        def handles(pid):
+            argv, env = contenders.program(bench.windows, "handles.c", str(pid))
+            return int(subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True).stdout)
 
-    return Scenario("burst", "accepting a burst of connections", "accepts/s", sample, contenders.ALL, key=True)
+        with load.Idle(count, handles) as client:
+            grown = _run(bench, contender, "idle", client, count=count, wave=load.WAVE)
+        return {"value": grown["program"] / count / 1024,
+                "extras": {"handles": grown["handles"] / count, "wineserver KiB": grown["wineserver"] / count / 1024}}
+
+    return Scenario(f"idle-{count}", f"memory of an idle connection, of {count}", "KiB", sample, contenders.ALL, better="less", rounds=1)
 
 
 ALL = [*(echo(size, connections) for connections in (1, 20, 200) for size in (64, 1024, 10240, 102400)),
        *(stream(size, mode) for mode in ("event", "blocking") for size in (4096, 65536)),
-       connect(), burst(),
-       Scenario("requests", "wineserver requests of an echo round trip of 64 B", "requests", requests.sample, contenders.ALL,
+       Scenario("connect", "connections one after the other", "connections/s", connect, contenders.ALL, key=True),
+       Scenario("burst", "accepting a burst", "accepts/s", burst, contenders.ALL, key=True),
+       http("http-kept", "HTTP, connections kept", ()),
+       http("http-closed", "HTTP, a connection for each request", ("--header", "Connection: close")),
+       idle(1000), idle(10000),
+       Scenario("requests", "Wine server requests of an echo of 64 B × 1", "requests", requests.sample, contenders.ALL,
                 better="less", key=True, rounds=1)]
