@@ -14,6 +14,8 @@ usage: python3 dev.py COMMAND
   pytest [--version V] ARGS...         pytest inside the Windows Python
   tcltest 8.6|9.0 [--stock] [--json FILE] [FILE...] [tcltest options]
                                        Tcl's own test files with socket2 in the place of socket
+  soak [--minutes N] [--tcl V]         everything at once for N minutes (30), memory and handles weighed: flat, or not
+  soak --load [--count N]              N connections (10000) open on one listener, of each kind of server
   conformance                          run those with both commands and write docs/conformance.md
   bench [--quick] [--only NAME,...] [--who NAME,...]   measure us and what else there is; a NAME is how the names of
                                        scenarios or contenders begin
@@ -106,6 +108,23 @@ def bench(arguments):
     return benchmark.main(options)
 
 
+def soak(arguments):
+    from tools import load, soak as run_soak
+    options, rest = leading_options(arguments, values=("--minutes", "--tcl", "--count"), flags=("--no-build", "--load"))
+    nothing_more("soak", rest)
+    ready(options)
+    if "--load" in options:
+        return load.main(number(options, "--count", load.COUNT))
+    return run_soak.main(number(options, "--minutes", 30), options.get("--tcl", run.TCL_VERSIONS[0]))
+
+
+def number(options, name, default):
+    text = options.get(name, str(default))
+    if not text.isdecimal():
+        raise Problem(f"{name}: {text!r} is not a number")
+    return int(text)
+
+
 def demo(arguments):
     nothing_more("demo", arguments)
     ready({})
@@ -140,7 +159,7 @@ def nothing_more(command, arguments):
 
 COMMANDS = {"demo": demo, "test": test, "build": build_only, "setup": setup_only, "clean": clean, "tcltest": tcltest,
             "python": interpreter(python), "tclsh": interpreter(tclsh), "pytest": interpreter(pytest),
-            "conformance": conformance, "bench": bench}
+            "conformance": conformance, "soak": soak, "bench": bench}
 
 
 def main(arguments):

@@ -20,6 +20,8 @@ from tools.report import Problem
 
 # After the child has ended its own children may still hold the pipes: wait this long for a last word.
 LAST_WORD = 0.5
+# Files that one of our programs may have open: ten thousand sockets, at both ends, and a Wine server that holds them too.
+OPEN_FILES = 65536
 
 _children = set()
 _stopping = threading.Event()
@@ -27,6 +29,15 @@ _stopping = threading.Event()
 
 class Hung(Problem):
     """The child was ended because it took too long, or was silent for too long."""
+
+
+def raise_file_limit():
+    """Let this process, and what it starts from now on, open OPEN_FILES files, or as many as the system allows."""
+    import resource         # not on Windows, which has no such limit
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def check(argv, what, **options):

@@ -49,6 +49,7 @@ class Slot:
 
         `trace` is an open file for what the server says; under WINEDEBUG=+server it names each request there.
         """
+        process.raise_file_limit()
         end_server(self.prefix)
         self._run([*self.pin, "wineserver", "--persistent"], stderr=trace)
         # The services start with the first program: let them not inherit the pipes of a program that matters.
