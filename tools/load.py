@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from tools import run, servers
 from tools.peers import Peers
-from tools.report import say
+from tools.report import Problem, say
 
 COUNT = 10_000
 SIZES = 1, 1000, 65536, 300_000         # bytes of each message on a busy connection
-OURS = 1024             # bytes that the engine may hold for an idle connection in the modes `zero` and `auto`
+OURS = 1024             # bytes that the engine may hold for an idle connection without a buffer
 
 
 class Figures(NamedTuple):
@@ -81,4 +81,6 @@ def main(count):
             with servers.ended(start()) as server:
                 figures = hold(server, weigh, count)
             say(f"-- {figures}")
+            if "zero" in figures.server and figures.ours > OURS:
+                raise Problem(f"an idle connection costs {figures.ours:.0f} bytes of ours, more than {OURS}")
     return 0

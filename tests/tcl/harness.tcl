@@ -171,6 +171,7 @@ proc harness::run {chosen file names} {
     # The stock driver of Tcl 8.6 forgets a connection that fails while its channel is between two threads, once in a while.
     constraint transferHeard [expr {$chosen eq "socket2" || [info tclversion] >= 9}] \
         "the stock driver of Tcl 8.6 may lose the news of a connection that changes threads"
+    constraint engineSettings [expr {$chosen eq "socket2"}] "the stock sockets have no such settings"
     set ::localhost 127.0.0.1
     uplevel #0 [list source $file]
     harness::report end
