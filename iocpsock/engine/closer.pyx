@@ -1,11 +1,12 @@
 # Closer: the end of a connection.
 #
 # A graceful close keeps what was sent: receives are cancelled and their packets awaited (a socket closed with a receive
-# pending resets the connection on Windows), the send queue is flushed, FIN goes out, and if the peer has sent bytes that
-# nobody read, what still comes is thrown away for a while, because closing over unread bytes resets the connection too and
+# pending resets the connection on Windows), the send queue is flushed, and if the peer has sent bytes that nobody read, FIN
+# goes out and what still comes is thrown away for a while, because closing over unread bytes resets the connection too and
 # may cost the peer the last of our data. Then the socket is closed. The `linger` setting bounds the flush: when its time is
-# over, or at once if it is 0, the connection is reset; without it a peer that has not taken a byte for `closestall` seconds is. Each step is taken when the one before is complete, on
-# whatever thread completed it; CancelIoEx is only a request, and nothing is freed before its packet.
+# over, or at once if it is 0, the connection is reset; without it that happens when the peer has not taken a byte for
+# `closestall` seconds. Each step is taken when the one before is complete, on whatever thread completed it; CancelIoEx is only
+# a request, and nothing is freed before its packet.
 # Threads: any, with the connection's lock held.
 
 cdef enum:
@@ -42,7 +43,7 @@ cdef void closer_begin(Connection *connection, int flags) noexcept nogil:
     if flags & CLOSER_ABORT or connection.settings.value[SETTING_linger] == 0:
         closer_reset(connection)
     closer_cancel_receives(connection)
-    sender_shutdown(connection)
+    sender_post(connection)
     closer_step(connection)
     if connection.state == CONNECTION_CLOSING and not connection.draining:
         closer_limit(connection)
@@ -82,8 +83,10 @@ cdef void closer_step(Connection *connection) noexcept nogil:
         return
     if connection.send_head != NULL and not connection.send_error:
         return
-    if closer_must_drain(connection) and closer_drain(connection):
-        return
+    if closer_must_drain(connection):
+        sender_shutdown(connection)                         # otherwise closesocket sends FIN
+        if closer_drain(connection):
+            return
     deadline_disarm(&connection.deadline)
     deadline_disarm(&connection.retry)
     closesocket(connection.socket)

@@ -137,7 +137,6 @@ cdef int connector_attempt(Connection *connection, Address *remote, Address *loc
     """Post one ConnectEx: 0 when it is under way (or done), or a Winsock code."""
     cdef Connector *connector = connection.connector
     cdef int error, flag
-    cdef DWORD ignored = 0
     cdef Op *op
     connection.socket = winsock_socket(remote.family)
     if connection.socket == INVALID_SOCKET:
@@ -150,9 +149,8 @@ cdef int connector_attempt(Connection *connection, Address *remote, Address *loc
         error = connector_bind(connection.socket, remote, local, connector.local_port)
     if error:
         return error
-    if address_is_loopback(<const sockaddr *>&remote.storage):      # older systems do not know it and need not
-        WSAIoctl(connection.socket, IOCPSOCK_SIO_TCP_INITIAL_RTO, <void *>&initial_rto_no_retry, sizeof(initial_rto_no_retry),
-                 NULL, 0, &ignored, NULL, NULL)
+    if address_is_loopback(<const sockaddr *>&remote.storage):
+        winsock_no_retry(connection.socket)
     op = op_new(0, connector_complete, &connection.source)
     if op == NULL:
         return WSAENOBUFS

@@ -12,6 +12,7 @@ cdef struct WinsockFunctions:
     LPFN_ACCEPTEX AcceptEx
     LPFN_CONNECTEX ConnectEx
     LPFN_GETACCEPTEXSOCKADDRS GetAcceptExSockaddrs
+    bint always_retries             # the system knows no SIO_TCP_INITIAL_RTO
 
 cdef WinsockFunctions winsock
 
@@ -58,6 +59,14 @@ cdef int winsock_nonblocking(SOCKET sock) noexcept nogil:
     """Calls without an OVERLAPPED return at once from now on. Overlapped ones are not affected."""
     cdef u_long on = 1
     return error_last() if ioctlsocket(sock, FIONBIO, &on) else 0
+
+
+cdef void winsock_no_retry(SOCKET sock) noexcept nogil:
+    """Have a refused connection attempt fail at once. Older systems do not know the request, and need not be asked twice."""
+    cdef DWORD ignored = 0
+    if not winsock.always_retries and WSAIoctl(sock, IOCPSOCK_SIO_TCP_INITIAL_RTO, <void *>&initial_rto_no_retry,
+                                               sizeof(initial_rto_no_retry), NULL, 0, &ignored, NULL, NULL):
+        winsock.always_retries = error_last() == WSAEOPNOTSUPP
 
 
 cdef void winsock_reset(SOCKET sock) noexcept nogil:

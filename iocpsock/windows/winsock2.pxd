@@ -67,6 +67,7 @@ cdef extern from "winsock2.h" nogil:
         WSAEINVAL
         WSAEACCES
         WSAEMFILE
+        WSAEOPNOTSUPP
         WSAENOBUFS
         WSAENOTSOCK
         WSAEADDRINUSE
