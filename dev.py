@@ -14,9 +14,11 @@ usage: python3 dev.py COMMAND
   pytest [--version V] ARGS...         pytest inside the Windows Python
   tcltest 8.6|9.0 [--stock] [--json FILE] [FILE...] [tcltest options]
                                        Tcl's own test files with socket2 in the place of socket
+  pysuite 3.11|3.12|3.13 [--stock] FILE...
+                                       CPython's own test files, with iocpsock.socket in the place of socket.socket
+  conformance [FILE...]                run both, with our sockets and the stock ones, and write docs/conformance.md
   soak [--minutes N] [--tcl V]         everything at once for N minutes (30), memory and handles weighed: flat, or not
   soak --load [--count N]              N connections (10000) open on one listener, of each kind of server
-  conformance                          run those with both commands and write docs/conformance.md
   bench [--quick] [--only NAME,...] [--who NAME,...]   measure us and what else there is; a NAME is how the names of
                                        scenarios or contenders begin
 
@@ -93,6 +95,13 @@ def tcltest(arguments):
     return suite.main(rest)
 
 
+def pysuite(arguments):
+    from tools import pysuite as suite
+    options, rest = leading_options(arguments, flags=("--no-build",))
+    ready(options)
+    return suite.main(rest)
+
+
 def conformance(arguments):
     from tools import conformance as table
     options, rest = leading_options(arguments, flags=("--no-build",))
@@ -159,7 +168,7 @@ def nothing_more(command, arguments):
 
 COMMANDS = {"demo": demo, "test": test, "build": build_only, "setup": setup_only, "clean": clean, "tcltest": tcltest,
             "python": interpreter(python), "tclsh": interpreter(tclsh), "pytest": interpreter(pytest),
-            "conformance": conformance, "soak": soak, "bench": bench}
+            "pysuite": pysuite, "conformance": conformance, "soak": soak, "bench": bench}
 
 
 def main(arguments):

@@ -14,6 +14,8 @@ Standard library only. Bottom layer first; a module uses only those above it:
     run           "give me Python 3.12 or Tcl 9.0": Wine here, installed interpreters on Windows
     build         the wheel and the unpacked package
     tcltest       Tcl's own test suite with socket2 in the place of socket
-    conformance   docs/conformance.md
+    pysuite       CPython's own test suite with iocpsock.socket in the place of socket.socket (pysuite_run.py runs its tests)
+    suite         either: what is recorded of it, and what is lost
+    conformance   docs/conformance.md; conformance_tcl and conformance_python have what is written by hand
     matrix        every test cell, two at a time (plugin/ goes with its pytest)
 """

@@ -92,14 +92,15 @@ def fetch_source(package, file, into):
 
 
 def _source_entries():
-    """deb-src entries for this release and for unstable, from the mirrors that the machine already uses."""
+    """deb-src entries for this release, the next and unstable, from the mirrors that the machine already uses."""
     release = _codename()
     entries = {(uri, key) for uri, suite, key in _configured() if suite == release}
     if not entries:
         raise Unavailable(f"source packages: apt has no entry for Debian {release!r} on this machine")
     text = ""
+    suites = " ".join(sorted({release, "trixie", "sid"}))
     for uri, key in sorted(entries):
-        text += f"Types: deb-src\nURIs: {uri}\nSuites: {release} sid\nComponents: main\n"
+        text += f"Types: deb-src\nURIs: {uri}\nSuites: {suites}\nComponents: main\n"
         text += (f"Signed-By: {key}\n" if key else "") + "\n"
     return text
 

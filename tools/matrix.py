@@ -10,8 +10,10 @@ import os
 import time
 from dataclasses import dataclass, field
 
-from tools import conformance, process, run, tcltest
+from tools import process, run, tcltest
 from tools.build import BUILD
+from tools.conformance_python import SUITE as PYTHON
+from tools.conformance_tcl import SUITE as TCL
 from tools.report import Problem, Unavailable, say
 
 RESULTS = BUILD / "results"
@@ -52,9 +54,11 @@ def cells(expression=None, python=None, tcl=None, soak=False):
     pythons = [run.known("Python", python, run.PYTHON_VERSIONS)] if python else [] if tcl else run.PYTHON_VERSIONS
     tcls = [run.known("Tcl", tcl, run.TCL_VERSIONS)] if tcl else [] if python else run.TCL_VERSIONS
     wanted = []
-    if os.name != "nt" and not expression:  # the suites of Tcl have no test names that -k could choose from
-        wanted += [Cell(f"suite {version} {file}", lambda cell, version=version, file=file: _suite(cell, version, file))
-                   for file in conformance.FILES for version in tcls]
+    if os.name != "nt" and not expression:  # the languages' own suites have no test names that -k could choose from
+        wanted += [Cell(f"suite {version} {file}", lambda cell, version=version, file=file: _suite(cell, TCL, version, [file]))
+                   for file in TCL.files for version in tcls]
+        wanted += [Cell(f"suite python {version}", lambda cell, version=version: _suite(cell, PYTHON, version, PYTHON.files))
+                   for version in pythons]
     wanted += [Cell(f"tcl {version}", lambda cell, version=version: _tcl(cell, version, expression, soak)) for version in tcls]
     wanted += [Cell(f"tcl {version} {text.split()[0]}", lambda cell, version=version, text=text: _tuned(cell, version, expression, text))
                for version in tcls for text in TUNED[version]]
@@ -175,22 +179,25 @@ def _count(cell, verdicts):
     return running
 
 
-def _suite(cell, version, file):
-    """A file of Tcl's own suite: a failure is what passed when docs/conformance.md was written and does not now."""
+def _suite(cell, suite, version, files):
+    """Files of a language's own suite: a failure is what passed when docs/conformance.md was written and does not now."""
     lines = Lines(cell.name)
-    result, second = conformance.run_file(version, file, "socket2", lines.show)
-    for line in tcltest.report(result):
-        lines.show(line)
-    for line in conformance.lost(result):
-        cell.fail(line)
-    cell.remarks += [f"{test}: left out because it takes minutes; `dev.py tcltest` and `dev.py conformance` run it"
-                     for test in conformance.SLOW.get(file, ())]
-    cell.remarks += [f"{test}: failed among the others, passed when run again by itself" for test in second]
-    cell.passed, cell.skipped = result.passed, max(0, result.total - result.passed - cell.failed)
-    if result.verdict:
-        cell.fail(f"{result.file}: not run to its end: {result.verdict}")
-    elif not result.total:
-        cell.fail("no test ran")
+    for file in files:
+        result, second = suite.run_file(version, file, suite.ours, lines.show)
+        for line in tcltest.report(result):
+            lines.show(line)
+        lost = suite.lost(result)
+        for line in lost:
+            cell.fail(line)
+        cell.remarks += [f"{test}: left out because it takes minutes; `dev.py conformance` runs it"
+                         for test in suite.slow.get(file, ())]
+        cell.remarks += [f"{test}: failed among the others, passed when run again by itself" for test in second]
+        cell.passed += result.passed
+        cell.skipped += max(0, result.total - result.passed - len(lost))
+        if result.verdict:
+            cell.fail(f"{file}: not run to its end: {result.verdict}")
+        elif not result.total:
+            cell.fail(f"{file}: no test ran")
 
 
 def _report(wanted, expression):

@@ -18,17 +18,18 @@ def tools():
 
 
 def machine():
-    """The tools of the machine, two Wine prefixes and the Windows Pythons and Tcls."""
+    """The tools of the machine, two Wine prefixes, the Windows Pythons and Tcls, and the tests of both languages."""
     tools()
     if os.name == "nt":
         return
-    from tools import hostpython, tcl, wine, winpython
+    from tools import hostpython, pysuite, tcl, wine, winpython
     hostpython.python()
     hostpython.windows_packages()
     wine.prepare(min(2, os.cpu_count()))
     wanted = [lambda version=version: winpython.directory(version) for version in run.PYTHON_VERSIONS]
     wanted += [lambda version=version: tcl.shell(version) for version in run.TCL_VERSIONS]
     wanted += [lambda version=version: tcl.suite(version) for version in run.TCL_VERSIONS]
+    wanted += [lambda version=version: pysuite.tests(version) for version in run.PYTHON_VERSIONS]
     said = set()
     for get in wanted:
         try:

@@ -19,6 +19,10 @@ TARBALLS = {
         "tcl8.6", "83bce7277e3825df0179567e0d8a431ebb1a126df53ea4a94af89dd4dd0f26d5"),
     "tcl9.0_9.0.4+dfsg.orig.tar.gz": (
         "tcl9.0", "523956ef4bc830b09109a44143a546574c3b2d298ca7468ffaa2299818e0f073"),
+    "python3.11_3.11.2.orig.tar.gz": (
+        "python3.11", "2411c74bda5bbcfcddaf4531f66d1adc73f247f529aee981b029513aefdbf849"),
+    "python3.13_3.13.5.orig.tar.xz": (
+        "python3.13", "93e583f243454e6e9e4588ca2c2662206ad961659863277afcdb96801647d640"),
 }
 
 # Source distributions on the Python package index: (name, version) -> SHA-256. Each holds, in a data.zip, files

@@ -46,6 +46,7 @@ class Result:
     broken: dict = field(default_factory=dict)  # of the failures, those that hung or crashed: what they did
     verdict: str = ""                           # empty when the file ran to its end, else what stopped it
     seconds: float = 0.0
+    language: str = "Tcl"
 
     @property
     def good(self):
@@ -53,7 +54,7 @@ class Result:
 
     def summary(self):
         return (f"{self.file}:\tTotal\t{self.total}\tPassed\t{self.passed}\tSkipped\t{self.skipped}\tFailed\t{self.failed}"
-                f"\t(Tcl {self.version}, {self.command}, {self.seconds:.0f} s)")
+                f"\t({self.language} {self.version}, {self.command}, {self.seconds:.0f} s)")
 
 
 class Reader:

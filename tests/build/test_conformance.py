@@ -1,5 +1,6 @@
 """The keeper of the conformance page: what counts as lost, and what is run again. No suite is run here."""
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -8,7 +9,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tools import conformance, tcltest
+from tools import pysuite, tcltest
+from tools.conformance_python import SUITE as PYTHON
+from tools.conformance_tcl import REASONS, SUITE
+from tools.suite import Suite
 
 
 @pytest.fixture
@@ -16,7 +20,7 @@ def record(monkeypatch, tmp_path):
     """Put rows in the place of the recorded data."""
     def put(*rows):
         (tmp_path / "data.json").write_text(json.dumps(rows))
-    monkeypatch.setattr(conformance, "DATA", tmp_path / "data.json")
+    monkeypatch.setattr(Suite, "data", tmp_path / "data.json")
     return put
 
 
@@ -32,23 +36,23 @@ def result(**fields):
 
 def test_what_was_known_to_fail_is_not_lost(record):
     record(row("stock", 3), row("socket2", 3, ["a"], {"unix": ["b"]}))
-    assert conformance.lost(result(total=3, failures=["a"], skips={"b": "unix"}, passes=["c"])) == []
+    assert SUITE.lost(result(total=3, failures=["a"], skips={"b": "unix"}, passes=["c"])) == []
 
 
 def test_a_test_that_fails_hangs_or_is_skipped_is_lost(record):
     record(row("socket2", 3))
-    assert conformance.lost(result(total=3, failures=["a", "b"], broken={"b": "hung: silent"}, skips={"c": "unix"})) == [
-        "c: skipped, constraint unix", "a: failed", "b: hung: silent"]
+    assert SUITE.lost(result(total=3, failures=["a", "b"], broken={"b": "hung: silent"}, skips={"c": "unix"})) == [
+        "c: skipped: unix", "a: failed", "b: hung: silent"]
 
 
 def test_tests_that_do_not_come_up_are_lost(record):
     record(row("socket2", 3))
-    assert conformance.lost(result(total=1, passes=["a"])) == ["x.test: 2 of its 3 tests did not come up"]
+    assert SUITE.lost(result(total=1, passes=["a"])) == ["x.test: 2 of its 3 tests did not come up"]
 
 
 def test_a_file_without_recorded_data_is_refused(record):
     record(row("stock", 3))
-    assert "no recorded data for Tcl 8.6" in conformance.lost(result(total=3))[0]
+    assert "no recorded data for Tcl 8.6" in SUITE.lost(result(total=3))[0]
 
 
 def test_a_test_has_a_second_try_unless_it_is_known_to_fail(monkeypatch, record):
@@ -60,19 +64,85 @@ def test_a_test_has_a_second_try_unless_it_is_known_to_fail(monkeypatch, record)
 
     record(row("socket2", 4, ["old"]))
     monkeypatch.setattr(tcltest, "run_file", run_file)
-    final, second = conformance.run_file("8.6", "x.test", "socket2", lambda line: None)
+    final, second = SUITE.run_file("8.6", "x.test", "socket2", lambda line: None)
     assert second == ["late"]
     assert (final.passed, final.failed, final.failures, final.passes) == (2, 2, ["bad", "old"], ["good", "late"])
 
 
-def test_the_page_names_each_exception_with_its_reason():
-    text = conformance.page([row("stock", 3, ["socket_inet-2.13"]), row("socket2", 3, ["b"], {"thread": ["c"]})])
+def test_the_page_names_each_exception_with_its_reason(record):
+    record(row("stock", 3, ["socket_inet-2.13"]), row("socket2", 3, ["b"], {"thread": ["c"]}))
+    text = SUITE.page()
     assert "| x.test | 8.6 | 3 | 2 | 1 | 1 | 1 |" in text
-    assert "* `socket_inet-2.13`: stock `socket` failed, `socket2` passed. " + conformance.REASONS["socket-2.13"] in text
+    assert "* `socket_inet-2.13`: stock `socket` failed, `socket2` passed. " + REASONS["socket-2.13"] in text
     assert "* `c`: stock `socket` passed, `socket2` skipped. Constraint `thread`: needs the Thread package" in text
 
 
-def test_what_has_no_reason_is_complained_of():
-    assert list(conformance._complaints(row("socket2", 3, ["b"], {"odd": ["c"]}))) == [
+def test_what_has_no_reason_is_complained_of(record):
+    record(row("socket2", 3, ["b"], {"odd": ["c"]}))
+    assert list(SUITE.complaints()) == [
         "x.test, Tcl 8.6, socket2: b failed; why? Write it in REASONS",
         "x.test, Tcl 8.6, socket2: skipped for odd; why? Write it in CONSTRAINTS"]
+
+
+def test_a_suite_that_says_why_it_skips_needs_no_reason_of_ours(record):
+    record(row("stock", 2), row("iocpsock", 2, skips={"needs Unix": ["A.c"]}))
+    assert list(PYTHON.complaints()) == []
+    assert "| needs Unix | 1 |" in PYTHON.page()
+    assert "* `A.c`: stock passed, iocpsock skipped. The suite says: needs Unix." in PYTHON.page()
+
+
+def test_the_reader_of_pythons_suite_keeps_the_worst_verdict():
+    reader = pysuite.Reader(io.BytesIO(), lambda line: None)
+    for line in ('["left out", "A.d", ""]', '["start", "A.a", ""]', '["failed", "A.a", "why"]', '["skipped", "A.a", "a part"]',
+                 '["stop", "A.a", ""]', '["start", "A.b", ""]', '["passed", "A.b", ""]'):
+        reader.take(1, b"words of the test without a newline\x1e" + line.encode() + b"\r\n")
+    assert (reader.verdicts, reader.left_out, reader.current) == ({"A.a": "failed", "A.b": "passed"}, {"A.d"}, "A.b")
+    assert not reader.finished and not reader.timed_out
+    reader.take(2, b"Timeout (0:00:40)!\n")
+    assert reader.timed_out
+
+
+def test_reasons_to_skip_are_the_same_in_every_run():
+    reader = pysuite.Reader(io.BytesIO(), lambda line: None)
+    for name, reason in (("A.a", "no directory '@test_264_tmp'"), ("A.b", "<module 'signal' from 'C:\\x.zip\\signal.pyc'> has none")):
+        reader.take(1, b"\x1e" + json.dumps(["skipped", name, reason]).encode() + b"\n")
+    assert reader.skips == {"A.a": "no directory '@test_tmp'", "A.b": "<module 'signal'> has none"}
+
+
+def test_a_file_goes_on_after_a_test_that_hangs(monkeypatch, tmp_path):
+    """Each process is told what was done before it; the one that ends silently is charged to the test it was in."""
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "test_x.py").touch()
+    done = []
+
+    def attempt(version, plan, reader):
+        reader.begin()
+        done.append(plan["done"])
+        lines = [["start", "A.a", ""], ["passed", "A.a", ""], ["stop", "A.a", ""], ["start", "A.b", ""]]
+        if len(done) == 2:
+            lines = [["start", "A.c", ""], ["skipped", "A.c", "needs Unix"], ["stop", "A.c", ""], ["end", "", 5]]
+        for line in lines:
+            reader.take(1, b"\x1e" + json.dumps(line).encode() + b"\n")
+        return "" if reader.finished else "hung: for a test"
+
+    monkeypatch.setattr(pysuite, "tests", lambda version: tmp_path)
+    monkeypatch.setattr(pysuite, "LOGS", tmp_path)
+    monkeypatch.setattr(pysuite, "_attempt", attempt)
+    final = pysuite.run_file("3.13", "test_x", "iocpsock", show=lambda line: None)
+    assert done == [[], ["A.a", "A.b"]]
+    assert (final.passes, final.failures, final.skips) == (["A.a"], ["A.b"], {"A.c": "needs Unix"})
+    assert (final.total, final.broken, final.verdict) == (3, {"A.b": "hung: for a test"}, "")
+
+
+def test_a_file_that_never_comes_to_the_engine_is_refused(monkeypatch, tmp_path):
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "test_x.py").touch()
+
+    def attempt(version, plan, reader):
+        reader.take(1, b"\x1e" + json.dumps(["end", "", 0]).encode() + b"\n")
+        return ""
+
+    monkeypatch.setattr(pysuite, "tests", lambda version: tmp_path)
+    monkeypatch.setattr(pysuite, "LOGS", tmp_path)
+    monkeypatch.setattr(pysuite, "_attempt", attempt)
+    assert pysuite.run_file("3.13", "test_x", "iocpsock").verdict == "no operation ran on the engine"

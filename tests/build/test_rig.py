@@ -144,9 +144,9 @@ def test_an_unknown_version_is_an_error():
 
 
 def test_the_cells_of_one_version():
-    assert [cell.name for cell in matrix.cells(python="3.12")] == ["python 3.12", "host"]
+    assert [cell.name for cell in matrix.cells(python="3.12")] == ["suite python 3.12", "python 3.12", "host"]
     assert [cell.name for cell in matrix.cells(tcl="9.0")] == [
-        *(f"suite 9.0 {file}" for file in matrix.conformance.FILES), "tcl 9.0",
+        *(f"suite 9.0 {file}" for file in matrix.TCL.files), "tcl 9.0",
         *(f"tcl 9.0 {text.split()[0]}" for text in matrix.TUNED["9.0"]), "host"]
 
 
@@ -222,9 +222,9 @@ def test_pytest_writes_each_verdict_at_once(tmp_path, monkeypatch):
 
 def test_a_suite_cell_fails_for_what_is_lost_and_tells_of_second_tries(monkeypatch):
     result = tcltest.Result("x.test", "8.6", "socket2", total=9, passed=6, skipped=1, failed=2, failures=["bad", "old"])
-    monkeypatch.setattr(matrix.conformance, "run_file", lambda version, file, command, show: (result, ["late"]))
-    monkeypatch.setattr(matrix.conformance, "lost", lambda result: ["bad: failed"])
+    monkeypatch.setattr(matrix.TCL, "run_file", lambda version, file, command, show: (result, ["late"]))
+    monkeypatch.setattr(matrix.TCL, "lost", lambda result: ["bad: failed"])
     cell = matrix.Cell("suite", None)
-    matrix._suite(cell, "8.6", "x.test")
+    matrix._suite(cell, matrix.TCL, "8.6", ["x.test"])
     assert (cell.passed, cell.failed, cell.skipped) == (6, 1, 2)
     assert cell.remarks == ["bad: failed", "late: failed among the others, passed when run again by itself"]

@@ -3,11 +3,13 @@
 Each runs without the patch too. Each looks at its sockets, on both sides: under the patch every one must be ours.
 """
 
+import asyncio
 import ftplib
 import http.client
 import http.server
 import imaplib
 import poplib
+import select
 import smtplib
 import socket
 import socketserver
@@ -254,3 +256,42 @@ def test_tls_keeps_its_time_out(check):
             client.settimeout(0.1)
             with pytest.raises(TimeoutError):           # the peer never shakes hands
                 client_context().wrap_socket(client, server_hostname="localhost")
+
+
+@TLS
+@pytest.mark.parametrize("loop", [asyncio.SelectorEventLoop, asyncio.ProactorEventLoop], ids=["selector", "proactor"])
+def test_asyncio(check, loop, tls):
+    server_side, client_side = contexts(tls)
+
+    async def answer(reader, writer):
+        check(writer.get_extra_info("socket")._sock)
+        writer.write((await reader.readline()).upper())
+        await writer.drain()
+        writer.close()
+
+    async def converse():
+        async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=server_side) as server:
+            check(*(each._sock for each in server.sockets))
+            port = server.sockets[0].getsockname()[1]
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client_side,
+                                                           server_hostname="localhost" if tls else None)
+            check(writer.get_extra_info("socket")._sock)
+            writer.write(b"hello\n")
+            line = await reader.readline()
+            writer.close()
+            await writer.wait_closed()
+            return line
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        assert runner.run(asyncio.wait_for(converse(), DEADLINE)) == b"HELLO\n"
+
+
+def test_select(check):
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
+        assert select.select([listener], [], [], DEADLINE)[0] == [listener]
+        with listener.accept()[0] as server:
+            check(listener, client, server)
+            assert select.select([server], [client], [], DEADLINE) == ([], [client], [])
+            client.sendall(b"x")
+            assert select.select([server], [], [], DEADLINE)[0] == [server]
+            assert server.recv(10) == b"x"

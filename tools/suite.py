@@ -1,0 +1,217 @@
+"""Suite: a language's own tests, run with its stock sockets and with ours; what is recorded of them, and what is lost.
+
+The data file is written by `dev.py conformance`. The matrix runs the files with our sockets alone and holds them against
+it: a test that passed with them and does not any more is lost. What is written by hand is why: `reasons` for each failure,
+`timed` for what the clock decides, and `constraints` for what the suite itself leaves out on this machine.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools import process
+from tools.report import say
+from tools.tcltest import report
+
+HERE = Path(__file__).parent
+STOCK = "stock"
+
+
+@dataclass
+class Suite:
+    """The tests of one language, in `files` for each of `versions`."""
+    language: str
+    files: tuple
+    versions: tuple
+    ours: str           # the command that stands for our sockets; the other is STOCK
+    names: dict         # command -> how the page calls it
+    run: object         # run(version, file, command, show, only, skip) gives a tcltest.Result
+    introduction: str
+    reasons: dict       # plain name of a test -> why it fails, a sentence
+    timed: dict         # plain name of a test that judges by the clock -> what it takes for granted
+    constraints: dict   # why a test is skipped -> what that means; None where the suite says it in so many words
+    slow: dict          # file -> tests that take minutes: for the matrix, and for the stock command, they are left out
+    left_out: dict      # file -> test that is never run -> why
+    plain: object       # plain(test): its name without what only tells variants apart
+
+    @property
+    def data(self):
+        return HERE / f"conformance_{self.language.lower()}.json"
+
+    def measure(self, files):
+        """Run these files with both commands, and put the rows in the place of the recorded ones."""
+        for file in files:
+            self._write(process.side_by_side(self._measure, [(version, file, command) for version in self.versions
+                                                             for command in (STOCK, self.ours)]))
+
+    def _measure(self, job):
+        version, file, command = job
+        result, second = self.run_file(version, file, command, lambda line: None, slow=command == self.ours)
+        for line in report(result):
+            say(line)
+        for test in second:
+            say(f"{file}: {test} failed among the others and passed by itself")
+        return self._row(result)
+
+    def run_file(self, version, file, command, show, slow=False):
+        """Run a file, with or without its slow tests; then, by themselves, the tests that failed and were not known to,
+        because many judge by the clock.
+
+        Returns the Result, in which those that passed then count as passed, and their names.
+        """
+        skip = [*self.left_out.get(file, ()), *(() if slow else self.slow.get(file, ()))]
+        result = self.run(version, file, command, show, skip=skip)
+        row = self._recorded(file, version, command)
+        fresh = [test for test in result.failures if not row or test not in row["failures"]]
+        if not fresh or result.verdict:
+            return result, []
+        again = self.run(version, file, command, show, only=fresh)
+        second = [test for test in fresh if test in again.passes]
+        result.failures = [test for test in result.failures if test not in second]
+        result.broken = {test: what for test, what in result.broken.items() if test not in second}
+        result.passes += second
+        result.failed -= len(second)
+        result.passed += len(second)
+        return result, second
+
+    def lost(self, result):
+        """What the recorded data promise of our sockets and this result does not keep: lines."""
+        row = self._recorded(result.file, result.version, result.command)
+        if row is None:
+            return [f"{result.file}: no recorded data for {self.language} {result.version}; "
+                    f"run `dev.py conformance {result.file}`"]
+        expected = set(row["failures"]).union(*row["skips"].values())
+        now = {test: f"skipped: {constraint}" for test, constraint in result.skips.items()}
+        now |= {test: result.broken.get(test, "failed") for test in result.failures}
+        lines = [f"{test}: {what}" for test, what in now.items() if test not in expected]
+        if result.total < row["total"]:
+            lines.append(f"{result.file}: {row['total'] - result.total} of its {row['total']} tests did not come up")
+        return lines
+
+    def recorded(self):
+        """The rows of the last run: for each file, version and command the totals and what did not pass."""
+        return json.loads(self.data.read_text()) if self.data.exists() else []
+
+    def _recorded(self, file, version, command):
+        return next((row for row in self.recorded() if _key(row) == (file, version, command)), None)
+
+    def _write(self, fresh):
+        rows = {_key(row): row for row in [*self.recorded(), *fresh]}
+        order = {file: place for place, file in enumerate(self.files)}
+        rows = sorted(rows.values(), key=lambda row: (order.get(row["file"], len(order)), _key(row)))
+        self.data.write_text(json.dumps(rows, indent=1) + "\n")
+
+    def _row(self, result):
+        """What is kept of a result: what did not pass, and nothing that changes from run to run."""
+        failures = {test: result.broken.get(test, "failed") for test in result.failures}
+        if result.command == STOCK:
+            failures |= dict.fromkeys(self.slow.get(result.file, ()), "not run")
+        skips = {}
+        for test, constraint in result.skips.items():
+            if test not in failures:
+                skips.setdefault(constraint, []).append(test)
+        return {"file": result.file, "version": result.version, "command": result.command, "total": result.total,
+                "passed": result.passed, "failures": failures, "skips": skips, "verdict": result.verdict}
+
+    def complaints(self):
+        """What is still to be explained, or mended."""
+        for row in self.recorded():
+            name = f"{row['file']}, {self.language} {row['version']}, {row['command']}"
+            if row["verdict"]:
+                yield f"{name}: not run to its end: {row['verdict']}"
+            for test in row["failures"]:
+                if self.plain(test) not in self.reasons and self.plain(test) not in self.timed:
+                    yield f"{name}: {test} failed; why? Write it in REASONS"
+            for constraint in row["skips"] if self.constraints is not None else ():
+                if constraint not in self.constraints:
+                    yield f"{name}: skipped for {constraint}; why? Write it in CONSTRAINTS"
+
+    def page(self):
+        """This suite's part of docs/conformance.md."""
+        rows, pairs = self.recorded(), {}
+        for row in rows:
+            pairs.setdefault((row["file"], row["version"]), {})[row["command"]] = row
+        stock, ours = self.names[STOCK], self.names[self.ours]
+        text = f"## {self.language}'s suite\n\n{self.introduction}\n\n"
+        text += f"| file | {self.language} | tests | {stock} passed | {stock} failed | {ours} passed | {ours} failed |\n"
+        text += "| --- | --- | ---: | ---: | ---: | ---: | ---: |\n"
+        text += "".join(_line(pair[STOCK], pair[self.ours]) for pair in pairs.values())
+        text += "\n### Exceptions\n\nEvery test that does not pass with one of the two, and why.\n"
+        for (file, version), pair in pairs.items():
+            exceptions = list(self._exceptions(pair[STOCK], pair[self.ours]))
+            if exceptions:
+                text += f"\n#### {file}, {self.language} {version}\n\n" + "".join(f"* {line}\n" for line in exceptions)
+        return text + self._clock() + self._skipped(rows)
+
+    def _exceptions(self, stock, ours):
+        for row in (stock, ours):
+            if row["verdict"]:
+                yield f"not run to its end with {self.names[row['command']]}: {row['verdict']}"
+        for test in sorted(_did_not_pass(stock, ours) | _did_not_pass(ours, stock)):
+            fates = ", ".join(f"{self.names[row['command']]} {_fate(row, test)}" for row in (stock, ours))
+            yield f"`{test}`: {fates}. {self._reason(stock, ours, test)}"
+
+    def _reason(self, stock, ours, test):
+        constraint = _constraint(ours, test) or _constraint(stock, test)
+        if constraint and self.constraints is None:
+            return f"The suite says: {constraint}."
+        if constraint in (self.constraints or ()):
+            return f"Constraint `{constraint}`: {self.constraints[constraint]}."
+        if self.plain(test) in self.reasons:
+            return self.reasons[self.plain(test)]
+        return f"It takes for granted that {self.timed[self.plain(test)]}." if self.plain(test) in self.timed \
+            else "Why is not known yet."
+
+    def _clock(self):
+        """What the clock decides, and what is left out by us."""
+        text = ""
+        if self.timed:
+            text += "\n### Judged by the clock\n\nA test that fails among the others is run once more by itself. These take for "\
+                "granted what a busy machine does not keep, with whichever command:\n\n"
+            text += "".join(f"* `{test}`: {why}.\n" for test, why in self.timed.items())
+        if self.slow:
+            names = ", ".join(f"`{test}`" for tests in self.slow.values() for test in tests)
+            text += f"\n`dev.py test` leaves out {names}, which take minutes.\n"
+        for file, tests in self.left_out.items():
+            text += "".join(f"\n`{test}` of {file} is not run at all: {why}.\n" for test, why in tests.items())
+        return text
+
+    def _skipped(self, rows):
+        """What the suite leaves out by itself, for each reason."""
+        totals = {}
+        for row in rows:
+            if row["command"] == self.ours:
+                for constraint, tests in row["skips"].items():
+                    totals[constraint] = totals.get(constraint, 0) + len(tests)
+        text = "\n### Skipped\n\nThe suite itself leaves out tests whose constraints do not hold here; the same with both "\
+            "commands unless said otherwise above.\n\n"
+        if self.constraints is None:
+            return text + "| why | tests |\n| --- | ---: |\n" + "".join(
+                f"| {name} | {totals[name]} |\n" for name in sorted(totals))
+        return text + "| constraint | why | tests |\n| --- | --- | ---: |\n" + "".join(
+            f"| `{name}` | {self.constraints.get(name, 'not known yet')} | {totals[name]} |\n" for name in sorted(totals))
+
+
+def _key(row):
+    return row["file"], row["version"], row["command"]
+
+
+def _line(stock, ours):
+    return (f"| {ours['file']} | {ours['version']} | {ours['total']} | {stock['passed']} | {len(stock['failures'])} "
+            f"| {ours['passed']} | {len(ours['failures'])} |\n")
+
+
+def _did_not_pass(row, other):
+    """The tests that failed, and those that were skipped with this command only."""
+    return set(row["failures"]) | {test for tests in row["skips"].values() for test in tests if not _constraint(other, test)}
+
+
+def _fate(row, test):
+    if test in row["failures"]:
+        return row["failures"][test]
+    return "skipped" if _constraint(row, test) else "passed"
+
+
+def _constraint(row, test):
+    """The constraint for which the test was skipped, or None."""
+    return next((constraint for constraint, tests in row["skips"].items() if test in tests), None)
