@@ -13,7 +13,7 @@ import threading
 from tools import run
 
 SCRIPT = run.ROOT / "tests" / "programs" / "program.tcl"
-TIMEOUT = 20            # seconds for one script, unless its scenario says otherwise
+TIMEOUT = 60            # seconds for one script, unless its scenario says otherwise
 
 
 class TclError(Exception):
