@@ -174,13 +174,16 @@ cdef int channel_handle(void *data, int direction, void **handle) noexcept nogil
 
 
 cdef int channel_close(void *data, Tcl_Interp *interp) noexcept nogil:
-    """The channel ends; what it has taken is still sent. At process exit that is waited for, a bounded time."""
+    """The channel ends; what it has taken is still sent. At process exit that is waited for, a bounded time; when it is over,
+    thousands of channels may be left, which the end of the process closes faster than we."""
     cdef Channel *channel = <Channel *>data
     cdef Source *source = channel_source(channel)
     cdef ULONGLONG now
     source.context = NULL
     if channel.event_queued:
         Tcl_DeleteEvents(notifier_discard, source)
+    if channel_exit.deadline and GetTickCount64() >= channel_exit.deadline:
+        return 0
     if channel.listener != NULL:
         listener_close(channel.listener)
         server_free(channel.server)
