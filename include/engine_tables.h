@@ -133,6 +133,7 @@ static const char *const recv_mode_names[] = {"buffered", "zero", "auto"};
 /* The names of the extension functions for SIO_GET_EXTENSION_FUNCTION_POINTER (mswsock.h has them as initialisers). */
 static const GUID acceptex_id = WSAID_ACCEPTEX;
 static const GUID connectex_id = WSAID_CONNECTEX;
+static const GUID transmitfile_id = WSAID_TRANSMITFILE;
 static const GUID getacceptexsockaddrs_id = WSAID_GETACCEPTEXSOCKADDRS;
 
 /* SIO_TCP_INITIAL_RTO (mstcpip.h, Windows 10 1709): give up a refused connection attempt at once instead of after three

@@ -1,7 +1,7 @@
 """TCP sockets on Windows I/O completion ports.
 
-`iocpsock.socket` is a `socket.socket` whose blocking calls run on the engine; `create_connection` and `create_server` make
-such sockets; `patch` puts them in the place of the standard library's; `stats` tells what the engine has. The same folder
+`iocpsock.socket` is a `socket.socket` whose blocking calls run on the engine; `create_connection`, `create_server`,
+`socketpair`, `fromfd` and `fromshare` make such sockets; `patch` puts them in the place of the standard library's; `stats` tells what the engine has. The same folder
 is a Tcl package with the command `socket2`.
 """
 
@@ -33,8 +33,13 @@ socket = _iocpsock.socket
 create_connection = _iocpsock.create_connection
 create_server = _iocpsock.create_server
 configure = _iocpsock.configure
+fromfd = _iocpsock.fromfd
+fromshare = _iocpsock.fromshare
+has_dualstack_ipv6 = _iocpsock.has_dualstack_ipv6
+socketpair = _iocpsock.socketpair
 stats = _iocpsock.stats
 
 from iocpsock._patch import patch, patched, unpatch      # noqa: E402  (it derives from the class above)
 
-__all__ = ["__version__", "configure", "create_connection", "create_server", "patch", "patched", "socket", "stats", "unpatch"]
+__all__ = ["__version__", "configure", "create_connection", "create_server", "fromfd", "fromshare", "has_dualstack_ipv6",
+           "patch", "patched", "socket", "socketpair", "stats", "unpatch"]

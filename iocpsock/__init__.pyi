@@ -1,4 +1,4 @@
-"""Types of the public names. The values are described in docs/architecture.md and the docstrings."""
+"""Types of the public names. What they do is in docs/python.md and the docstrings."""
 
 import socket as _stdlib
 from contextlib import AbstractContextManager, ContextDecorator
@@ -11,6 +11,12 @@ _Address = tuple[str, int] | tuple[str, int, int] | tuple[str, int, int, int]
 
 class socket(_stdlib.socket):
     """As `socket.socket`; the blocking calls of TCP sockets run on the engine, without the GIL."""
+
+    acceptcount: int
+    """Connections that a listening socket accepts ahead: -1 (none), 0 (fitted to the traffic), or up to 128."""
+
+    sendcap: int
+    """Bytes of a sendall that are with the system at one time, 4096 to 16777216, initially 262144."""
 
     def accept(self) -> tuple["socket", Any]: ...
 
@@ -35,6 +41,18 @@ def create_server(
 
 def configure(**settings: int | str) -> dict[str, int | str]:
     """Change settings of the process, all or none, and return all of them."""
+
+def socketpair(family: int = ..., type: int = ..., proto: int = 0) -> tuple[socket, socket]:
+    """Two sockets connected to each other, over the loopback interface."""
+
+def fromfd(fd: int, family: int, type: int, proto: int = 0) -> socket:
+    """A socket on a duplicate of the handle `fd`, which stays the caller's."""
+
+def fromshare(info: bytes) -> socket:
+    """The socket that another process has shared with this one, by the bytes of its `share`."""
+
+def has_dualstack_ipv6() -> bool:
+    """Whether this system has IPv6 sockets that take IPv4 connections too."""
 
 
 def stats() -> dict[str, int]:

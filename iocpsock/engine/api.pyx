@@ -2,7 +2,7 @@
 from iocpsock.windows.kernel32 cimport *
 from iocpsock.windows.winsock2 cimport *
 from libc.stdlib cimport malloc, free
-from libc.string cimport memcpy, memset, strcspn, strncmp
+from libc.string cimport memcmp, memcpy, memset, strcspn, strncmp
 
 cdef extern from "engine_tables.h" nogil:
     ctypedef struct error_row:
@@ -66,5 +66,6 @@ cdef extern from "engine_tables.h" nogil:
     const GUID acceptex_id
     const GUID connectex_id
     const GUID getacceptexsockaddrs_id
+    const GUID transmitfile_id
     const initial_rto initial_rto_no_retry
     DWORD IOCPSOCK_SIO_TCP_INITIAL_RTO

@@ -15,7 +15,6 @@ cdef enum:
     LISTENER_QUEUE = 1024           # accepted connections that wait for the host
     LISTENER_RETRY_FIRST = 5        # milliseconds before a slot that could not be posted is tried again, doubling ...
     LISTENER_RETRY_LAST = 1000      # ... up to this
-    LISTENER_ADDRESS = 144          # bytes AcceptEx wants for an address: sizeof(sockaddr_storage) + 16
     LISTENER_WATCH = 1000           # milliseconds between looks for peers that have been silent for too long
     LISTENER_SLOTS = 8              # posted on an endpoint at least, when their number is fitted to the traffic ...
     LISTENER_SLOTS_MOST = 64        # ... and at most
@@ -191,7 +190,7 @@ cdef void listener_expire(Source *source) noexcept nogil:
 cdef int listener_post(Endpoint *endpoint) noexcept nogil:
     """Post one AcceptEx: 0 or a Winsock code."""
     cdef DWORD size = <DWORD>endpoint.listener.settings.value[SETTING_acceptbufsize]
-    cdef Op *op = op_new(size + 2 * LISTENER_ADDRESS, listener_complete, &endpoint.listener.source)
+    cdef Op *op = op_new(size + 2 * WINSOCK_ADDRESS, listener_complete, &endpoint.listener.source)
     cdef DWORD received = 0
     cdef int error
     if op == NULL:
@@ -204,7 +203,7 @@ cdef int listener_post(Endpoint *endpoint) noexcept nogil:
         op_free(op)
         return error
     op_post(op)
-    if not winsock.AcceptEx(endpoint.socket, op.socket, op.data, size, LISTENER_ADDRESS, LISTENER_ADDRESS, &received,
+    if not winsock.AcceptEx(endpoint.socket, op.socket, op.data, size, WINSOCK_ADDRESS, WINSOCK_ADDRESS, &received,
                             &op.overlapped):
         error = error_last()
         if error != WSA_IO_PENDING:
@@ -281,7 +280,7 @@ cdef Connection *listener_adopt(Endpoint *endpoint, Op *op) noexcept nogil:
     connection.settings = endpoint.listener.settings
     if op.transferred:
         receiver_prefill(connection, op)
-    winsock.GetAcceptExSockaddrs(op.data, op.length, LISTENER_ADDRESS, LISTENER_ADDRESS, &local, &local_length, &peer, &peer_length)
+    winsock.GetAcceptExSockaddrs(op.data, op.length, WINSOCK_ADDRESS, WINSOCK_ADDRESS, &local, &local_length, &peer, &peer_length)
     if peer != NULL and 0 < peer_length <= <int>sizeof(sockaddr_storage):
         memcpy(&connection.peer, peer, peer_length)
         connection.peer_length = peer_length

@@ -2,14 +2,12 @@
 #
 # The operation is posted with an event whose handle has its lowest bit set, which keeps its packet from a completion port
 # that the socket may belong to (documented with GetQueuedCompletionStatus), and the calling thread waits for the event. The
-# data go straight to and from the caller's memory. A wait that ends early (time-out) cancels the operation and then waits
-# for its end: until then the memory is the kernel's, and what arrived in the last moment is delivered, not lost.
+# data go straight to and from the caller's memory. A wait that ends early (time-out, interrupt) cancels the operation and
+# then waits for its end: until then the memory is the kernel's, and what arrived in the last moment is delivered, not lost.
+# An operation that somebody else cancels, as whoever closes the socket does, ends with WSA_OPERATION_ABORTED.
 # The system clears the event when the operation starts, so a waiter can be used again as it is.
 # Owner: waiters are kept in a free list, each with its event; one belongs to the calling thread from take to give.
 # Threads: any thread that may block.
-
-cdef enum:
-    WAITER_FOREVER = INFINITE       # a time-out, in milliseconds
 
 cdef struct Waiter:
     OVERLAPPED overlapped
@@ -32,12 +30,12 @@ cdef Waiter *waiter_take() noexcept nogil:
         waiters.free = waiter.next
     ReleaseSRWLockExclusive(&waiters.lock)
     if waiter == NULL:
-        waiter = <Waiter *>malloc(sizeof(Waiter))
+        waiter = <Waiter *>memory_new(sizeof(Waiter))
         if waiter == NULL:
             return NULL
         waiter.event = CreateEventW(NULL, TRUE, FALSE, NULL)
         if waiter.event == NULL:
-            free(waiter)
+            memory_free(waiter, sizeof(Waiter))
             return NULL
     memset(&waiter.overlapped, 0, sizeof(OVERLAPPED))
     waiter.overlapped.hEvent = <HANDLE>(<ULONG_PTR>waiter.event | 1)
@@ -57,59 +55,95 @@ cdef inline bint waiter_pending(Waiter *waiter) noexcept nogil:
     return waiter.overlapped.Internal == STATUS_PENDING
 
 
-cdef int waiter_finish(Waiter *waiter, SOCKET sock, int error, DWORD milliseconds) noexcept nogil:
-    """After the call that posted: wait for the end of the operation, at most so long. 0 or a Winsock code; WSAETIMEDOUT
-    only if nothing happened."""
-    cdef bint expired = False
+cdef int waiter_finish(Waiter *waiter, SOCKET sock, int error, Patience *patience, bint repeatable) noexcept nogil:
+    """After the call that posted: wait for the end of the operation. 0 or a Winsock code, which is WSAETIMEDOUT or WSAEINTR
+    only if nothing happened.
+
+    A `repeatable` operation ends at an interrupt, and the caller asks the host whether to post it again; one that cannot be
+    taken back goes on while the host is asked."""
+    cdef int ended = 0
     if error and error != WSA_IO_PENDING:
         return error
     while waiter_pending(waiter):
-        if WaitForSingleObject(waiter.event, INFINITE if expired else milliseconds) != WAIT_OBJECT_0 and not expired:
-            expired = True
+        if ended:
+            WaitForSingleObject(waiter.event, INFINITE)
+            continue
+        ended = patience_wait(patience, waiter.event)
+        if ended == WSAEINTR and not repeatable and not patience.interrupted():
+            ended = 0
+        if ended:
             CancelIoEx(<HANDLE>sock, &waiter.overlapped)
+    if ended == WSAEINTR and not repeatable:                # the host has said no: whatever became of it
+        return WSAEINTR
     error = error_from_status(waiter.overlapped.Internal)
-    if error == WSA_OPERATION_ABORTED:                      # by us, or by whoever closed the socket meanwhile
-        return WSAETIMEDOUT if expired else WSAECONNABORTED
-    return error
+    return ended if ended and error == WSA_OPERATION_ABORTED else error
 
 
-cdef int waiter_receive(SOCKET sock, char *buffer, DWORD size, DWORD flags, DWORD milliseconds, DWORD *received) noexcept nogil:
-    """Receive into `buffer` and wait for it: 0 with the count in `received` (0 bytes: end of stream), or a Winsock code."""
+cdef int waiter_receive(SOCKET sock, char *buffer, DWORD size, Patience *patience, DWORD *received) noexcept nogil:
+    """Receive into `buffer` and wait for it: 0 with the count in `received` (0 bytes: end of stream), or a Winsock code.
+    With a `size` of 0: wait until there is something to receive, and leave it there."""
     cdef Waiter *waiter = waiter_take()
     cdef WSABUF target
-    cdef int error = 0
+    cdef DWORD flags
+    cdef int error
+    received[0] = 0
     if waiter == NULL:
         return WSAENOBUFS
     target.buf = buffer
     target.len = size
-    if WSARecv(sock, &target, 1, NULL, &flags, &waiter.overlapped, NULL):
-        error = error_last()
-    error = waiter_finish(waiter, sock, error, milliseconds)
-    received[0] = <DWORD>waiter.overlapped.InternalHigh if not error else 0
+    while True:
+        flags = 0
+        error = error_last() if WSARecv(sock, &target, 1, NULL, &flags, &waiter.overlapped, NULL) else 0
+        error = waiter_finish(waiter, sock, error, patience, True)
+        if error != WSAEINTR or patience.interrupted():
+            break
+    if not error:
+        received[0] = <DWORD>waiter.overlapped.InternalHigh
     waiter_give(waiter)
     counter_add(COUNTER_bytes_received, received[0])
     return error
 
 
-cdef int waiter_send(SOCKET sock, const char *data, DWORD size, DWORD flags, DWORD milliseconds, DWORD *sent) noexcept nogil:
+cdef int waiter_send(SOCKET sock, const char *data, DWORD size, DWORD flags, Patience *patience, DWORD *sent) noexcept nogil:
     """Send from `data` and wait until the kernel took it: 0 with the count in `sent`, or a Winsock code."""
     cdef Waiter *waiter = waiter_take()
     cdef WSABUF source
-    cdef int error = 0
+    cdef int error
+    sent[0] = 0
     if waiter == NULL:
         return WSAENOBUFS
     source.buf = <char *>data
     source.len = size
-    if WSASend(sock, &source, 1, NULL, flags, &waiter.overlapped, NULL):
-        error = error_last()
-    error = waiter_finish(waiter, sock, error, milliseconds)
-    sent[0] = <DWORD>waiter.overlapped.InternalHigh if not error or error == WSAETIMEDOUT else 0
+    error = error_last() if WSASend(sock, &source, 1, NULL, flags, &waiter.overlapped, NULL) else 0
+    error = waiter_finish(waiter, sock, error, patience, False)
+    if not error or error == WSAETIMEDOUT:
+        sent[0] = <DWORD>waiter.overlapped.InternalHigh
     waiter_give(waiter)
     counter_add(COUNTER_bytes_sent, sent[0])
     return error
 
 
-cdef int waiter_connect(SOCKET sock, Address *remote, DWORD milliseconds) noexcept nogil:
+cdef int waiter_transmit(SOCKET sock, HANDLE file, ULONGLONG offset, DWORD size, Patience *patience, DWORD *sent) noexcept nogil:
+    """Send `size` bytes of `file` from `offset` on and wait until the kernel took them: 0 with the count in `sent`, which is
+    less at the end of the file, or a Winsock code."""
+    cdef Waiter *waiter = waiter_take()
+    cdef int error = 0
+    sent[0] = 0
+    if waiter == NULL:
+        return WSAENOBUFS
+    waiter.overlapped.Offset = <DWORD>offset
+    waiter.overlapped.OffsetHigh = <DWORD>(offset >> 32)
+    if not winsock.TransmitFile(sock, file, size, 0, &waiter.overlapped, NULL, 0):
+        error = error_last()
+    error = waiter_finish(waiter, sock, error, patience, False)
+    if not error or error == WSAETIMEDOUT:
+        sent[0] = <DWORD>waiter.overlapped.InternalHigh
+    waiter_give(waiter)
+    counter_add(COUNTER_bytes_sent, sent[0])
+    return 0 if error == ERROR_HANDLE_EOF else error
+
+
+cdef int waiter_connect(SOCKET sock, Address *remote, Patience *patience) noexcept nogil:
     """Connect `sock`, binding it first if it is not bound, and wait for it: 0 or a Winsock code."""
     cdef Waiter *waiter
     cdef int error = connector_bind(sock, remote, NULL, 0)
@@ -126,7 +160,7 @@ cdef int waiter_connect(SOCKET sock, Address *remote, DWORD milliseconds) noexce
                  &ignored, NULL, NULL)
     if not winsock.ConnectEx(sock, <const sockaddr *>&remote.storage, remote.length, NULL, 0, NULL, &waiter.overlapped):
         error = error_last()
-    error = waiter_finish(waiter, sock, error, milliseconds)
+    error = waiter_finish(waiter, sock, error, patience, False)
     waiter_give(waiter)
     if not error and setsockopt(sock, SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, NULL, 0):
         error = error_last()
@@ -134,54 +168,47 @@ cdef int waiter_connect(SOCKET sock, Address *remote, DWORD milliseconds) noexce
     return error
 
 
-cdef int waiter_accept_once(SOCKET listening, int family, DWORD milliseconds, SOCKET *accepted, sockaddr_storage *peer) noexcept nogil:
+cdef int waiter_accept_once(SOCKET listening, int family, Patience *patience, SOCKET *accepted, sockaddr_storage *peer) noexcept nogil:
     """One AcceptEx: 0, or a Winsock code and no socket."""
     cdef Waiter *waiter = waiter_take()
-    cdef char addresses[2 * LISTENER_ADDRESS]
+    cdef char addresses[2 * WINSOCK_ADDRESS]
     cdef DWORD ignored = 0
-    cdef sockaddr *local
-    cdef sockaddr *remote = NULL
-    cdef int local_length, remote_length = 0, error = 0
+    cdef int error = 0
     cdef SOCKET sock = winsock_socket(family) if waiter != NULL else INVALID_SOCKET
     if sock == INVALID_SOCKET:
         error = error_last() if waiter != NULL else WSAENOBUFS
     else:
-        if not winsock.AcceptEx(listening, sock, addresses, 0, LISTENER_ADDRESS, LISTENER_ADDRESS, &ignored, &waiter.overlapped):
+        if not winsock.AcceptEx(listening, sock, addresses, 0, WINSOCK_ADDRESS, WINSOCK_ADDRESS, &ignored, &waiter.overlapped):
             error = error_last()
-        error = waiter_finish(waiter, listening, error, milliseconds)
-        if not error and setsockopt(sock, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, <const char *>&listening, sizeof(SOCKET)):
-            error = error_last()
+        error = waiter_finish(waiter, listening, error, patience, True)
+        if not error:
+            error = winsock_adopt(listening, sock, addresses, peer)
         if error:
             closesocket(sock)
     if waiter != NULL:
         waiter_give(waiter)
-    counter_add(COUNTER_accept_failures if error else COUNTER_accepts, error != WSAETIMEDOUT)
-    if error:
-        return error
-    winsock.GetAcceptExSockaddrs(addresses, 0, LISTENER_ADDRESS, LISTENER_ADDRESS, &local, &local_length, &remote, &remote_length)
-    memset(peer, 0, sizeof(sockaddr_storage))
-    if remote != NULL and 0 < remote_length <= <int>sizeof(sockaddr_storage):
-        memcpy(peer, remote, remote_length)
-    accepted[0] = sock
-    return 0
+    if not error:
+        accepted[0] = sock
+    return error
 
 
 cdef bint waiter_peer_is_gone(int error) noexcept nogil:
     """Whether an accept failed because of the connection, not because of the listening socket."""
-    return error == WSAECONNRESET or error == WSAENOTCONN or error == WSAETIMEDOUT
+    return error == WSAECONNRESET or error == WSAECONNABORTED or error == WSAENOTCONN or error == WSAETIMEDOUT
 
 
-cdef int waiter_accept(SOCKET listening, int family, ULONGLONG deadline, SOCKET *accepted, sockaddr_storage *peer) noexcept nogil:
-    """Wait for a connection on a listening socket: 0 with its socket and its peer's address, or a Winsock code, WSAETIMEDOUT
-    after `deadline` (GetTickCount64; 0: none). A peer that is gone before it could be accepted is passed over. Nothing
-    stays posted, so the listening socket is an ordinary one between calls."""
-    cdef ULONGLONG now
-    cdef DWORD milliseconds = WAITER_FOREVER
+cdef int waiter_accept(SOCKET listening, int family, Patience *patience, SOCKET *accepted, sockaddr_storage *peer) noexcept nogil:
+    """Wait for a connection on a listening socket: 0 with its socket and its peer's address, or a Winsock code. A peer that
+    is gone before it could be accepted is passed over. Nothing stays posted, so the listening socket is an ordinary one
+    between calls."""
     cdef int error
     while True:
-        if deadline:
-            now = GetTickCount64()
-            milliseconds = <DWORD>(deadline - now) if now < deadline else 0
-        error = waiter_accept_once(listening, family, milliseconds, accepted, peer)
-        if not waiter_peer_is_gone(error) or (deadline and GetTickCount64() >= deadline):
+        error = waiter_accept_once(listening, family, patience, accepted, peer)
+        if error == WSAEINTR and not patience.interrupted():
+            continue
+        if not error:
+            counter_add(COUNTER_accepts, 1)
+        elif error != WSAETIMEDOUT and error != WSAEINTR:
+            counter_add(COUNTER_accept_failures, 1)
+        if not waiter_peer_is_gone(error) or patience_left(patience) == 0:
             return error

@@ -7,11 +7,13 @@
 
 cdef enum:
     WINSOCK_VERSION = 0x0202
+    WINSOCK_ADDRESS = 144           # bytes AcceptEx wants for an address: sizeof(sockaddr_storage) + 16
 
 cdef struct WinsockFunctions:
     LPFN_ACCEPTEX AcceptEx
     LPFN_CONNECTEX ConnectEx
     LPFN_GETACCEPTEXSOCKADDRS GetAcceptExSockaddrs
+    LPFN_TRANSMITFILE TransmitFile
     bint always_retries             # the system knows no SIO_TCP_INITIAL_RTO
 
 cdef WinsockFunctions winsock
@@ -41,6 +43,8 @@ cdef int winsock_start() noexcept nogil:
         error = winsock_extension(probe, &connectex_id, &winsock.ConnectEx)
     if not error:
         error = winsock_extension(probe, &getacceptexsockaddrs_id, &winsock.GetAcceptExSockaddrs)
+    if not error:
+        error = winsock_extension(probe, &transmitfile_id, &winsock.TransmitFile)
     closesocket(probe)
     return error
 
@@ -85,6 +89,21 @@ cdef bint winsock_is_ifs(SOCKET sock) noexcept nogil:
     if getsockopt(sock, SOL_SOCKET, SO_PROTOCOL_INFOW, <char *>&info, &length):
         return False
     return (info.dwServiceFlags1 & XP1_IFS_HANDLES) != 0
+
+
+cdef int winsock_adopt(SOCKET listening, SOCKET sock, void *addresses, sockaddr_storage *peer) noexcept nogil:
+    """Finish a socket that AcceptEx has connected, with both addresses and no data in its buffer: 0 with the peer's address,
+    or a Winsock code."""
+    cdef sockaddr *local
+    cdef sockaddr *remote = NULL
+    cdef int local_length, remote_length = 0
+    if setsockopt(sock, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, <const char *>&listening, sizeof(SOCKET)):
+        return error_last()
+    winsock.GetAcceptExSockaddrs(addresses, 0, WINSOCK_ADDRESS, WINSOCK_ADDRESS, &local, &local_length, &remote, &remote_length)
+    memset(peer, 0, sizeof(sockaddr_storage))
+    if remote != NULL and 0 < remote_length <= <int>sizeof(sockaddr_storage):
+        memcpy(peer, remote, remote_length)
+    return 0
 
 
 cdef int winsock_connect_time(SOCKET sock) noexcept nogil:

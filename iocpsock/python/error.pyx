@@ -16,3 +16,8 @@ cdef object raise_error(int error):
 cdef object raise_lookup_error(int error):
     """Raise what the standard socket raises when a host is not found."""
     raise _stdlib.gaierror(error, "getaddrinfo failed")
+
+
+cdef object raise_closed():
+    """The call waited while its socket was closed, which another thread did. The code is what the next call will give."""
+    raise OSError(0, "the socket was closed by another thread while this call waited", None, WSAENOTSOCK)

@@ -46,9 +46,30 @@ def create_server(address, *, family=_stdlib.AF_INET, backlog=None, reuse_port=F
         raise ValueError("SO_REUSEPORT not supported on this platform")
     if dualstack_ipv6 and family != _stdlib.AF_INET6:
         raise ValueError("dualstack_ipv6 requires AF_INET6 family")
+    try:
+        sock = _bound(address, family, dualstack_ipv6, True)
+    except OSError as error:
+        if error.winerror not in (WSAEADDRINUSE, WSAEACCES):
+            raise
+        sock = None
+    if sock is None:
+        # Windows refuses exclusiveness also while connections of an earlier listener on the port live on. Then the ordinary
+        # way has to do, which a living listener still makes fail.
+        sock = _bound(address, family, dualstack_ipv6, False)
+    try:
+        sock.listen() if backlog is None else sock.listen(backlog)
+        return sock
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _bound(address, family, dualstack_ipv6, exclusive):
+    """A socket bound to `address`."""
     sock = socket(family, _stdlib.SOCK_STREAM)
     try:
-        sock.setsockopt(_stdlib.SOL_SOCKET, _stdlib.SO_EXCLUSIVEADDRUSE, 1)
+        if exclusive:
+            sock.setsockopt(_stdlib.SOL_SOCKET, _stdlib.SO_EXCLUSIVEADDRUSE, 1)
         if family == _stdlib.AF_INET6:
             sock.setsockopt(_stdlib.IPPROTO_IPV6, _stdlib.IPV6_V6ONLY, 0 if dualstack_ipv6 else 1)
         try:
@@ -56,11 +77,33 @@ def create_server(address, *, family=_stdlib.AF_INET, backlog=None, reuse_port=F
         except OSError as error:
             error.strerror = f"{error.strerror} (while attempting to bind on address {address!r})"
             raise
-        sock.listen() if backlog is None else sock.listen(backlog)
         return sock
     except BaseException:
         sock.close()
         raise
+
+
+def socketpair(family=_stdlib.AF_INET, type=_stdlib.SOCK_STREAM, proto=0):
+    """Two `iocpsock.socket` objects connected to each other, over the loopback interface.
+
+    `family` is AF_INET or AF_INET6, `type` SOCK_STREAM and `proto` 0; anything else is a ValueError.
+    """
+    return tuple(socket(end.family, end.type, end.proto, end.detach()) for end in _stdlib.socketpair(family, type, proto))
+
+
+def fromfd(fd, family, type, proto=0):
+    """A socket on a duplicate of the handle `fd`, an int, which stays the caller's: an `iocpsock.socket`."""
+    return socket(family, type, proto, _core.dup(fd))
+
+
+def fromshare(info):
+    """The socket that another process has shared with this one: an `iocpsock.socket` made of the bytes of its `share`."""
+    return socket(0, 0, 0, info)
+
+
+def has_dualstack_ipv6():
+    """Whether this system has IPv6 sockets that take IPv4 connections too: a bool."""
+    return _stdlib.has_dualstack_ipv6()
 
 
 def stats():
@@ -81,5 +124,5 @@ def stats():
     return result
 
 
-for _function in (create_connection, create_server, stats):
+for _function in (create_connection, create_server, fromfd, fromshare, has_dualstack_ipv6, socketpair, stats):
     _function.__module__ = "iocpsock"

@@ -24,7 +24,11 @@ cdef extern from "windows.h" nogil:
     ctypedef struct OVERLAPPED:
         ULONG_PTR Internal
         ULONG_PTR InternalHigh
+        DWORD Offset
+        DWORD OffsetHigh
         HANDLE hEvent
+    ctypedef union LARGE_INTEGER:
+        LONGLONG QuadPart
     ctypedef struct OVERLAPPED_ENTRY:
         ULONG_PTR lpCompletionKey
         OVERLAPPED *lpOverlapped
@@ -37,6 +41,7 @@ cdef extern from "windows.h" nogil:
         WAIT_OBJECT_0
         WAIT_TIMEOUT
         WAIT_FAILED
+        ERROR_HANDLE_EOF
         ERROR_IO_PENDING
         ERROR_NOT_FOUND
         ERROR_OPERATION_ABORTED
@@ -85,6 +90,7 @@ cdef extern from "windows.h" nogil:
     BOOL QueryPerformanceCounter(LONGLONG *ticks)
     BOOL QueryPerformanceFrequency(LONGLONG *ticks)
     DWORD WaitForSingleObject(HANDLE handle, DWORD milliseconds)
+    DWORD WaitForMultipleObjects(DWORD count, const HANDLE *handles, BOOL all, DWORD milliseconds)
     BOOL CloseHandle(HANDLE handle)
     BOOL GetModuleHandleExW(DWORD flags, const WCHAR *name, HMODULE *module)
     HMODULE LoadLibraryW(const WCHAR *name)
@@ -94,6 +100,8 @@ cdef extern from "windows.h" nogil:
     BOOL TlsSetValue(DWORD index, void *value)
     DWORD FormatMessageW(DWORD flags, const void *source, DWORD code, DWORD language, WCHAR *text, DWORD capacity, void *arguments)
     ULONGLONG GetTickCount64()
+    BOOL QueryPerformanceCounter(LARGE_INTEGER *count)
+    BOOL QueryPerformanceFrequency(LARGE_INTEGER *frequency)
     int MultiByteToWideChar(unsigned int codepage, DWORD flags, const char *text, int length, WCHAR *wide, int capacity)
     int WideCharToMultiByte(unsigned int codepage, DWORD flags, const WCHAR *wide, int length, char *text, int capacity,
                             const char *missing, BOOL *used)

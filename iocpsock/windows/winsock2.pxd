@@ -58,6 +58,7 @@ cdef extern from "winsock2.h" nogil:
         WSA_FLAG_OVERLAPPED
         WSA_FLAG_NO_HANDLE_INHERIT
         WSA_IO_PENDING
+        WSAEINTR
         WSAEWOULDBLOCK
         WSAECONNRESET
         WSAECONNABORTED
@@ -151,3 +152,5 @@ cdef extern from "mswsock.h" nogil:
                                                int *remote_length) noexcept
     ctypedef BOOL (*LPFN_CONNECTEX)(SOCKET socket, const sockaddr *address, int length, void *data, DWORD data_size,
                                     DWORD *sent, OVERLAPPED *overlapped) noexcept
+    ctypedef BOOL (*LPFN_TRANSMITFILE)(SOCKET socket, HANDLE file, DWORD size, DWORD piece, OVERLAPPED *overlapped, void *around,
+                                       DWORD flags) noexcept

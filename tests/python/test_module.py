@@ -8,7 +8,8 @@ import socket
 
 from support import DEADLINE, Net, spawn
 
-PUBLIC = {"socket", "configure", "create_connection", "create_server", "patch", "patched", "unpatch", "stats", "__version__"}
+PUBLIC = {"socket", "create_connection", "create_server", "socketpair", "fromfd", "fromshare", "has_dualstack_ipv6", "patch",
+          "patched", "unpatch", "stats", "configure", "__version__"}
 
 
 def stub_names(text):

@@ -1,0 +1,309 @@
+# Acceptor: the AcceptEx slots of a listening socket whose owner blocks in accept, without a completion port.
+#
+# Several AcceptEx operations stay posted between the calls, each with a socket ready for its connection, so that a burst is
+# taken in as it comes. All have one event, with its lowest bit set as in the waiter. A call takes the first slot that is
+# done; only when none is does it post those that are missing, and waits: a burst is handed out before the slots are renewed.
+# A slot whose connection failed, or that ended with the thread that posted it, is just posted again.
+# A connection that a slot has taken is seen by nobody else who looks at the listening socket. So the host ends the slots
+# for good (acceptor_stop) before anybody can; connections taken until then are still handed out. As long as there are any,
+# select has to report the socket as readable: a connection of our own, the knock, waits in its backlog, and is taken out
+# again together with the last of them.
+# The system clears the event whenever a slot is posted. So whoever posts looks at all slots afterwards, and sets the event
+# again if one is done; a thread that waits may be woken for nothing, and never sleeps over a connection.
+# Owner: the host, which makes no call any more when it calls acceptor_free. Threads: any thread that may block, under
+# `lock`, which is held across the posting and the ending of slots, and never while a caller waits for a connection.
+
+cdef enum:
+    ACCEPTOR_KNOCK = 500            # milliseconds for a connection to oneself, which takes none
+
+cdef struct Slot:
+    OVERLAPPED overlapped           # first: the kernel's pointer to it is the pointer to the slot
+    Slot *next
+    SOCKET socket                   # made for the connection to come
+    sockaddr_storage peer           # of one that came without AcceptEx having written the addresses here
+    char addresses[2 * WINSOCK_ADDRESS]
+
+cdef struct Acceptor:
+    SRWLOCK lock
+    SOCKET listening                # the host's
+    int family
+    int wanted                      # slots to keep posted; 0: as many as the traffic asks for, which is `fitted`
+    int fitted
+    ULONGLONG burst                 # GetTickCount64 milliseconds when they were last used up
+    int count                       # slots in the list
+    Slot *head                      # posted or done, in the order of posting, which is the order the kernel fills them in
+    HANDLE changed                  # set when a slot is done, and when the slots have ended
+    SOCKET knock                    # our connection to the listening socket, or INVALID_SOCKET
+    bint stopped
+
+
+cdef Acceptor *acceptor_new(SOCKET listening, int family, int wanted) noexcept nogil:
+    """An acceptor that has posted nothing yet, or NULL when memory or handles are exhausted."""
+    cdef Acceptor *acceptor = <Acceptor *>memory_new(sizeof(Acceptor))
+    if acceptor == NULL:
+        return NULL
+    acceptor.listening = listening
+    acceptor.family = family
+    acceptor.wanted = wanted
+    acceptor.fitted = LISTENER_SLOTS
+    acceptor.knock = INVALID_SOCKET
+    acceptor.changed = CreateEventW(NULL, TRUE, FALSE, NULL)
+    if acceptor.changed == NULL:
+        memory_free(acceptor, sizeof(Acceptor))
+        return NULL
+    counter_born(COUNTER_listeners)
+    return acceptor
+
+
+cdef inline bint slot_pending(Slot *slot) noexcept nogil:
+    return slot.overlapped.Internal == STATUS_PENDING
+
+
+cdef void slot_free(Slot *slot) noexcept nogil:
+    counter_gone(COUNTER_operations)
+    memory_free(slot, sizeof(Slot))
+
+
+cdef bint acceptor_has(Acceptor *acceptor, bint pending) noexcept nogil:
+    """Whether any slot is pending, or any is done. With the lock held."""
+    cdef Slot *slot = acceptor.head
+    while slot != NULL and slot_pending(slot) != pending:
+        slot = slot.next
+    return slot != NULL
+
+
+cdef Slot *acceptor_pop(Acceptor *acceptor) noexcept nogil:
+    """Take the first slot that is done out of the list, or NULL."""
+    cdef Slot **link = &acceptor.head
+    cdef Slot *slot
+    AcquireSRWLockExclusive(&acceptor.lock)
+    while link[0] != NULL and slot_pending(link[0]):
+        link = &link[0].next
+    slot = link[0]
+    if slot != NULL:
+        link[0] = slot.next
+        acceptor.count -= 1
+        if acceptor.head == NULL and acceptor.knock != INVALID_SOCKET:
+            acceptor_end_knock(acceptor)
+    ReleaseSRWLockExclusive(&acceptor.lock)
+    return slot
+
+
+cdef int acceptor_take(Acceptor *acceptor, SOCKET *accepted, sockaddr_storage *peer) noexcept nogil:
+    """A connection that is there already: 0 with its socket and its peer's address, or WSAEWOULDBLOCK."""
+    cdef Slot *slot
+    cdef SOCKET sock
+    cdef int error
+    while True:
+        slot = acceptor_pop(acceptor)
+        if slot == NULL:
+            return WSAEWOULDBLOCK
+        sock = slot.socket
+        error = error_from_status(slot.overlapped.Internal)
+        counter_add(COUNTER_accept_failures, error != 0 and error != WSA_OPERATION_ABORTED)
+        if slot.peer.ss_family:
+            peer[0] = slot.peer
+        elif not error:
+            error = winsock_adopt(acceptor.listening, sock, slot.addresses, peer)
+        slot_free(slot)
+        if not error:
+            counter_add(COUNTER_accepts, 1)
+            accepted[0] = sock
+            return 0
+        closesocket(sock)                                   # the peer is gone: nobody need know
+
+
+cdef void acceptor_append(Acceptor *acceptor, Slot *slot) noexcept nogil:
+    """With the lock held."""
+    cdef Slot **link = &acceptor.head
+    while link[0] != NULL:
+        link = &link[0].next
+    link[0] = slot
+    acceptor.count += 1
+    counter_born(COUNTER_operations)
+
+
+cdef int acceptor_post(Acceptor *acceptor) noexcept nogil:
+    """Post one slot at the end of the list: 0 or a Winsock code. With the lock held."""
+    cdef Slot *slot = <Slot *>memory_new(sizeof(Slot))
+    cdef DWORD ignored = 0
+    cdef int error = 0
+    if slot == NULL:
+        return WSAENOBUFS
+    slot.overlapped.hEvent = <HANDLE>(<ULONG_PTR>acceptor.changed | 1)
+    slot.socket = winsock_socket(acceptor.family)
+    if slot.socket == INVALID_SOCKET:
+        error = error_last()
+        memory_free(slot, sizeof(Slot))
+        return error
+    if not winsock.AcceptEx(acceptor.listening, slot.socket, slot.addresses, 0, WINSOCK_ADDRESS, WINSOCK_ADDRESS, &ignored,
+                            &slot.overlapped):
+        error = error_last()
+        if error != WSA_IO_PENDING:
+            closesocket(slot.socket)
+            memory_free(slot, sizeof(Slot))
+            return error
+    acceptor_append(acceptor, slot)
+    return 0
+
+
+cdef int acceptor_target(Acceptor *acceptor) noexcept nogil:
+    """How many slots to keep posted now: fitted as a listener's. With the lock held."""
+    cdef ULONGLONG now = GetTickCount64()
+    if acceptor.wanted:
+        return acceptor.wanted
+    if acceptor.count == 0 and acceptor.burst:
+        acceptor.fitted = min(acceptor.fitted * 2, <int>LISTENER_SLOTS_MOST)
+    elif acceptor.fitted > LISTENER_SLOTS and now - acceptor.burst > LISTENER_BURST:
+        acceptor.fitted //= 2
+    if acceptor.count == 0:
+        acceptor.burst = now
+    return acceptor.fitted
+
+
+cdef int acceptor_fill(Acceptor *acceptor) noexcept nogil:
+    """Post the slots that are missing: 0 if there is one to wait for, or a Winsock code: WSA_OPERATION_ABORTED once the
+    slots have ended."""
+    cdef int target, error = 0
+    AcquireSRWLockExclusive(&acceptor.lock)
+    target = acceptor_target(acceptor)
+    if acceptor.stopped:
+        error = WSA_OPERATION_ABORTED
+    elif acceptor.count >= target:
+        ResetEvent(acceptor.changed)
+    while acceptor.count < target and (not error or waiter_peer_is_gone(error)):
+        error = acceptor_post(acceptor)
+    if acceptor.count and not acceptor.stopped:
+        error = 0                                           # fewer slots than wanted still accept
+    if acceptor_has(acceptor, False):
+        SetEvent(acceptor.changed)
+    ReleaseSRWLockExclusive(&acceptor.lock)
+    return error
+
+
+cdef int acceptor_accept(Acceptor *acceptor, Patience *patience, SOCKET *accepted, sockaddr_storage *peer) noexcept nogil:
+    """Wait for a connection: 0 with its socket and its peer's address, or a Winsock code. What comes in the moment in which
+    a wait ends early is there for the next call."""
+    cdef int error
+    while True:
+        error = acceptor_take(acceptor, accepted, peer)
+        if error != WSAEWOULDBLOCK:
+            return error
+        error = acceptor_fill(acceptor)
+        if not error:
+            error = patience_wait(patience, acceptor.changed)
+            if error == WSAEINTR and not patience.interrupted():
+                error = 0
+        if error:
+            return error
+
+
+cdef void acceptor_stop(Acceptor *acceptor, bint shown) noexcept nogil:
+    """End the slots for good. The listening socket is an ordinary one when this returns, but for connections taken before:
+    acceptor_take still has them, and if it is `shown` to select the socket tells. Callers that wait are woken."""
+    AcquireSRWLockExclusive(&acceptor.lock)
+    if not acceptor.stopped:
+        acceptor.stopped = True
+        acceptor_cancel(acceptor)
+    if shown and acceptor.head != NULL and acceptor.knock == INVALID_SOCKET:
+        acceptor_begin_knock(acceptor)
+    ReleaseSRWLockExclusive(&acceptor.lock)
+
+
+cdef void acceptor_cancel(Acceptor *acceptor) noexcept nogil:
+    """End the slots that are pending, and keep only those that have a connection. With the lock held."""
+    cdef Slot **link = &acceptor.head
+    cdef Slot *slot = acceptor.head
+    while slot != NULL:
+        if slot_pending(slot):
+            CancelIoEx(<HANDLE>acceptor.listening, &slot.overlapped)
+        slot = slot.next
+    while True:
+        ResetEvent(acceptor.changed)
+        if not acceptor_has(acceptor, True):
+            break
+        WaitForSingleObject(acceptor.changed, INFINITE)
+    SetEvent(acceptor.changed)
+    while link[0] != NULL:
+        slot = link[0]
+        if error_from_status(slot.overlapped.Internal) == 0:
+            link = &slot.next
+            continue
+        link[0] = slot.next
+        acceptor.count -= 1
+        closesocket(slot.socket)
+        slot_free(slot)
+
+
+cdef void acceptor_begin_knock(Acceptor *acceptor) noexcept nogil:
+    """Connect to the listening socket. Where that fails because its backlog is full, it is readable already. With the lock
+    held."""
+    cdef Address address
+    cdef Patience patience
+    memset(&address, 0, sizeof(address))
+    memset(&patience, 0, sizeof(patience))
+    address.family = acceptor.family
+    address.length = sizeof(sockaddr_storage)
+    if getsockname(acceptor.listening, <sockaddr *>&address.storage, &address.length):
+        return
+    acceptor.knock = winsock_socket(acceptor.family)
+    if acceptor.knock == INVALID_SOCKET:
+        return
+    patience_begin(&patience, ACCEPTOR_KNOCK)
+    if waiter_connect(acceptor.knock, &address, &patience):
+        closesocket(acceptor.knock)
+        acceptor.knock = INVALID_SOCKET
+
+
+cdef void acceptor_end_knock(Acceptor *acceptor) noexcept nogil:
+    """Take the knock out of the backlog. Connections that came before it are kept, and another knock behind them. With the
+    lock held."""
+    cdef sockaddr_storage ours, peer
+    cdef SOCKET sock = INVALID_SOCKET
+    cdef Patience patience
+    cdef int length = sizeof(ours)
+    cdef bint found = False
+    memset(&patience, 0, sizeof(patience))
+    memset(&ours, 0, sizeof(ours))
+    patience_begin(&patience, ACCEPTOR_KNOCK)
+    getsockname(acceptor.knock, <sockaddr *>&ours, &length)
+    while not found and waiter_accept(acceptor.listening, acceptor.family, &patience, &sock, &peer) == 0:
+        found = memcmp(&peer, &ours, length) == 0
+        if found:
+            closesocket(sock)
+        else:
+            acceptor_keep(acceptor, sock, &peer)
+    winsock_reset(acceptor.knock)
+    closesocket(acceptor.knock)
+    acceptor.knock = INVALID_SOCKET
+    if acceptor.head != NULL:
+        acceptor_begin_knock(acceptor)
+
+
+cdef void acceptor_keep(Acceptor *acceptor, SOCKET sock, sockaddr_storage *peer) noexcept nogil:
+    """Put an accepted connection with those that wait. With the lock held."""
+    cdef Slot *slot = <Slot *>memory_new(sizeof(Slot))
+    if slot == NULL:
+        closesocket(sock)
+        return
+    slot.socket = sock
+    slot.peer = peer[0]
+    acceptor_append(acceptor, slot)
+
+
+cdef void acceptor_free(Acceptor *acceptor) noexcept nogil:
+    """The host lets go: end the slots, reset the connections that nobody took."""
+    cdef Slot *slot
+    acceptor_stop(acceptor, False)
+    if acceptor.knock != INVALID_SOCKET:
+        closesocket(acceptor.knock)
+        acceptor.knock = INVALID_SOCKET
+    slot = acceptor_pop(acceptor)
+    while slot != NULL:
+        winsock_reset(slot.socket)
+        closesocket(slot.socket)
+        slot_free(slot)
+        slot = acceptor_pop(acceptor)
+    CloseHandle(acceptor.changed)
+    counter_gone(COUNTER_listeners)
+    memory_free(acceptor, sizeof(Acceptor))

@@ -1,0 +1,55 @@
+# Patience: how long a blocked caller waits, and what may end its wait early.
+#
+# A wait ends with its operation, at the deadline, or when the host's interrupt event is set; then the host is asked whether
+# that ends the call, and what is left of the time goes on if not.
+# Owner: the caller, on its stack, for one call. Threads: the calling one.
+
+cdef enum:
+    PATIENCE_FOREVER = INFINITE     # a time-out, in milliseconds
+
+ctypedef bint (*patience_proc)() noexcept nogil
+
+cdef struct Patience:
+    ULONGLONG deadline              # of patience_clock; 0: none
+    HANDLE interrupt                # an event of the host's that wakes the caller too; NULL: none
+    patience_proc interrupted       # what the host has to say then: true to end the call
+
+
+cdef ULONGLONG patience_clock() noexcept nogil:
+    """Milliseconds since some moment. GetTickCount64 has a grain of 16, by which a short wait would be cut short."""
+    cdef LARGE_INTEGER frequency, count
+    QueryPerformanceFrequency(&frequency)
+    QueryPerformanceCounter(&count)
+    return <ULONGLONG>(count.QuadPart // (frequency.QuadPart // 1000))
+
+
+cdef inline void patience_begin(Patience *patience, DWORD milliseconds) noexcept nogil:
+    """So long, from now on."""
+    patience.deadline = 0 if milliseconds == PATIENCE_FOREVER else patience_clock() + milliseconds
+
+
+cdef DWORD patience_left(Patience *patience) noexcept nogil:
+    cdef ULONGLONG now
+    if patience.deadline == 0:
+        return INFINITE
+    now = patience_clock()
+    return <DWORD>(patience.deadline - now) if now < patience.deadline else 0
+
+
+cdef int patience_wait(Patience *patience, HANDLE event) noexcept nogil:
+    """Wait for `event`: 0 when it is set, WSAETIMEDOUT, WSAEINTR when the interrupt event is set, or another Winsock code."""
+    cdef HANDLE handles[2]
+    cdef DWORD milliseconds, outcome
+    handles[0] = event
+    handles[1] = patience.interrupt
+    while True:
+        milliseconds = patience_left(patience)
+        outcome = WaitForMultipleObjects(1 if patience.interrupt == NULL else 2, handles, FALSE, milliseconds)
+        if outcome == WAIT_OBJECT_0:
+            return 0
+        if outcome == WAIT_OBJECT_0 + 1:
+            return WSAEINTR
+        if outcome != WAIT_TIMEOUT:
+            return error_from_win32(GetLastError())
+        if milliseconds == 0 or patience_left(patience) == 0:
+            return WSAETIMEDOUT

@@ -1,0 +1,101 @@
+# Sendfile: a file to a socket, by TransmitFile where the system can read it, through memory elsewhere.
+#
+# TransmitFile is for what is certainly a file of the system's and nothing but its bytes: the io module's own file objects. An
+# object that only names such a file (a gzip file has a fileno too) is read.
+# Threads: any Python thread.
+import io as _io
+import msvcrt as _msvcrt
+import os as _os
+import stat as _stat
+
+cdef enum:
+    SENDFILE_PIECE = 4 << 20        # bytes of one TransmitFile; the progress is known, and the file positioned, by pieces
+    SENDFILE_READ = 256 * 1024      # bytes of one read and send where TransmitFile cannot be used
+    SENDFILE_TIMED = 64 * 1024      # bytes of either when there is a time-out, which is for each piece
+
+
+cdef object send_file(object self, object file, object offset, object count):
+    """socket.sendfile on a socket that waits on the engine."""
+    self._check_sendfile_params(file, offset, count)
+    self._waiters += 1
+    try:
+        if _is_file(file):
+            return _transmit(self, file, offset or file.tell(), count)
+        return _send_what_is_read(self, file, offset, count)
+    finally:
+        self._waiters -= 1
+
+
+cdef bint _is_file(object file):
+    """Whether the object stands for a regular file that may be read."""
+    raw = file.raw if type(file) in (_io.BufferedReader, _io.BufferedRandom) else file
+    return type(raw) is _io.FileIO and raw.readable() and _stat.S_ISREG(_os.fstat(raw.fileno()).st_mode)
+
+
+cdef object _transmit(object self, object file, object start, object count):
+    cdef Patience patience
+    cdef ULONGLONG position = start, end
+    cdef DWORD largest, piece, sent = 0
+    cdef SOCKET sock
+    cdef size_t handle
+    cdef int error = 0
+    timeout = _gettimeout(self)
+    largest = SENDFILE_PIECE if timeout is None else SENDFILE_TIMED
+    file.flush()                                            # what was written to it and waits in its buffer
+    descriptor = file.fileno()
+    pointer = _os.lseek(descriptor, 0, _os.SEEK_CUR)        # the file object thinks that nobody else moves it
+    handle = _msvcrt.get_osfhandle(descriptor)
+    end = max(start, _os.fstat(descriptor).st_size)
+    if count is not None:
+        end = min(end, start + count)
+    try:
+        while position < end:
+            piece = min(end - position, largest)
+            sock = handle_of(self)
+            patience_of(&patience, timeout)
+            with nogil:
+                error = waiter_transmit(sock, <HANDLE>handle, position, piece, &patience, &sent)
+            position += sent
+            if error:
+                raise_failure(self, error)
+            if sent == 0:
+                break                                       # the file has become shorter meanwhile
+    finally:
+        _os.lseek(descriptor, pointer, _os.SEEK_SET)
+        if position > start:
+            file.seek(position)
+    return position - start
+
+
+cdef object _send_what_is_read(object self, object file, object offset, object count):
+    cdef Patience patience
+    cdef Py_ssize_t done, size
+    cdef const char *start
+    cdef DWORD piece, sent = 0
+    cdef SOCKET sock
+    cdef int error = 0
+    timeout = _gettimeout(self)
+    largest = SENDFILE_READ if timeout is None else SENDFILE_TIMED
+    total = 0
+    if offset:
+        file.seek(offset)
+    try:
+        while count is None or total < count:
+            data = bytes(memoryview(file.read(largest if count is None else min(largest, count - total))))
+            done, size, start = 0, len(data), PyBytes_AsString(data)
+            if not size:
+                break
+            while done < size:
+                piece = <DWORD>(size - done)
+                sock = handle_of(self)
+                patience_of(&patience, timeout)
+                with nogil:
+                    error = waiter_send(sock, start + done, piece, 0, &patience, &sent)
+                done += sent
+                total += sent
+                if error:
+                    raise_failure(self, error)
+        return total
+    finally:
+        if total and hasattr(file, "seek"):
+            file.seek(offset + total)

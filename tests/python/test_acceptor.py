@@ -1,0 +1,306 @@
+"""Accepting ahead: listening sockets that take in bursts, and show every connection to whoever looks at their handle."""
+
+import contextlib
+import os
+import select
+import selectors
+import socket
+import struct
+import threading
+
+import pytest
+
+from support import DEADLINE, Net, spawn, still_waits
+
+BURST = 50              # connections; more than are accepted ahead
+
+
+@pytest.fixture
+def ours(balance):
+    return Net("iocpsock")
+
+
+def begin(net, listener):
+    """One accept, so that the socket accepts ahead from now on where it does."""
+    for sock in net.connect(listener):
+        sock.close()
+
+
+@contextlib.contextmanager
+def clients(net, listener, count):
+    socks = [net.create_connection(listener.getsockname()[:2]) for _ in range(count)]
+    try:
+        yield socks
+    finally:
+        for sock in socks:
+            sock.close()
+
+
+def accept_all(listener, wanted):
+    """Accept until each of the clients was, once; nothing else may come."""
+    missing = {sock.getsockname() for sock in wanted}
+    while missing:
+        server, address = listener.accept()
+        server.close()
+        missing.remove(address)
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6], ids=["IPv4", "IPv6"])
+def test_a_burst(net, family):
+    with net.listener(family, backlog=BURST) as listener:
+        begin(net, listener)
+        for _ in range(3):
+            with clients(net, listener, BURST) as socks:
+                accept_all(listener, socks)
+
+
+def test_connections_come_in_their_order(net):
+    with net.listener(backlog=BURST) as listener:
+        begin(net, listener)
+        with clients(net, listener, BURST) as socks:
+            for sock in socks:
+                server, address = listener.accept()
+                server.close()
+                assert address == sock.getsockname()
+
+
+def test_they_are_complete(net):
+    """Names, data in both directions, the time-out, the half close."""
+    with net.listener() as listener:
+        begin(net, listener)
+        with clients(net, listener, 3) as socks:
+            for client in socks:
+                server, address = listener.accept()
+                with server:
+                    assert address == client.getsockname() == server.getpeername()
+                    assert server.getsockname() == listener.getsockname()
+                    assert server.gettimeout() is None
+                    client.sendall(b"ping")
+                    assert server.recv(10) == b"ping"
+                    server.shutdown(socket.SHUT_WR)
+                    assert client.recv(10) == b""
+
+
+def test_peers_that_reset_are_passed_over(ours):
+    """The stock accept raises what became of the peer."""
+    with ours.listener(backlog=BURST) as listener:
+        listener.settimeout(DEADLINE)
+        begin(ours, listener)
+        gone = set()
+        for _ in range(10):
+            sock = ours.create_connection(listener.getsockname())
+            gone.add(sock.getsockname())
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("HH", 1, 0))
+            sock.close()
+        with ours.create_connection(listener.getsockname()) as client:
+            while True:
+                server, address = listener.accept()         # never an error
+                server.close()
+                if address == client.getsockname():
+                    break
+                assert address in gone
+
+
+def readable(sock, timeout=DEADLINE):
+    return select.select([sock], [], [], timeout)[0] == [sock]
+
+
+def test_select_sees_connections_that_came_before(net):
+    """And no longer sees them once they are accepted."""
+    with net.listener() as listener:
+        begin(net, listener)
+        with clients(net, listener, 3) as early:
+            assert readable(listener)
+            with clients(net, listener, 2) as late:
+                listener.setblocking(False)
+                seen = []
+                while readable(listener, 0 if len(seen) == 5 else DEADLINE):
+                    server, address = listener.accept()
+                    server.close()
+                    seen.append(address)
+                assert seen == [sock.getsockname() for sock in early + late]
+                with pytest.raises(BlockingIOError):
+                    listener.accept()
+            with clients(net, listener, 1) as socks:
+                assert readable(listener)
+                accept_all(listener, socks)
+
+
+def test_a_blocking_accept_after_each_select(net):
+    """No select may promise a connection for which accept then waits."""
+    with net.listener() as listener:
+        begin(net, listener)
+        with clients(net, listener, 4) as socks, selectors.DefaultSelector() as selector:
+            selector.register(listener, selectors.EVENT_READ)
+            seen = []
+            while selector.select(0 if len(seen) == 4 else DEADLINE):
+                server, address = listener.accept()
+                server.close()
+                seen.append(address)
+            assert seen == [sock.getsockname() for sock in socks]
+
+
+def test_nothing_is_there_for_select(net):
+    with net.listener() as listener:
+        begin(net, listener)
+        assert not readable(listener, 0)
+        listener.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            listener.accept()
+
+
+@pytest.mark.parametrize("timeout", [0, DEADLINE, None])
+def test_connections_that_came_before_a_change_of_the_timeout(net, timeout):
+    with net.listener() as listener:
+        begin(net, listener)
+        with clients(net, listener, 3) as socks:
+            if timeout == 0:
+                assert readable(listener)
+            listener.settimeout(timeout)
+            accept_all(listener, socks)
+
+
+def test_a_copy_sees_what_comes_from_then_on(net):
+    with net.listener() as listener:
+        begin(net, listener)
+        with listener.dup() as copy, clients(net, listener, 2) as socks:
+            accept_all(copy, socks)
+
+
+def test_another_process_sees_what_comes_from_then_on(net):
+    with net.listener() as listener:
+        begin(net, listener)
+        with socket.fromshare(listener.share(os.getpid())) as copy, clients(net, listener, 2) as socks:
+            accept_all(copy, socks)
+
+
+def test_several_threads_accept(net):
+    threads, each = 5, 10
+    with net.listener(backlog=BURST) as listener:
+        accepting = [spawn(lambda: [listener.accept() for _ in range(each)]) for _ in range(threads)]
+        with clients(net, listener, threads * each) as socks:
+            accepted = [pair for future in accepting for pair in future.result(DEADLINE)]
+            assert sorted(address for _, address in accepted) == sorted(sock.getsockname() for sock in socks)
+        for sock, _ in accepted:
+            sock.close()
+
+
+def test_after_the_thread_that_accepted_is_gone(net):
+    """Windows ends what a thread has begun when the thread ends."""
+    with net.listener() as listener:
+        thread = threading.Thread(target=begin, args=(net, listener))
+        thread.start()
+        thread.join()
+        listener.settimeout(DEADLINE)
+        with clients(net, listener, BURST) as socks:
+            accept_all(listener, socks)
+
+
+def test_looking_at_the_handle_while_accept_waits(net):
+    with net.listener() as listener:
+        begin(net, listener)
+        waiting = spawn(listener.accept)
+        assert still_waits(waiting)
+        assert listener.fileno() != -1
+        assert still_waits(waiting)
+        with clients(net, listener, 1) as socks:
+            server, address = waiting.result(DEADLINE)
+            server.close()
+            assert address == socks[0].getsockname()
+
+
+def test_closing_while_several_threads_accept(net):
+    with net.listener() as listener:
+        begin(net, listener)
+        waiting = [spawn(listener.accept) for _ in range(3)]
+        assert all(still_waits(future) for future in waiting)
+        listener.close()
+        for future in waiting:
+            error = future.exception(DEADLINE)
+            assert isinstance(error, OSError) and not isinstance(error, TimeoutError)
+
+
+def test_connections_nobody_accepted_end_with_the_listener(net):
+    with net.listener() as listener:
+        begin(net, listener)
+        socks = [net.create_connection(listener.getsockname()) for _ in range(3)]
+    for sock in socks:
+        with sock, contextlib.suppress(ConnectionError):
+            sock.settimeout(DEADLINE)
+            assert sock.recv(1) == b""
+
+
+def test_listening_again_changes_the_backlog(net):
+    with net.listener(backlog=1) as listener:
+        begin(net, listener)
+        listener.listen(BURST)
+        with clients(net, listener, BURST) as socks:
+            accept_all(listener, socks)
+
+
+@pytest.mark.parametrize("count", [-1, 0, 1, 8, 128])
+def test_acceptcount(ours, count):
+    with ours.listener(backlog=BURST) as listener:
+        assert listener.acceptcount == 0
+        listener.acceptcount = count
+        assert listener.acceptcount == count
+        begin(ours, listener)
+        with clients(ours, listener, BURST) as socks:
+            accept_all(listener, socks)
+
+
+def test_acceptcount_is_what_is_kept_ready(ours, engine_stats):
+    """Seen in the operations that wait with the system: none where nothing is to be accepted ahead."""
+    before = engine_stats()["operations_live"]
+    with ours.listener() as listener:
+        for count, live in [(0, 8), (9, 9), (-1, 0)]:
+            listener.acceptcount = count
+            listener.settimeout(0.05)
+            with pytest.raises(TimeoutError):
+                listener.accept()
+            assert engine_stats()["operations_live"] - before == live
+
+
+def test_a_handle_that_others_know_is_not_accepted_on_ahead(ours, engine_stats):
+    before = engine_stats()["operations_live"]
+    with socket.create_server(("127.0.0.1", 0)) as stock, ours.socket(fileno=stock.detach()) as listener:
+        begin(ours, listener)
+        assert engine_stats()["operations_live"] == before
+
+
+@pytest.mark.parametrize("name, value, error, legal", [
+    ("acceptcount", -2, ValueError, r"-1 \(none\), 0 \(fitted to the traffic\) or an integer up to 128"),
+    ("acceptcount", 129, ValueError, r"-1 \(none\), 0 \(fitted to the traffic\) or an integer up to 128"),
+    ("acceptcount", "8", TypeError, "an integer up to 128"),
+    ("acceptcount", None, TypeError, "an integer up to 128"),
+    ("sendcap", 4095, ValueError, "a number of bytes from 4096 to 16777216"),
+    ("sendcap", 16777217, ValueError, "a number of bytes from 4096 to 16777216"),
+    ("sendcap", 1e6, TypeError, "a number of bytes from 4096 to 16777216"),
+])
+def test_attributes_are_checked(ours, name, value, error, legal):
+    with ours.socket() as sock:
+        before = getattr(sock, name)
+        with pytest.raises(error, match=f"^{name} must be .*{legal}.*, not {value!r}$"):
+            setattr(sock, name, value)
+        assert getattr(sock, name) == before
+
+
+def test_sendcap(ours):
+    with ours.listener() as listener:
+        listener.sendcap = 4096
+        client, server = ours.connect(listener)
+        with client, server:
+            assert (client.sendcap, server.sendcap) == (262144, 4096)       # accepted sockets have the listener's
+            client.sendcap = 1 << 20
+            for sender, receiver in ((client, server), (server, client)):
+                sending = spawn(sender.sendall, bytes(500_000))
+                received = 0
+                while received < 500_000:
+                    received += len(receiver.recv(65536))
+                sending.result(DEADLINE)
+
+
+def test_sendcap_bounds_one_send(ours):
+    with ours.pair() as (client, server):
+        client.sendcap = 4096
+        assert client.send(bytes(10_000)) == 4096

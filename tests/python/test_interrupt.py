@@ -1,0 +1,280 @@
+"""Ctrl-C: every call that waits in the main thread ends at once, unless the program's own handler lets it go on."""
+
+import contextlib
+import io
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pytest
+
+from support import DEADLINE, PATIENCE, Net, pattern, read_exactly, spawn
+
+SOON = 5                # seconds: by far less than DEADLINE, after which the watched call would end by its own time-out
+
+
+class Handled(Exception):
+    """What a handler of ours raises."""
+
+
+@pytest.fixture
+def net(balance):
+    """Only ours: the stock calls cannot be interrupted."""
+    return Net("iocpsock")
+
+
+@pytest.fixture
+def pair(net):
+    with net.pair() as ends:
+        yield ends
+
+
+@pytest.fixture
+def handler():
+    """Put a handler in place for SIGINT; the one before is back after the test."""
+    before = signal.getsignal(signal.SIGINT)
+    yield lambda function: signal.signal(signal.SIGINT, function)
+    signal.signal(signal.SIGINT, before)
+
+
+def interrupt(delay=PATIENCE, then=None):
+    """Ctrl-C a little later, as the console's thread does it; and then something else."""
+    def strike():
+        time.sleep(delay)
+        signal.raise_signal(signal.SIGINT)
+        if then:
+            time.sleep(delay)
+            then()
+    return spawn(strike)
+
+
+def raising(number, frame):
+    raise Handled
+
+
+def assert_interrupted(call, *arguments):
+    """The call ends soon after Ctrl-C, with what the default handler raises."""
+    start = time.monotonic()
+    striking = interrupt()
+    with pytest.raises(KeyboardInterrupt):
+        call(*arguments)
+    assert time.monotonic() - start < SOON
+    striking.result(DEADLINE)
+
+
+WAITING = {
+    "recv": lambda sock: sock.recv(10),
+    "recv_into": lambda sock: sock.recv_into(bytearray(10)),
+    "recv with flags": lambda sock: sock.recv(10, socket.MSG_PEEK),
+    "recv_into with flags": lambda sock: sock.recv_into(bytearray(10), 0, socket.MSG_PEEK),
+    "recvfrom": lambda sock: sock.recvfrom(10),
+    "recvfrom_into": lambda sock: sock.recvfrom_into(bytearray(10)),
+    "file": lambda sock: sock.makefile("rb").readline(),
+    "sendall": lambda sock: sock.sendall(bytes(32_000_000)),
+    "sendfile": lambda sock: sock.sendfile(io.BytesIO(bytes(32_000_000))),
+}
+
+
+@pytest.mark.parametrize("timeout", [None, DEADLINE])
+@pytest.mark.parametrize("call", WAITING)
+def test_a_connected_socket(pair, call, timeout):
+    _, server = pair
+    server.settimeout(timeout)
+    assert_interrupted(WAITING[call], server)
+
+
+def test_sendfile_of_a_file(pair, tmp_path):
+    client, _ = pair
+    path = tmp_path / "file"
+    path.write_bytes(bytes(32_000_000))
+    with path.open("rb") as file:
+        assert_interrupted(client.sendfile, file)
+
+
+@pytest.mark.parametrize("timeout", [None, DEADLINE])
+@pytest.mark.parametrize("before", [0, 3], ids=["first", "later"])
+def test_accept(net, before, timeout):
+    with net.listener() as listener:
+        for _ in range(before):
+            for sock in net.connect(listener):
+                sock.close()
+        listener.settimeout(timeout)
+        assert_interrupted(listener.accept)
+        client, server = net.connect(listener)
+        with client, server:
+            client.sendall(b"x")
+            assert server.recv(1) == b"x"
+
+
+@pytest.fixture(params=["a full listener", "an address that nobody has"])
+def unanswered(request):
+    """An address from which no answer comes. Of a listener without room Windows refuses what others leave waiting."""
+    if request.param == "an address that nobody has":
+        yield "192.0.2.1", 9                # kept for documentation
+        return
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, contextlib.ExitStack() as stack:
+        for _ in range(8):
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(listener.getsockname())
+        yield listener.getsockname()
+
+
+@pytest.mark.parametrize("timeout", [None, DEADLINE])
+def test_connect(net, unanswered, timeout):
+    with net.socket() as client:
+        client.settimeout(timeout)
+        start = time.monotonic()
+        striking = interrupt()
+        try:
+            client.connect(unanswered)
+        except KeyboardInterrupt:
+            assert time.monotonic() - start < SOON
+        except OSError:
+            with pytest.raises(KeyboardInterrupt):
+                time.sleep(DEADLINE)        # until the strike
+            pytest.skip("this machine refuses such a connection at once")
+        striking.result(DEADLINE)
+
+
+def test_data_are_not_lost(pair):
+    client, server = pair
+    assert_interrupted(server.recv, 10)
+    buffer = bytearray(10)
+    assert_interrupted(server.recv_into, buffer)
+    client.sendall(b"after all")
+    assert server.recv(10) == b"after all"
+    assert buffer == bytes(10)
+    buffer.clear()                          # and nobody writes to the caller's memory any more
+
+
+def test_data_are_not_lost_to_many(pair, handler):
+    """Ctrl-C comes again and again into the stream, and each byte arrives: the handler takes note and returns."""
+    client, server = pair
+    data, strikes = pattern(40_000), []
+    handler(lambda number, frame: strikes.append(number))
+
+    def write():
+        for start in range(0, len(data), 400):
+            client.sendall(data[start:start + 400])
+            signal.raise_signal(signal.SIGINT)
+            time.sleep(0.002)
+
+    writing = spawn(write)
+    assert read_exactly(server, len(data)) == data
+    writing.result(DEADLINE)
+    assert strikes
+
+
+def test_the_call_goes_on_after_a_handler_that_returns(pair, handler):
+    client, server = pair
+    strikes = []
+    handler(lambda number, frame: strikes.append(number))
+    striking = interrupt(then=lambda: client.sendall(b"late"))
+    assert server.recv(10) == b"late"
+    assert strikes == [signal.SIGINT]
+    striking.result(DEADLINE)
+
+
+def test_sendall_goes_on_after_a_handler_that_returns(pair, handler):
+    client, server = pair
+    data, strikes = pattern(32_000_000), []
+    handler(lambda number, frame: strikes.append(number))
+    received = []
+    striking = interrupt(then=lambda: received.append(read_exactly(server, len(data))))
+    client.sendall(data)
+    striking.result(DEADLINE)
+    assert received == [data]
+    assert strikes
+
+
+@pytest.mark.parametrize("before", [0, 3], ids=["first", "later"])
+def test_accept_goes_on_after_a_handler_that_returns(net, handler, before):
+    strikes = []
+    handler(lambda number, frame: strikes.append(number))
+    with net.listener() as listener:
+        for _ in range(before):
+            for sock in net.connect(listener):
+                sock.close()
+        clients = []
+        striking = interrupt(then=lambda: clients.append(net.create_connection(listener.getsockname())))
+        server, address = listener.accept()
+        striking.result(DEADLINE)
+        assert address == clients[0].getsockname()
+        server.close()
+        clients[0].close()
+    assert strikes == [signal.SIGINT]
+
+
+def test_only_the_rest_of_the_time_is_left(pair, handler):
+    _, server = pair
+    handler(lambda number, frame: None)
+    server.settimeout(4 * PATIENCE)
+    start = time.monotonic()
+    striking = interrupt(2 * PATIENCE)
+    with pytest.raises(TimeoutError):
+        server.recv(10)
+    assert 3.5 * PATIENCE < time.monotonic() - start < SOON
+    striking.result(DEADLINE)
+
+
+def test_the_handlers_exception_is_raised(pair, handler):
+    _, server = pair
+    handler(raising)
+    striking = interrupt()
+    with pytest.raises(Handled):
+        server.recv(10)
+    striking.result(DEADLINE)
+
+
+def test_an_earlier_signal_does_not_end_a_later_call(pair, handler):
+    """The event is still set from a signal that was handled outside of any wait."""
+    client, server = pair
+    handler(lambda number, frame: None)
+    signal.raise_signal(signal.SIGINT)
+    server.settimeout(PATIENCE)
+    with pytest.raises(TimeoutError):
+        server.recv(10)
+    client.sendall(b"x")
+    assert server.recv(10) == b"x"
+
+
+def test_other_threads_go_on(pair, handler):
+    """Handlers run in the main thread; a wait of another one is not disturbed."""
+    client, server = pair
+    handler(lambda number, frame: None)
+    waiting = spawn(server.recv, 10)
+    interrupt().result(DEADLINE)
+    client.sendall(b"as before")
+    assert waiting.result(DEADLINE) == b"as before"
+    assert threading.current_thread() is threading.main_thread()
+
+
+CONSOLE = """
+    import ctypes, threading, time, iocpsock
+    listener = iocpsock.create_server(("127.0.0.1", 0))
+    def strike():
+        time.sleep(0.3)
+        if not ctypes.windll.kernel32.GenerateConsoleCtrlEvent(0, 0):
+            print("no console", ctypes.GetLastError(), flush=True)
+    threading.Thread(target=strike, daemon=True).start()
+    ctypes.windll.kernel32.SetConsoleCtrlHandler(None, False)
+    start = time.monotonic()
+    try:
+        listener.settimeout(20)
+        listener.accept()
+    except KeyboardInterrupt:
+        print("interrupted", time.monotonic() - start < 5, flush=True)
+    except TimeoutError:
+        print("timed out", flush=True)
+"""
+
+
+def test_from_the_console():
+    child = subprocess.run([sys.executable, "-c", textwrap.dedent(CONSOLE)], input=b"", capture_output=True, timeout=3 * DEADLINE,
+                           creationflags=subprocess.CREATE_NEW_CONSOLE)
+    assert child.stdout.split() == [b"interrupted", b"True"], child.stderr.decode(errors="replace")
