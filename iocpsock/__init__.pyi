@@ -1,4 +1,4 @@
-"""Types of the public names. What they do is in docs/python.md and the docstrings."""
+"""Types of the public names. What they do is in docs/python.md and the docstrings, with which the sentences here begin."""
 
 import socket as _stdlib
 from contextlib import AbstractContextManager, ContextDecorator
@@ -10,7 +10,7 @@ __version__: str
 _Address = tuple[str, int] | tuple[str, int, int] | tuple[str, int, int, int]
 
 class socket(_stdlib.socket):
-    """As `socket.socket`; the blocking calls of TCP sockets run on the engine, without the GIL."""
+    """socket(family=AF_INET, type=SOCK_STREAM, proto=0, fileno=None): as `socket.socket`, on the iocpsock engine."""
 
     acceptcount: int
     """Connections that a listening socket accepts ahead: -1 (none), 0 (fitted to the traffic), or up to 128."""
@@ -18,7 +18,8 @@ class socket(_stdlib.socket):
     sendcap: int
     """Bytes of a sendall that are with the system at one time, 4096 to 16777216, initially 262144."""
 
-    def accept(self) -> tuple["socket", Any]: ...
+    def accept(self) -> tuple["socket", Any]:
+        """Wait for a connection: (socket, address of the peer)."""
 
 def create_connection(
     address: tuple[str | None, int | str],
@@ -27,7 +28,7 @@ def create_connection(
     *,
     all_errors: bool = False,
 ) -> socket:
-    """Connect to (host, port), trying every address of the host in turn; `timeout` in seconds."""
+    """Connect to (host, port), trying every address of the host in turn: an `iocpsock.socket`."""
 
 def create_server(
     address: _Address,
@@ -37,34 +38,34 @@ def create_server(
     reuse_port: bool = False,
     dualstack_ipv6: bool = False,
 ) -> socket:
-    """Listen on (host, port), exclusively."""
-
-def configure(**settings: int | str) -> dict[str, int | str]:
-    """Change settings of the process, all or none, and return all of them."""
+    """Listen on (host, port): an `iocpsock.socket`."""
 
 def socketpair(family: int = ..., type: int = ..., proto: int = 0) -> tuple[socket, socket]:
-    """Two sockets connected to each other, over the loopback interface."""
+    """Two `iocpsock.socket` objects connected to each other, over the loopback interface."""
 
 def fromfd(fd: int, family: int, type: int, proto: int = 0) -> socket:
-    """A socket on a duplicate of the handle `fd`, which stays the caller's."""
+    """A socket on a duplicate of the handle `fd`, an int, which stays the caller's: an `iocpsock.socket`."""
 
 def fromshare(info: bytes) -> socket:
-    """The socket that another process has shared with this one, by the bytes of its `share`."""
+    """The socket that another process has shared with this one: an `iocpsock.socket` made of the bytes of its `share`."""
 
 def has_dualstack_ipv6() -> bool:
-    """Whether this system has IPv6 sockets that take IPv4 connections too."""
+    """Whether this system has IPv6 sockets that take IPv4 connections too: a bool."""
 
+def configure(**settings: int | str) -> dict[str, int | str]:
+    """Change settings of the process, all or none, and return all of them: a dict of names and ints (`recvmode`: a str)."""
 
 def stats() -> dict[str, int]:
     """The engine's counters, for the whole process."""
 
-class _Patched(AbstractContextManager[None], ContextDecorator): ...
+class _Patched(AbstractContextManager[None], ContextDecorator):
+    def __exit__(self, *exception: object) -> bool | None: ...
 
 def patch() -> None:
-    """Put `iocpsock.socket` in the place of `socket.socket`; RuntimeError if something else did that before."""
+    """Put `iocpsock.socket` in the place of `socket.socket`, until `unpatch()`."""
 
 def unpatch() -> None:
-    """Undo `patch()`; RuntimeError if something else has replaced `socket.socket` since."""
+    """Undo `patch()`: every name is again what it was."""
 
 def patched() -> _Patched:
-    """A context manager and decorator: the patch is in force inside. Blocks may be nested and overlap."""
+    """A context manager, and a decorator: the patch is in force inside, for all threads of the process."""

@@ -6,6 +6,7 @@
 
 cdef enum:
     PATIENCE_FOREVER = INFINITE     # a time-out, in milliseconds
+    PATIENCE_EXPIRED = WAIT_TIMEOUT # the deadline has passed; not WSAETIMEDOUT, which is when the network has given up
 
 ctypedef bint (*patience_proc)() noexcept nogil
 
@@ -37,7 +38,8 @@ cdef DWORD patience_left(Patience *patience) noexcept nogil:
 
 
 cdef int patience_wait(Patience *patience, HANDLE event) noexcept nogil:
-    """Wait for `event`: 0 when it is set, WSAETIMEDOUT, WSAEINTR when the interrupt event is set, or another Winsock code."""
+    """Wait for `event`: 0 when it is set, PATIENCE_EXPIRED, WSAEINTR when the interrupt event is set, or another Winsock
+    code."""
     cdef HANDLE handles[2]
     cdef DWORD milliseconds, outcome
     handles[0] = event
@@ -52,4 +54,4 @@ cdef int patience_wait(Patience *patience, HANDLE event) noexcept nogil:
         if outcome != WAIT_TIMEOUT:
             return error_from_win32(GetLastError())
         if milliseconds == 0 or patience_left(patience) == 0:
-            return WSAETIMEDOUT
+            return PATIENCE_EXPIRED

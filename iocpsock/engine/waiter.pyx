@@ -56,8 +56,8 @@ cdef inline bint waiter_pending(Waiter *waiter) noexcept nogil:
 
 
 cdef int waiter_finish(Waiter *waiter, SOCKET sock, int error, Patience *patience, bint repeatable) noexcept nogil:
-    """After the call that posted: wait for the end of the operation. 0 or a Winsock code, which is WSAETIMEDOUT or WSAEINTR
-    only if nothing happened.
+    """After the call that posted: wait for the end of the operation. 0 or a Winsock code, which is PATIENCE_EXPIRED or
+    WSAEINTR only if nothing happened.
 
     A `repeatable` operation ends at an interrupt, and the caller asks the host whether to post it again; one that cannot be
     taken back goes on while the host is asked."""
@@ -116,7 +116,7 @@ cdef int waiter_send(SOCKET sock, const char *data, DWORD size, DWORD flags, Pat
     source.len = size
     error = error_last() if WSASend(sock, &source, 1, NULL, flags, &waiter.overlapped, NULL) else 0
     error = waiter_finish(waiter, sock, error, patience, False)
-    if not error or error == WSAETIMEDOUT:
+    if not error or error == PATIENCE_EXPIRED:
         sent[0] = <DWORD>waiter.overlapped.InternalHigh
     waiter_give(waiter)
     counter_add(COUNTER_bytes_sent, sent[0])
@@ -136,7 +136,7 @@ cdef int waiter_transmit(SOCKET sock, HANDLE file, ULONGLONG offset, DWORD size,
     if not winsock.TransmitFile(sock, file, size, 0, &waiter.overlapped, NULL, 0):
         error = error_last()
     error = waiter_finish(waiter, sock, error, patience, False)
-    if not error or error == WSAETIMEDOUT:
+    if not error or error == PATIENCE_EXPIRED:
         sent[0] = <DWORD>waiter.overlapped.InternalHigh
     waiter_give(waiter)
     counter_add(COUNTER_bytes_sent, sent[0])
@@ -208,7 +208,7 @@ cdef int waiter_accept(SOCKET listening, int family, Patience *patience, SOCKET 
             continue
         if not error:
             counter_add(COUNTER_accepts, 1)
-        elif error != WSAETIMEDOUT and error != WSAEINTR:
+        elif error != PATIENCE_EXPIRED and error != WSAEINTR:
             counter_add(COUNTER_accept_failures, 1)
         if not waiter_peer_is_gone(error) or patience_left(patience) == 0:
             return error

@@ -8,7 +8,7 @@ cdef extern from "Python.h":
 
 cdef object raise_error(int error):
     """Raise what the standard socket raises for a Winsock code."""
-    if error == WSAETIMEDOUT:
+    if error == PATIENCE_EXPIRED:
         raise TimeoutError("timed out")
     PyErr_SetExcFromWindowsErr(OSError, error)
 

@@ -111,38 +111,20 @@ class socket(_stdlib.socket):
 
     def connect(self, address):
         """Connect to `address`, (host, port) or for IPv6 (host, port, flowinfo, scope_id)."""
-        cdef Address *remote = NULL
-        cdef Patience patience
-        cdef SOCKET sock
-        cdef const char *host
-        cdef int error, family, port_number
         timeout = _gettimeout(self)
         if not waits(self, timeout) or not _is_plain_address(address, _family(self)):
             return super().connect(address)                 # which knows what is wrong with it
-        _sys.audit("socket.connect", self, address)
-        error = engine_start()
+        error = connect_to(self, address, timeout)
         if error:
-            raise_error(error)
-        name = address[0].encode("idna")
-        host, port_number, family, sock = name, address[1], _family(self), handle_of(self)
-        with nogil:
-            error = address_lookup(host, port_number, family, False, False, &remote)
-        if error:
-            raise_lookup_error(error)
-        if family == AF_INET6 and len(address) > 2:
-            (<sockaddr_in6 *>&remote.storage).sin6_flowinfo = htonl(address[2])
-            if len(address) > 3:
-                (<sockaddr_in6 *>&remote.storage).sin6_scope_id = address[3]
-        patience_of(&patience, timeout)
-        self._waiters += 1
-        try:
-            with nogil:
-                error = waiter_connect(sock, remote, &patience)
-                address_list_free(remote)
-            if error:
-                raise_failure(self, error)
-        finally:
-            self._waiters -= 1
+            raise_failure(self, error)
+
+    def connect_ex(self, address):
+        """As `connect`, but return what the system says, 0 or an error number, instead of raising it."""
+        timeout = _gettimeout(self)
+        if not waits(self, timeout) or not _is_plain_address(address, _family(self)) or _fileno(self) < 0:
+            return super().connect_ex(address)
+        error = connect_to(self, address, timeout)
+        return WSAEWOULDBLOCK if error == PATIENCE_EXPIRED else error
 
     def accept(self):
         """Wait for a connection: (socket, address of the peer)."""
@@ -320,8 +302,43 @@ cdef _Acceptor _acceptor_of(object self, SOCKET sock):
     holder.acceptor = acceptor_new(sock, _family(self), self._acceptcount)
     if holder.acceptor == NULL:
         raise_error(WSAENOBUFS)
-    self._acceptor = holder
-    return holder
+    if self._acceptor is None and not self._shown:          # another thread may have been here meanwhile
+        self._acceptor = holder
+    return self._acceptor
+
+
+cdef int connect_to(object self, object address, object timeout) except -1:
+    """0 or a Winsock code. A lookup that fails, and what a signal handler raises, are raised."""
+    cdef Address *remote = NULL
+    cdef Patience patience
+    cdef SOCKET sock
+    cdef const char *host
+    cdef int error, family = _family(self), port_number = address[1]
+    _sys.audit("socket.connect", self, address)
+    error = engine_start()
+    if error:
+        return error
+    name = address[0].encode("idna")
+    host, sock = name, handle_of(self)
+    with nogil:
+        error = address_lookup(host, port_number, family, False, False, &remote)
+    if error:
+        raise_lookup_error(error)
+    if family == AF_INET6 and len(address) > 2:
+        (<sockaddr_in6 *>&remote.storage).sin6_flowinfo = htonl(address[2])
+        if len(address) > 3:
+            (<sockaddr_in6 *>&remote.storage).sin6_scope_id = address[3]
+    patience_of(&patience, timeout)
+    self._waiters += 1
+    try:
+        with nogil:
+            error = waiter_connect(sock, remote, &patience)
+            address_list_free(remote)
+        if error == WSAEINTR:
+            interrupt_raise()
+    finally:
+        self._waiters -= 1
+    return error
 
 
 cdef object accept_one(object self, object timeout):

@@ -124,14 +124,16 @@ def unanswered(request):
         yield listener.getsockname()
 
 
+@pytest.mark.parametrize("call", ["connect", "connect_ex"])
 @pytest.mark.parametrize("timeout", [None, DEADLINE])
-def test_connect(net, unanswered, timeout):
+def test_connect(net, unanswered, timeout, call):
     with net.socket() as client:
         client.settimeout(timeout)
         start = time.monotonic()
         striking = interrupt()
         try:
-            client.connect(unanswered)
+            if code := getattr(client, call)(unanswered):
+                raise OSError(code, "refused")
         except KeyboardInterrupt:
             assert time.monotonic() - start < SOON
         except OSError:

@@ -46,6 +46,58 @@ def test_the_stubs_name_the_same(engine_stats):
     assert declared == PUBLIC
 
 
+def stub_of(module):
+    return ast.parse((pathlib.Path(module.__file__).parent / "__init__.pyi").read_text(encoding="utf-8")).body
+
+
+def stub_functions(nodes):
+    return [node for node in nodes if isinstance(node, ast.FunctionDef)]
+
+
+def parameters(node):
+    """Of a function in the stub: (name, whether it can be left out), by kind."""
+    arguments = node.args
+    required = len(arguments.args) - len(arguments.defaults)
+    return {"positional": [(item.arg, index >= required) for index, item in enumerate(arguments.args)],
+            "keyword": [(item.arg, default is not None) for item, default in zip(arguments.kwonlyargs, arguments.kw_defaults)],
+            "rest": arguments.kwarg is not None}
+
+
+def parameters_of(function):
+    """The same of the real one."""
+    found = inspect.signature(function).parameters.values()
+
+    def of_kind(kind):
+        return [(item.name, item.default is not item.empty) for item in found if item.kind is kind]
+
+    return {"positional": of_kind(inspect.Parameter.POSITIONAL_OR_KEYWORD), "keyword": of_kind(inspect.Parameter.KEYWORD_ONLY),
+            "rest": bool(of_kind(inspect.Parameter.VAR_KEYWORD))}
+
+
+def test_the_stubs_have_the_same_parameters(engine_stats):
+    import iocpsock
+    body = stub_of(iocpsock)
+    declared = {node.name: parameters(node) for node in stub_functions(body)}
+    assert declared == {name: parameters_of(getattr(iocpsock, name)) for name in declared}
+    methods = next(node for node in body if isinstance(node, ast.ClassDef) and node.name == "socket").body
+    declared = {node.name: parameters(node) for node in stub_functions(methods)}
+    assert declared == {name: parameters_of(getattr(iocpsock.socket, name)) for name in declared}
+
+
+def test_the_stubs_say_what_the_docstrings_say(engine_stats):
+    """Each sentence of the stub file is how the docstring begins."""
+    import iocpsock
+    body = stub_of(iocpsock)
+    cls = next(node for node in body if isinstance(node, ast.ClassDef) and node.name == "socket")
+    said = {getattr(iocpsock, node.name): ast.get_docstring(node) for node in [cls, *stub_functions(body)]}
+    said |= {getattr(iocpsock.socket, node.name): ast.get_docstring(node) for node in stub_functions(cls.body)}
+    said |= {getattr(iocpsock.socket, before.target.id): after.value.value
+             for before, after in zip(cls.body, cls.body[1:]) if isinstance(before, ast.AnnAssign)}
+    assert len(said) > 10
+    for thing, sentence in said.items():
+        assert " ".join(inspect.getdoc(thing).split()).startswith(sentence.rstrip(".")), thing
+
+
 def test_names_say_where_they_belong(engine_stats):
     import iocpsock
     assert repr(iocpsock.socket) == "<class 'iocpsock.socket'>"

@@ -1,5 +1,6 @@
 """Time-outs: none, zero and small ones, on every call that can wait; and that no byte or connection is lost to one."""
 
+import errno
 import socket
 import time
 
@@ -192,6 +193,21 @@ def test_connect_to_a_listener_that_is_full(net):
                 for client in clients:
                     client.settimeout(2 * SHORT)
                     client.connect(address)
+        finally:
+            for client in clients:
+                client.close()
+
+
+def test_connect_ex_to_a_listener_that_is_full(net):
+    """A time-out is a code, too."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1) as listener:
+        clients = [net.socket() for _ in range(8)]
+        try:
+            codes = set()
+            for client in clients:
+                client.settimeout(2 * SHORT)
+                codes.add(client.connect_ex(listener.getsockname()))
+            assert codes in ({0, errno.EWOULDBLOCK}, {0, errno.ECONNREFUSED})
         finally:
             for client in clients:
                 client.close()
