@@ -96,7 +96,7 @@ cdef bint consumer_push(Consumer *consumer, Source *source) noexcept nogil:
         consumer.tail.ready_next = source
     consumer.tail = source
     if wake:
-        QueryPerformanceCounter(&consumer.filled)
+        QueryPerformanceCounter(<LARGE_INTEGER *>&consumer.filled)
     if wake and consumer.lingering:
         SetEvent(consumer.event)
         wake = False

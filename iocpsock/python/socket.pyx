@@ -78,9 +78,12 @@ cdef DWORD wait_receive(object sock, char *target, DWORD size, object timeout) e
     return received
 
 
-cdef object wait_readable(object sock):
-    """Before an inherited call that receives: wait here for something to receive, where Ctrl-C and close are heard."""
+cdef object wait_readable(object sock, object size, object flags):
+    """Before an inherited call that receives: wait here for something to receive, where Ctrl-C and close are heard. Not if
+    the call is wrong, asks for nothing, or for urgent data, which are no reason for a receive to end."""
     timeout = _gettimeout(sock)
+    if not isinstance(size, int) or size <= 0 or not isinstance(flags, int) or flags & _core.MSG_OOB:
+        return
     if waits(sock, timeout) and _fileno(sock) >= 0:
         try:
             wait_receive(sock, NULL, 0, timeout)
@@ -90,6 +93,17 @@ cdef object wait_readable(object sock):
             if _fileno(sock) < 0:
                 raise
             # Otherwise the inherited call knows best what is wrong.
+
+
+cdef object room_in(object buffer, object nbytes):
+    """How much an inherited call would receive into the buffer; 0 if it would refuse that."""
+    try:
+        view = memoryview(buffer)
+    except TypeError:
+        return 0
+    if view.readonly or not view.c_contiguous or not isinstance(nbytes, int) or not 0 <= nbytes <= view.nbytes:
+        return 0
+    return view.nbytes
 
 
 class socket(_stdlib.socket):
@@ -141,8 +155,8 @@ class socket(_stdlib.socket):
         cdef DWORD received, size
         timeout = _gettimeout(self)
         if flags or not isinstance(bufsize, int) or not 0 < bufsize <= 0x7FFFFFFF or not waits(self, timeout):
-            if flags and bufsize:
-                wait_readable(self)
+            if flags:
+                wait_readable(self, bufsize, flags)
             return super().recv(bufsize, flags)
         size = bufsize
         data = PyBytes_FromStringAndSize(NULL, size)
@@ -156,7 +170,7 @@ class socket(_stdlib.socket):
         timeout = _gettimeout(self)
         if flags or not isinstance(nbytes, int) or nbytes < 0 or not waits(self, timeout):
             if flags:
-                wait_readable(self)
+                wait_readable(self, room_in(buffer, nbytes), flags)
             return super().recv_into(buffer, nbytes, flags)
         try:
             PyObject_GetBuffer(buffer, &view, PyBUF_SIMPLE | PyBUF_WRITABLE)
@@ -172,12 +186,12 @@ class socket(_stdlib.socket):
 
     def recvfrom(self, bufsize, flags=0):
         """As recv, with an address that means nothing for a stream: (bytes, address)."""
-        wait_readable(self)
+        wait_readable(self, bufsize, flags)
         return super().recvfrom(bufsize, flags)
 
     def recvfrom_into(self, buffer, nbytes=0, flags=0):
         """As recv_into, with an address that means nothing for a stream: (number of bytes, address)."""
-        wait_readable(self)
+        wait_readable(self, room_in(buffer, nbytes), flags)
         return super().recvfrom_into(buffer, nbytes, flags)
 
     def send(self, data, flags=0):
@@ -230,7 +244,9 @@ class socket(_stdlib.socket):
 
     def setblocking(self, flag):
         """`settimeout(None)` if `flag`, otherwise `settimeout(0)`."""
-        self.settimeout(None if flag else 0.0)
+        super().setblocking(flag)
+        if _gettimeout(self) == 0.0:
+            _expose(self, True)
 
     def _real_close(self):
         cdef SOCKET sock

@@ -62,7 +62,7 @@ cdef TclThread *notifier_thread() noexcept nogil:
     memset(thread, 0, sizeof(TclThread))
     thread.identifier = Tcl_GetCurrentThread()
     thread.needed = NOTIFIER_STREAK
-    QueryPerformanceFrequency(&thread.short_sleep)
+    QueryPerformanceFrequency(<LARGE_INTEGER *>&thread.short_sleep)
     thread.short_sleep = thread.short_sleep * NOTIFIER_SHORT // 1000
     thread.consumer = consumer_new(notifier_wake, <void *>thread.identifier)
     if thread.consumer == NULL:
@@ -103,7 +103,7 @@ cdef void notifier_setup(void *data, int flags) noexcept nogil:
     if thread.consumer.hot or consumer_has_ready(thread.consumer):
         tcl_poll_now()
     if not thread.consumer.hot and not flags & TCL_DONT_WAIT:
-        QueryPerformanceCounter(&thread.asleep)
+        QueryPerformanceCounter(<LARGE_INTEGER *>&thread.asleep)
 
 
 cdef inline bint notifier_may_linger(TclThread *thread) noexcept nogil:

@@ -87,8 +87,6 @@ cdef extern from "windows.h" nogil:
     BOOL SetEvent(HANDLE event)
     BOOL ResetEvent(HANDLE event)
     void MemoryBarrier()
-    BOOL QueryPerformanceCounter(LONGLONG *ticks)
-    BOOL QueryPerformanceFrequency(LONGLONG *ticks)
     DWORD WaitForSingleObject(HANDLE handle, DWORD milliseconds)
     DWORD WaitForMultipleObjects(DWORD count, const HANDLE *handles, BOOL all, DWORD milliseconds)
     BOOL CloseHandle(HANDLE handle)
