@@ -147,7 +147,6 @@ cdef int waiter_connect(SOCKET sock, Address *remote, Patience *patience) noexce
     """Connect `sock`, binding it first if it is not bound, and wait for it: 0 or a Winsock code."""
     cdef Waiter *waiter
     cdef int error = connector_bind(sock, remote, NULL, 0)
-    cdef DWORD ignored = 0
     if error and error != WSAEINVAL:                        # WSAEINVAL: it is bound already
         return error
     waiter = waiter_take()
@@ -156,8 +155,7 @@ cdef int waiter_connect(SOCKET sock, Address *remote, Patience *patience) noexce
     error = 0
     address_any_to_loopback(remote)
     if address_is_loopback(<const sockaddr *>&remote.storage):
-        WSAIoctl(sock, IOCPSOCK_SIO_TCP_INITIAL_RTO, <void *>&initial_rto_no_retry, sizeof(initial_rto_no_retry), NULL, 0,
-                 &ignored, NULL, NULL)
+        winsock_no_retry(sock)
     if not winsock.ConnectEx(sock, <const sockaddr *>&remote.storage, remote.length, NULL, 0, NULL, &waiter.overlapped):
         error = error_last()
     error = waiter_finish(waiter, sock, error, patience, False)
