@@ -62,7 +62,7 @@ def cells(expression=None, python=None, tcl=None, soak=False):
     wanted += [Cell(f"tcl {version}", lambda cell, version=version: _tcl(cell, version, expression, soak)) for version in tcls]
     wanted += [Cell(f"tcl {version} {text.split()[0]}", lambda cell, version=version, text=text: _tuned(cell, version, expression, text))
                for version in tcls for text in TUNED[version]]
-    wanted += [Cell(f"python {version}", lambda cell, version=version: _python(cell, version, expression)) for version in pythons]
+    wanted += [Cell(f"python {version}", lambda cell, version=version: _python(cell, version, expression, soak)) for version in pythons]
     return [*wanted, Cell("host", lambda cell: _host(cell, expression))]
 
 
@@ -125,11 +125,11 @@ def _tuned(cell, version, expression, settings):
         _pytest(cell, [host_python()], env, str, ["tests/tcl", "--tcl", version], chosen)
 
 
-def _python(cell, version, expression):
+def _python(cell, version, expression, soak):
     with run.session() as windows:
         argv, env = windows.python(version)
         folders = [folder for folder in ("tests/python", "tests/engine") if (run.ROOT / folder).is_dir()]
-        _pytest(cell, argv, {**env, "PYTHONUNBUFFERED": "1"}, windows.path, folders, expression)
+        _pytest(cell, argv, {**env, "PYTHONUNBUFFERED": "1"}, windows.path, [*folders, *(["--soak"] if soak else [])], expression)
 
 
 def _pytest(cell, python, env, path, arguments, expression):

@@ -12,8 +12,13 @@ import pytest
 
 from support import MODULES, Balance, Net
 
-HANG = 60               # seconds after which a test counts as hung
+HANG = 60               # seconds after which a test counts as hung; of one with the option --soak ...
+SOAK_HANG = 3600        # ... if it does more then, which its mark `soaks` says
 FAILED = pytest.StashKey()
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "soaks: takes many minutes with the option --soak")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -27,14 +32,16 @@ def pytest_runtest_makereport(item, call):
 def watchdog(request):
     """A test stuck in a call that cannot be interrupted would stop everything: say where it is stuck, and end the process."""
     capture = request.config.pluginmanager.getplugin("capturemanager")
+    soaks = request.config.getoption("soak") and request.node.get_closest_marker("soaks")
+    patience = SOAK_HANG if soaks else HANG
 
     def give_up():
         capture.suspend(in_=True)
-        print(f"\n{request.node.nodeid}: hung for {HANG} s", flush=True)
+        print(f"\n{request.node.nodeid}: hung for {patience} s", flush=True)
         faulthandler.dump_traceback(all_threads=True)
         os._exit(3)
 
-    timer = threading.Timer(HANG, give_up)
+    timer = threading.Timer(patience, give_up)
     timer.daemon = True
     timer.start()
     yield

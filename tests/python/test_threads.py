@@ -1,6 +1,5 @@
 """Threads and processes: many on one socket, one for each direction, and closing meanwhile; and that nothing is left behind."""
 
-import ctypes
 import gc
 import os
 import socket
@@ -152,15 +151,16 @@ def test_no_handle_is_inherited(ours):
 
 
 def handles():
-    count = ctypes.c_ulong()
-    process = ctypes.c_void_p(ctypes.windll.kernel32.GetCurrentProcess())
-    assert ctypes.windll.kernel32.GetProcessHandleCount(process, ctypes.byref(count))
-    return count.value
+    """About how many this process has: a new one gets the lowest number that is free, and numbers go by four. (Under Wine
+    GetProcessHandleCount says 0.)"""
+    with socket.socket() as sock:
+        return sock.fileno() // 4
 
 
-def test_nothing_grows(request, ours, engine_stats):
+@pytest.mark.soaks
+def test_nothing_grows(request, capsys, ours, engine_stats):
     """Handles, objects and the engine's memory after so many connections: what they were after the first few."""
-    count = 100_000 if request.config.getoption("soak") else 1000
+    rounds = 100 if request.config.getoption("soak") else 1
 
     def live(listener, connections):
         for _ in range(connections):
@@ -176,7 +176,11 @@ def test_nothing_grows(request, ours, engine_stats):
     with ours.listener() as listener:
         live(listener, 200)
         before = levels()
-        live(listener, count)
+        for turn in range(rounds):
+            live(listener, 1000)
+            if turn % 10 == 9:
+                with capsys.disabled():
+                    print(f"{turn + 1} 000 connections: {levels()}", flush=True)
         after = levels()
-    slack = {"handles": 10, "objects": 100, "memory": 65536}
+    slack = {"handles": 100, "objects": 100, "memory": 65536}       # 64 slots may be posted, or just used up
     assert {name: after[name] - before[name] for name in after if after[name] > before[name] + slack[name]} == {}
