@@ -4,6 +4,8 @@ In a round each contender has one run, so whatever slows the machine for a while
 pinned to its CPU.
 """
 
+import contextlib
+import functools
 import json
 import os
 import platform
@@ -12,7 +14,7 @@ import time
 from pathlib import Path
 
 from tools import run
-from tools.bench import contenders, figures, load, report, runner, scenarios
+from tools.bench import charts, contenders, figures, load, report, requests, runner, scenarios
 from tools.report import Problem, Unavailable, say
 
 RESULTS = run.ROOT / "benchmarks" / "results"
@@ -23,13 +25,18 @@ OPEN_FILES = 65536      # the idle connections have both their ends on this mach
 class Bench:
     """What a sample needs to know: the session, how long a run takes, the page that web servers serve."""
 
-    def __init__(self, windows, length, folder):
-        self.windows, self.length = windows, length
+    def __init__(self, windows, length, folder, until):
+        self.windows, self.length, self.until = windows, length, until
         slot = windows.slot if isinstance(windows, run.WineSession) else None
         self.prefix = slot and slot.prefix
         self.beside = load.another_cpu(slot.pin) if slot else []     # how to run a program that shall not be in the way
         self.page = Path(folder, "page.bin")
         self.page.write_bytes(b"x" * PAGE)
+
+    @functools.cached_property
+    def traced(self):
+        """A session under a wineserver that writes down its requests, from the first use until the end."""
+        return self.until.enter_context(requests.traced())
 
 
 def main(options):
@@ -38,15 +45,24 @@ def main(options):
     length = scenarios.QUICK if quick else scenarios.FULL
     chosen = choose(quick, options.get("--only"), options.get("--who"))
     _raise_file_limit()
-    with tempfile.TemporaryDirectory() as folder, run.session() as windows:
-        results = measure(Bench(windows, length, folder), chosen)
+    with tempfile.TemporaryDirectory() as folder, run.session() as windows, contextlib.ExitStack() as until:
+        results = measure(Bench(windows, length, folder, until), chosen)
     results["machine"] = machine()
     results["options"] = {"quick": quick, **length._asdict()}
     print(report.text(results), flush=True)
     whole = not options.keys() & {"--only", "--who"}
     path = write(results, ("quick" if quick else "full") if whole else "part")
     say(f"-- written: {path.relative_to(run.ROOT)}")
+    if path.stem == "full":
+        draw(path)
     return 0 if any(scenario["contenders"] for scenario in results["scenarios"]) else 1
+
+
+def draw(path):
+    try:
+        charts.draw(path)
+    except Problem as reason:       # the figures are there all the same
+        say(f"-- no charts: {reason}")
 
 
 def choose(quick, only=None, who=None):
@@ -81,18 +97,19 @@ def measure(bench, chosen):
 
 
 def rounds(bench, scenario):
-    """The samples of each contender, and why a contender has none. One that fails is not asked again."""
+    """The samples of each contender, and of those that failed in a round the reasons. One that failed first is not asked again."""
     taken, failures = {}, {}
     for _ in range(scenario.rounds or bench.length.rounds):
         for contender in scenario.contenders:
-            if contender.name in failures:
+            if contender.name in failures and contender.name not in taken:
                 continue
             try:
-                taken.setdefault(contender.name, []).append(scenario.sample(bench, contender))
+                sample = scenario.sample(bench, contender)
             except (Unavailable, runner.Failed) as reason:
-                failures[contender.name] = str(reason)
-                taken.pop(contender.name, None)
+                failures.setdefault(contender.name, []).append(str(reason))
                 say(f"-- {scenario.name}: {contender.name}: {reason}")
+            else:
+                taken.setdefault(contender.name, []).append(sample)
     return taken, failures
 
 

@@ -24,7 +24,8 @@ def table(scenario):
         cells += [times(figures.ratio(measured[one]["median"], row["median"], scenario["better"])) if one != name else "" for one in ours]
         rows.append(cells)
     lines = [f"{scenario['title']} ({scenario['unit']}{'; latency in µs' * latency})", *columns([heads, *rows])]
-    lines += [f"{name}: not measured: {reason}" for name, reason in scenario["failures"].items()]
+    lines += [f"{name}: {len(reasons)} rounds failed: {reasons[-1]}" if name in measured else f"{name}: not measured: {reasons[-1]}"
+              for name, reasons in scenario["failures"].items()]
     return "\n".join(lines)
 
 

@@ -4,6 +4,8 @@ With WINEDEBUG=+server the wineserver names every request on its stderr, each wi
 different length are compared, so what starting, warming up and ending take cancels out.
 """
 
+import contextlib
+import os
 import re
 import tempfile
 
@@ -35,24 +37,31 @@ def count(lines, pid):
     return requests
 
 
-def sample(bench, contender):
-    """The requests of one echo round trip of 64 bytes on one connection, in a slot whose wineserver writes them down."""
-    if bench.prefix is None:
-        raise Unavailable("requests to the wineserver are counted under Wine only")
+@contextlib.contextmanager
+def traced():
+    """A session whose wineserver writes its requests down, and the file where it does."""
     with tempfile.TemporaryFile() as trace, wine.slot(trace) as slot:
         # The first process to ask for the trace turns it on, and is not seen to begin: let it be one that does not matter.
         process.check(slot.command("cmd", "/c", "exit"), "turning on the trace", env={**slot.environment(), **TRACED})
-        few, many = (_requests(run.WineSession(slot), contender, trips, trace) for trips in TRIPS)
+        yield run.WineSession(slot), trace
+
+
+def sample(bench, contender):
+    """The requests of one echo round trip of 64 bytes on one connection."""
+    if bench.prefix is None:
+        raise Unavailable("requests to the wineserver are counted under Wine only")
+    few, many = (_requests(*bench.traced, contender, trips) for trips in TRIPS)
     return {"value": (many - few) / (TRIPS[1] - TRIPS[0])}
 
 
-def _requests(windows, contender, trips, trace):
+def _requests(windows, trace, contender, trips):
     argv, env = contender.command(windows, "echo", "limit", trips, "warm", 0)
     pids, complaints = [], []
-    status = process.follow(argv, {**env, **TRACED}, lambda stream, data: complaints.append(data),
-                            timeout=runner.TIMEOUT, started=pids.append)
-    if status:
-        raise runner.Failed(f"ended with status {status}")
     # The wineserver shares our file, and with it the place where it writes: read elsewhere.
     with open(f"/proc/self/fd/{trace.fileno()}", "rb") as lines:
+        lines.seek(0, os.SEEK_END)
+        status = process.follow(argv, {**env, **TRACED}, lambda stream, data: complaints.append(data), timeout=runner.TIMEOUT,
+                                started=pids.append)
+        if status:
+            raise runner.Failed(f"ended with status {status}")
         return count(lines, pids[0])

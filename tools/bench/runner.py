@@ -16,7 +16,7 @@ from pathlib import Path
 from tools import process
 from tools.report import Problem
 
-TIMEOUT = 240           # seconds for one run, in which nothing but an error may take that long
+TIMEOUT = 40            # seconds for one run, in which nothing but an error takes that long
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 0
 
 
@@ -31,8 +31,8 @@ class _Enough(Exception):
 class Run:
     """A run of `command`; `prefix` is the Wine prefix, if there is one, `client` who loads a server."""
 
-    def __init__(self, command, prefix=None, client=None):
-        self.command, self.client = command, client
+    def __init__(self, command, prefix=None, client=None, timeout=TIMEOUT):
+        self.command, self.client, self.timeout = command, client, timeout
         self.meter = _Meter(prefix)
         self.result = None
         self.rest, self.complaints = b"", []
@@ -40,7 +40,7 @@ class Run:
     def measure(self):
         """Run to the end, and return the result, with the seconds of processor time as `cpu` where they can be had."""
         try:
-            status = process.follow(self.command.argv, self.command.env, self._output, timeout=TIMEOUT,
+            status = process.follow(self.command.argv, self.command.env, self._output, timeout=self.timeout,
                                     started=self.meter.watch)
         except _Enough:
             status = 0

@@ -30,13 +30,14 @@ class Length(NamedTuple):
     burst: int              # connections
 
 
+IDLE_TIMEOUT = 240      # seconds in which even thousands of connections have been accepted
 QUICK = Length(warm=0.1, seconds=0.4, rounds=3, burst=200)
 FULL = Length(warm=0.3, seconds=1.5, rounds=5, burst=500)
 
 
-def _run(bench, contender, scenario, client=None, **values):
+def _run(bench, contender, scenario, client=None, timeout=runner.TIMEOUT, **values):
     words = [str(word) for pair in values.items() for word in pair]
-    return runner.Run(contender.command(bench.windows, scenario, *words), bench.prefix, client).measure()
+    return runner.Run(contender.command(bench.windows, scenario, *words), bench.prefix, client, timeout).measure()
 
 
 def _timed(bench, contender, scenario, **values):
@@ -106,7 +107,7 @@ def idle(count):
             return int(subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True).stdout)
 
         with load.Idle(count, handles) as client:
-            grown = _run(bench, contender, "idle", client, count=count, wave=load.WAVE)
+            grown = _run(bench, contender, "idle", client, IDLE_TIMEOUT, count=count, wave=load.WAVE)
         return {"value": grown["program"] / count / 1024,
                 "extras": {"handles": grown["handles"] / count, "wineserver KiB": grown["wineserver"] / count / 1024}}
 
