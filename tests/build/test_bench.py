@@ -15,8 +15,8 @@ if os.name == "nt":
     pytest.skip("the measuring is done under Wine, on Linux", allow_module_level=True)
 
 from tools import bench, run
-from tools.bench import figures, goals, report, requests, runner, scenarios
-from tools.report import Problem
+from tools.bench import figures, goals, instructions, report, requests, runner, scenarios
+from tools.report import Problem, Unavailable
 
 
 def test_percentiles_are_values_that_were_measured():
@@ -89,6 +89,14 @@ def test_requests_are_counted_for_one_process():
     assert requests.count(trace, 70) == 3
     assert requests.count(trace, 71) == 2
     assert requests.count(trace, 72) == 0
+
+
+def test_what_perf_says():
+    assert instructions.read("# started on\n\n123456,,instructions:u,900,100.00,,\n", "instructions:u") == 123456
+    with pytest.raises(Unavailable, match="perf says <not supported> of instructions:u"):
+        instructions.read("<not supported>,,instructions:u,0,100.00,,\n", "instructions:u")
+    with pytest.raises(runner.Failed, match="status 1: nothing"):
+        instructions.read("nothing", "instructions:u", 1)
 
 
 def program(code):

@@ -7,7 +7,7 @@ figures by the heading they are shown under.
 import subprocess
 from typing import NamedTuple
 
-from tools.bench import contenders, load, requests, runner
+from tools.bench import contenders, instructions, load, requests, runner
 from tools.bench.contenders import FLOOR, LOOPS, PYTHONS, TCL
 
 
@@ -121,5 +121,7 @@ ALL = [*(echo(size, connections) for connections in (1, 20, 200) for size in (64
        http("http-kept", "HTTP, connections kept", ()),
        http("http-closed", "HTTP, a connection for each request", ("--header", "Connection: close")),
        idle(1000), idle(10000),
-       Scenario("requests", "Wine server requests of an echo of 64 B × 1", "requests", requests.sample, contenders.ALL,
-                better="less", key=True, rounds=1)]
+       Scenario("requests", "wineserver requests of an echo of 64 B × 1", "requests", requests.sample, contenders.ALL,
+                better="less", key=True, rounds=1),
+       Scenario("instructions", "instructions of an echo of 64 B × 1", "thousands", instructions.sample, contenders.ALL,
+                better="less", rounds=1)]
