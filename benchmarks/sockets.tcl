@@ -14,6 +14,12 @@ array set value {size 64 connections 1 mode event count 0 wave 0 limit 0 warm 0 
 array set value [lrange $argv 2 end]
 if {$command eq "socket2"} {package require iocpsock}
 
+# An error in an event would leave us waiting for what never comes.
+interp bgerror {} {apply {{message options} {
+    puts stderr [dict get $options -errorinfo]
+    exit 1
+}}}
+
 proc say {event args} {
     set fields [list "\"event\": \"$event\""]
     foreach {name number} $args {lappend fields "\"$name\": $number"}
@@ -29,10 +35,15 @@ proc listen {accept} {
 
 # ---------------------------------------------------------------- the clock, in microseconds
 
-proc start_clock {} {
-    variable value
+proc start_clock {warm} {
     variable measuring 0
-    variable begun [expr {[clock microseconds] + int($value(warm) * 1e6)}]
+    variable begun [expr {[clock microseconds] + int($warm * 1e6)}]
+}
+
+# A stream has no warm-up: it counts from its first byte.
+proc start_stream {} {
+    start_clock 0
+    counts [clock microseconds]
 }
 
 # Whether what was done just now counts. The first moment that does is announced.
@@ -118,7 +129,7 @@ proc echo {} {
         chan event $channel readable [list trip_read $channel]
         lappend channels $channel
     }
-    start_clock
+    start_clock $value(warm)
     foreach channel $channels {trip_start $channel}
     vwait ended
     say end
@@ -168,8 +179,7 @@ proc stream {} {
     variable total 0
     if {$value(mode) eq "blocking"} {return [stream_blocking]}
     set channel [stream_sender [listen stream_accept]]
-    start_clock
-    counts [clock microseconds]
+    start_stream
     chan event $channel writable [list stream_write $channel]
     vwait ended
     say end
@@ -187,8 +197,7 @@ proc stream_blocking {} {
     vwait ::accepted
     chan configure $::accepted -blocking 1 -buffersize 65536 -translation binary
     gets $child
-    start_clock
-    counts [clock microseconds]
+    start_stream
     puts $child go
     flush $child
     while {![eof $::accepted]} {incr total [string length [read $::accepted 65536]]}
@@ -219,13 +228,14 @@ proc sender {} {
 # ---------------------------------------------------------------- connect: one after the other, both ends closed
 
 proc connect {} {
+    variable value
     variable command
     variable accepted 0
     variable ended
     set port [listen {apply {{channel address port} {close $channel; incr ::accepted}}}]
     set connected 0
     set first 0
-    start_clock
+    start_clock $value(warm)
     while 1 {
         close [$command 127.0.0.1 $port]
         incr connected

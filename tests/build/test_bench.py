@@ -1,5 +1,6 @@
 """The arithmetic and the tables of `dev.py bench`, the counting of a trace, and one run of a few tenths of a second."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -132,8 +133,26 @@ def test_medians_of_what_some_samples_have():
     assert figures.medians([{"cpu": 1}, {"cpu": 3, "handles": 2}, {"cpu": 2}]) == {"cpu": 2, "handles": 2}
 
 
-def test_a_run_of_some_tenths_of_a_second():
-    """The whole way for the floor: compile, run, sum up, print, write."""
+@pytest.fixture(scope="module")
+def bench_of_tenths(tmp_path_factory):
+    """Runs of a tenth of a second, for what matters is that they come to an end."""
+    with run.session() as windows, contextlib.ExitStack() as until:
+        yield bench.Bench(windows, scenarios.Length(warm=0.05, seconds=0.1, rounds=1, burst=20), tmp_path_factory.mktemp("page"), until)
+
+
+@pytest.mark.parametrize("who", ["floor", "Tcl 8.6 socket2", "Python iocpsock", "asyncio Proactor"])
+def test_each_program_has_a_result_in_each_scenario(bench_of_tenths, who):
+    wanted = "echo-64B-1,echo-100KiB-20,stream,connect,burst,http-closed"
+    results = bench.measure(bench_of_tenths, bench.choose(False, wanted, who))
+    for scenario in results["scenarios"]:
+        assert scenario["failures"] == {}
+        for row in scenario["contenders"].values():
+            assert row["median"] > 0
+    assert report.text(results)
+
+
+def test_the_command():
+    """The whole way: compile, run, sum up, print, write."""
     done = subprocess.run([sys.executable, ROOT / "dev.py", "bench", "--no-build", "--quick", "--only", "echo-64B-1", "--who", "floor"],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
