@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tools import run
+from tools import process, run
 from tools.bench import charts, contenders, figures, load, report, requests, runner, scenarios
 from tools.report import Problem, Unavailable, say
 
@@ -133,7 +133,11 @@ def machine():
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo") as info:
             model = next((line.partition(":")[2].strip() for line in info if line.startswith("model name")), "")
-    return {"system": platform.platform(), "processor": model or platform.processor(), "cpus": os.cpu_count(),
+    windows = platform.platform()
+    if os.name != "nt":
+        said = process.check(["wine", "--version"], "asking for Wine's version")
+        windows = next(word for word in said.split() if word.startswith("wine-")).replace("wine-", "Wine ")
+    return {"system": platform.platform(), "windows": windows, "processor": model or platform.processor(), "cpus": os.cpu_count(),
             "date": time.strftime("%Y-%m-%d")}
 
 

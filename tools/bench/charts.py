@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from tools import cache, hostpython, process, run
-from tools.bench import figures, report
+from tools.bench import report
 
 REQUIREMENTS = hostpython.HERE / "requirements-charts.txt"
 
@@ -23,7 +23,7 @@ CHARTS = [
     ("servers", "Servers and connections, per second", ["connect", "burst", "http-kept", "http-closed"]),
     ("cost", "What it costs: less is better", ["requests", "idle-10000"]),
 ]
-LATENCY = ("latency", "Latency of an echo, µs: median to 99th percentile", ["echo-64B-1", "echo-1KiB-20"])
+LATENCY = ("latency", "Latency of an echo (dot: median, tick: 95th percentile, end: 99th)", ["echo-64B-1", "echo-1KiB-20"])
 
 OURS = {"Tcl": "#1f6fb4", "Python": "#d9730d"}      # by language
 STOCK, OTHER, INK = "#5b6470", "#c3cad2", "#20262e"
@@ -71,7 +71,7 @@ def chart(path, title, panel, scenarios, machine):
     for axes in places[len(scenarios):]:
         axes.set_visible(False)
     figure.suptitle(title, x=0.01, ha="left", weight="bold", size=13)
-    figure.text(0.01, 0.005, f"Wine 8, loopback, one CPU; {machine['processor']}, {machine['date']}. Blue and orange: iocpsock. Dark: the"
+    figure.text(0.01, 0.005, f"{machine['windows']}, loopback, one CPU; {machine['processor']}, {machine['date']}. Blue and orange: iocpsock. Dark: the"
                 " stock sockets.", size=7.5)
     figure.tight_layout(rect=(0, 0.02, 1, 0.99))
     for ending, options in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 110})):
@@ -103,20 +103,19 @@ def bars_panel(axes, scenario):
     widest = max(measured[name]["highest"] for name in names) or 1
     for at, name in enumerate(names):
         axes.text(measured[name]["highest"] + widest * 0.015, at, label(scenario, name), va="center", size=8)
-    axes.set_xlim(0, widest * 1.28)
+    axes.set_xlim(0, widest * 1.36)
     axes.xaxis.set_visible(False)
     axes.spines["bottom"].set_visible(False)
     frame(axes, scenario, names)
 
 
 def label(scenario, name):
-    """The median, and of ours how many times as good as the stock sockets it is."""
+    """The median, and of ours how many times that of the stock sockets it is."""
     measured = scenario["contenders"]
     text = report.number(measured[name]["median"])
     stock = name.replace("socket2", "socket").replace("iocpsock", "socket")
-    if stock != name and stock in measured:
-        better = figures.ratio(measured[name]["median"], measured[stock]["median"], scenario["better"])
-        text += f"   {better:.1f}× stock" if better else ""
+    if stock != name and stock in measured and measured[stock]["median"]:
+        text += f"   {report.number(measured[name]['median'] / measured[stock]['median'])}× stock"
     return text
 
 
@@ -131,7 +130,8 @@ def latency_panel(axes, scenario):
     axes.set_xscale("log")
     axes.grid(axis="x", which="both", color="#e3e7eb", linewidth=0.6)
     axes.set_axisbelow(True)
-    frame(axes, {**scenario, "unit": "dot: median, tick: 95 %, end: 99 %"}, names)
+    axes.xaxis.set_major_formatter(lambda value, position: report.number(value))
+    frame(axes, {**scenario, "unit": "µs"}, names)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ class Contender(NamedTuple):
             return windows.tclsh(self.version, path, self.which, *words)
         command = windows.python(self.version, path, self.which, *words)
         if self.which in PEERS and isinstance(windows, run.WineSession):    # on Windows they are there, or are not
-            command.env["PYTHONPATH"] += "".join(";" + windows.path(folder) for folder in _peers())
+            command.env["PYTHONPATH"] += "".join(";" + windows.path(folder) for folder in _peers(windows))
         return command
 
 
@@ -63,15 +63,17 @@ def program(windows, source, *arguments):
         process.check([f"{COMPILER_PREFIX}-gcc", "-O2", "-Wall", "-Wextra", path, "-o", folder / f"{name}.exe", "-lws2_32",
                        "-lntdll"], f"compiling {source}")
 
-    folder = cache.directory(f"bench-{name}", cache.fingerprint(path), f"{source} for Windows", make)
+    folder = cache.directory(f"bench-{name}", cache.fingerprint(path, *PROGRAMS.glob("*.h")), f"{source} for Windows", make)
     return run.Command(windows.slot.command(folder / f"{name}.exe", *arguments), windows.environment())
 
 
-def _peers():
+def _peers(windows):
     """The folders with the peers' packages; pywin32 expects its own to be on the path."""
     def make(path):
         hostpython.pip(hostpython.python(), "install", "--quiet", "--target", path, "--platform", "win_amd64",
                        "--python-version", PYTHON, "--implementation", "cp", *hostpython.PINNED, PEER_REQUIREMENTS)
+        compiler = windows.python(PYTHON, "-m", "compileall", "-q", windows.path(path))
+        process.check(compiler.argv, "compiling the peers' modules", env=compiler.env)
 
-    path = cache.directory("bench-peers", cache.fingerprint(PEER_REQUIREMENTS), "the peers for Windows", make)
+    path = cache.directory("bench-peers", cache.fingerprint(PEER_REQUIREMENTS, "compiled"), "the peers for Windows", make)
     return path, path / "win32", path / "win32" / "lib"

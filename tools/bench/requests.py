@@ -13,7 +13,7 @@ from tools import process, run, wine
 from tools.bench import runner
 from tools.report import Unavailable
 
-TRIPS = (200, 600)
+TRIPS = (100, 300)
 TRACED = {"WINEDEBUG": "+server"}
 
 _FIRST_THREAD = re.compile(rb"([0-9a-f]{4}): init_first_thread\( unix_pid=(\d+),")
