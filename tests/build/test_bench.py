@@ -40,14 +40,14 @@ def test_a_ratio_says_how_many_times_better():
 def scenario(medians, better="more", name="echo-64B-1"):
     rows = {who: figures.summary([value]) for who, value in medians.items()}
     return {"name": name, "title": "an echo", "unit": "round trips/s", "better": better, "ours": ["Tcl 8.6 socket2"],
-            "contenders": rows, "failures": {"winloop": ["no wheel"], "floor": ["one", "hung"]}}
+            "contenders": rows, "failures": {"winloop": ["no wheel"], "floor": ["one", "hung"], "Twisted IOCP": ["no wheel"]}}
 
 
 def test_a_table_has_ratios_and_what_was_not_measured():
     lines = report.table(scenario({"floor": 4000, "Tcl 8.6 socket": 250, "Tcl 8.6 socket2": 2000})).splitlines()
     assert lines[0] == "an echo (round trips/s)"
     assert [line.split()[-1] for line in lines[2:4]] == ["0.50x", "8.00x"]
-    assert lines[-2:] == ["winloop: not measured: no wheel", "floor: 2 rounds failed: hung"]
+    assert lines[-2:] == ["winloop, Twisted IOCP: not measured: no wheel", "floor: 2 rounds failed: hung"]
 
 
 def test_goals_of_what_was_measured():

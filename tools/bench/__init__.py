@@ -107,7 +107,8 @@ def rounds(bench, scenario):
                 sample = scenario.sample(bench, contender)
             except (Unavailable, runner.Failed) as reason:
                 failures.setdefault(contender.name, []).append(str(reason))
-                say(f"-- {scenario.name}: {contender.name}: {reason}")
+                if isinstance(reason, runner.Failed):       # what is not to be had is in the report
+                    say(f"-- {scenario.name}: {contender.name}: {reason}")
             else:
                 taken.setdefault(contender.name, []).append(sample)
     return taken, failures

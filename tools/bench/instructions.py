@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 
-from tools import process
+from tools import process, run
 from tools.bench import runner
 from tools.report import Unavailable
 
@@ -18,14 +18,20 @@ EVENT = "instructions:u"
 
 def sample(bench, contender):
     """The instructions of one echo round trip of 64 bytes on one connection, in thousands."""
+    countable()
     few, many = (count(contender.command(bench.windows, "echo", "limit", trips, "warm", 0)) for trips in TRIPS)
     return {"value": (many - few) / (TRIPS[1] - TRIPS[0]) / 1000}
 
 
-def count(command, event=EVENT):
-    """How often perf counts `event` while `command` runs."""
+def countable():
+    """Raise Unavailable if this machine cannot count: a program that does nothing tells."""
     if not shutil.which("perf"):
         raise Unavailable("perf is not installed (Debian: the package linux-perf)")
+    count(run.Command(["true"], {}))
+
+
+def count(command, event=EVENT):
+    """How often perf counts `event` while `command` runs."""
     with tempfile.NamedTemporaryFile() as said:
         argv = ["perf", "stat", "--field-separator", ",", "--event", event, "--output", said.name, *command.argv]
         status = process.follow(argv, {**os.environ, **command.env}, lambda stream, data: None, timeout=runner.TIMEOUT)

@@ -23,10 +23,17 @@ def table(scenario):
         cells += [number(row.get("extras", {}).get(key)) for key in extras]
         cells += [times(figures.ratio(measured[one]["median"], row["median"], scenario["better"])) if one != name else "" for one in ours]
         rows.append(cells)
-    lines = [f"{scenario['title']} ({scenario['unit']}{'; latency in µs' * latency})", *columns([heads, *rows])]
-    lines += [f"{name}: {len(reasons)} rounds failed: {reasons[-1]}" if name in measured else f"{name}: not measured: {reasons[-1]}"
-              for name, reasons in scenario["failures"].items()]
-    return "\n".join(lines)
+    lines = [f"{scenario['title']} ({scenario['unit']}{'; latency in µs' * latency})", *(columns([heads, *rows]) if rows else ())]
+    return "\n".join([*lines, *failed(scenario)])
+
+
+def failed(scenario):
+    """A line for each reason why somebody has not all his rounds."""
+    reasons = {}
+    for name, those in scenario["failures"].items():
+        what = f"{len(those)} rounds failed" if name in scenario["contenders"] else "not measured"
+        reasons.setdefault(f"{what}: {those[-1]}", []).append(name)
+    return [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
 
 
 def columns(rows):
