@@ -5,6 +5,10 @@ One Cython module becomes one object file; the Python symbols that this object l
 exports what `EXPORTS` names. On Windows the compiler is the one setuptools finds (MSVC, or MinGW by `--compiler=mingw32`);
 elsewhere it is the mingw-w64 cross compiler. Nothing depends on the Python version that runs this file: the DLL uses the
 Limited API of CPython 3.11, so the wheel is tagged cp311-abi3.
+
+IOCPSOCK_VARIANT names a build for tests (`VARIANTS`): the same sources under other flags, with the instruments in
+tests/instruments put between them and the system. Those builds are made by the cross compiler only, and are no wheels to give
+away.
 """
 
 import os
@@ -13,6 +17,7 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from typing import NamedTuple
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -26,6 +31,28 @@ ROOT = Path(__file__).resolve().parent
 MODULE_MACROS = [("PyInit__iocpsock", "PyInit_iocpsock_module"), ("CYTHON_NO_PYINIT_EXPORT", None), ("Py_LIMITED_API", LIMITED_API),
                  ("_WIN32_WINNT", "0x0A00"), ("WIN32_LEAN_AND_MEAN", None),
                  ("WIN32_NO_STATUS", None)]     # the status codes come from ntstatus.h, once
+INSTRUMENTS = ROOT / "tests" / "instruments"
+
+
+class Variant(NamedTuple):
+    """A way to build: compiler flags, headers included before everything, and the sources of instruments."""
+    flags: tuple = ("-O2",)
+    headers: tuple = ()
+    sources: tuple = ()
+    exports: tuple = ()
+
+
+_MEMORY = ("memory.c", "symbols.c", "control.c")
+_MEMORY_EXPORTS = ("memory_blocks", "memory_handles", "memory_damage")
+VARIANTS = {
+    "": Variant(),
+    # Poison and canaries. Without inlining a function is found by the return address.
+    "debug": Variant(("-O1", "-fno-inline"), ("memory.h",), _MEMORY, _MEMORY_EXPORTS),
+    # Undefined behaviour ends the process by an illegal instruction: there is no run-time library to report it.
+    "ubsan": Variant(("-O1", "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error")),
+    "faults": Variant(("-O1", "-fno-inline", "-DIOCPSOCK_FAULTS"), ("memory.h", "faults.h"), (*_MEMORY, "faults.c", "dispatch.c", "receives.c"),
+                      (*_MEMORY_EXPORTS, "fault_plan", "fault_clear", "fault_counted", "fault_name", "fault_shuffle")),
+}
 
 
 def undefined_symbols(object_file):
@@ -85,16 +112,29 @@ class CrossCompiler:
     generated = ["-Wno-unused-function", "-Wno-unused-parameter", "-Wno-cast-function-type", "-Wno-missing-field-initializers",
                  "-Wno-type-limits"]
 
+    def __init__(self, variant):
+        self.variant = variant
+
     def compile(self, source, target, macros=(), generated=False):
         defines = [f"-D{name}" if value is None else f"-D{name}={value}" for name, value in macros]
-        self.run("-c", "-O2", "-fno-strict-aliasing", *self.warnings, *(self.generated if generated else ()), *defines,
-                 "-include", str(ROOT / "include" / "winpyconfig.h"), "-I", str(ROOT / "include"),
+        headers = [ROOT / "include" / "winpyconfig.h", *(INSTRUMENTS / name for name in self.variant.headers)]
+        self.run("-c", *self.variant.flags, "-fno-strict-aliasing", *self.warnings, *(self.generated if generated else ()), *defines,
+                 *(word for header in headers for word in ("-include", str(header))), "-I", str(ROOT / "include"),
                  "-I", str(python_headers(target.parent)), str(source), "-o", str(target))
+
+    def instruments(self, work):
+        """The compiled instruments."""
+        for name in self.variant.sources:
+            target = work / f"test_{Path(name).stem}.o"
+            self.run("-c", *self.variant.flags, *self.warnings, "-D_WIN32_WINNT=0x0A00", "-I", str(ROOT / "include"),
+                     str(INSTRUMENTS / name), "-o", str(target))
+            yield target
 
     def link(self, objects, target, exports):
         definitions = objects[0].with_suffix(".def")
         definitions.write_text("EXPORTS\n" + "".join(f"    {name}\n" for name in exports))
-        self.run("-shared", "-static-libgcc", "-s", "-Wl,--nxcompat,--dynamicbase,--high-entropy-va", "-o", str(target),
+        strip = [] if self.variant.sources else ["-s"]      # the instruments read the symbol table
+        self.run("-shared", "-static-libgcc", *strip, "-Wl,--nxcompat,--dynamicbase,--high-entropy-va", "-o", str(target),
                  *map(str, objects), str(definitions), *(f"-l{name}" for name in LIBRARIES))
 
     @staticmethod
@@ -108,7 +148,9 @@ class CrossCompiler:
 class NativeCompiler:
     """The compiler that setuptools found on Windows."""
 
-    def __init__(self, compiler):
+    def __init__(self, compiler, variant):
+        if variant != VARIANTS[""]:
+            sys.exit("setup.py: IOCPSOCK_VARIANT: the builds for tests are made by the cross compiler only, not on Windows")
         self.compiler = compiler
         self.msvc = compiler.compiler_type == "msvc"
 
@@ -120,6 +162,10 @@ class NativeCompiler:
         built, = self.compiler.compile([str(source)], output_dir=str(target.parent), macros=list(macros), extra_preargs=flags,
                                        include_dirs=[str(ROOT / "include"), sysconfig.get_path("include")])
         os.replace(built, target)
+
+    @staticmethod
+    def instruments(work):
+        return []
 
     def link(self, objects, target, exports):
         extra = ["/NODEFAULTLIB:python3.lib"] if self.msvc else ["-static-libgcc", "-s"]
@@ -135,7 +181,10 @@ class BuildDll(build_ext):
         work.mkdir(parents=True, exist_ok=True)
         target = Path(self.get_ext_fullpath(ext.name))
         target.parent.mkdir(parents=True, exist_ok=True)
-        toolchain = NativeCompiler(self.compiler) if os.name == "nt" else CrossCompiler()
+        variant = VARIANTS.get(os.environ.get("IOCPSOCK_VARIANT", ""))
+        if variant is None:
+            sys.exit(f"setup.py: IOCPSOCK_VARIANT={os.environ['IOCPSOCK_VARIANT']}: there are {', '.join(filter(None, VARIANTS))}")
+        toolchain = NativeCompiler(self.compiler, variant) if os.name == "nt" else CrossCompiler(variant)
         suffix = ".obj" if os.name == "nt" else ".o"
 
         source, table = work / "iocpsock.c", work / "python_table.c"
@@ -146,7 +195,7 @@ class BuildDll(build_ext):
         toolchain.compile(source, module, [*MODULE_MACROS, version], generated=True)
         table.write_text(python_table(undefined_symbols(module)))
         toolchain.compile(table, stubs)
-        toolchain.link([module, stubs], target, EXPORTS)
+        toolchain.link([module, stubs, *toolchain.instruments(work)], target, [*EXPORTS, *variant.exports])
 
     def get_ext_filename(self, fullname):
         return os.path.join(*fullname.split(".")[:-1], "iocpsock.dll")

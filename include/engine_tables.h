@@ -130,6 +130,11 @@ static const struct setting_row {
 enum { RECV_BUFFERED, RECV_ZERO, RECV_AUTO, RECV_MODES };
 static const char *const recv_mode_names[] = {"buffered", "zero", "auto"};
 
+/* Bytes of recycled operations kept in each free list; above that a block goes back to the heap. */
+#ifndef OP_KEEP_BYTES           /* the builds for tests want every block back */
+#define OP_KEEP_BYTES (4 << 20)
+#endif
+
 /* The names of the extension functions for SIO_GET_EXTENSION_FUNCTION_POINTER (mswsock.h has them as initialisers). */
 static const GUID acceptex_id = WSAID_ACCEPTEX;
 static const GUID connectex_id = WSAID_CONNECTEX;

@@ -1,7 +1,7 @@
 """The package: one wheel in dist/, unpacked in build/package for the interpreters to import.
 
 Nothing is done when the inputs are those of the last build. The unpacked package is put in place whole; a program
-that has the old DLL loaded keeps it.
+that has the old DLL loaded keeps it. A variant, a build for tests (see setup.py), has all of this in build/variants/NAME.
 """
 
 import os
@@ -12,35 +12,36 @@ from pathlib import Path
 
 from tools import cache, process
 from tools.report import Problem, say, step
-from tools.run import PACKAGE, ROOT
+from tools.run import BUILD, ROOT, VARIANT, place
 
-BUILD = ROOT / "build"
 DIST = ROOT / "dist"
-STAMP = BUILD / "package.stamp"
 _LISTED = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "tools/requirements-host.txt")
 
 
-def ensure(required=True):
+def ensure(required=True, variant=None):
     """Build the wheel and unpack it, unless that is done. Without a setup.py there is nothing to build yet."""
     if not (ROOT / "setup.py").exists():
         if required:
             raise Problem(f"no setup.py in {ROOT}: there is nothing to build")
         say("-- no setup.py yet: running without the package")
         return
-    with cache.locked(BUILD / "lock"):
-        recipe = cache.fingerprint(sys.version, *_inputs())
-        if STAMP.exists() and STAMP.read_text() == recipe and PACKAGE.is_dir() and list(DIST.glob("*.whl")):
+    variant = os.environ.get(VARIANT, "") if variant is None else variant
+    folder = place(variant)
+    dist = folder / "dist" if variant else DIST
+    stamp, package = folder / "package.stamp", folder / "package"
+    with cache.locked(folder / "lock"):
+        recipe = cache.fingerprint(sys.version, *_inputs(variant))
+        if stamp.exists() and stamp.read_text() == recipe and package.is_dir() and list(dist.glob("*.whl")):
             return
-        with step("building iocpsock.dll and its wheel"):
-            wheel = _wheel()
-            _unpack(wheel)
-            STAMP.write_text(recipe)
+        with step(f"building iocpsock.dll and its wheel{variant and f', variant {variant}'}"):
+            _unpack(_wheel(folder, dist, variant), package)
+            stamp.write_text(recipe)
 
 
-def _inputs():
+def _inputs(variant):
     """The files that the build reads, each after its name."""
     files = [ROOT / name for name in _LISTED]
-    for folder in ("include", "iocpsock"):
+    for folder in ("include", "iocpsock", *(["tests/instruments"] if variant else [])):
         files += sorted(path for path in (ROOT / folder).rglob("*") if "__pycache__" not in path.parts)
     for path in files:
         if path.is_file():
@@ -48,11 +49,11 @@ def _inputs():
             yield path
 
 
-def _wheel():
-    """Make the wheel and move it into dist/, in the place of an older one."""
-    fresh = BUILD / "wheel"
+def _wheel(folder, dist, variant):
+    """Make the wheel and move it into `dist`, in the place of an older one."""
+    fresh = folder / "wheel"
     shutil.rmtree(fresh, ignore_errors=True)
-    work = BUILD / "work"
+    work = folder / "work"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     if os.name == "nt":
@@ -62,25 +63,25 @@ def _wheel():
         command = [hostpython.python(), "setup.py", "-q", "egg_info", "--egg-base", work, "build", "--build-base", work,
                    "bdist_wheel", "--bdist-dir", work / "wheel", "--dist-dir", fresh]
     # setuptools counsels against running setup.py as a script, for reasons of an isolation that the rig provides.
-    env = {**os.environ, "PYTHONWARNINGS": "ignore:setup.py install is deprecated"}
+    env = {**os.environ, VARIANT: variant, "PYTHONWARNINGS": "ignore:setup.py install is deprecated"}
     said = process.check(command, "building the wheel", cwd=ROOT, env=env)
     for line in said.splitlines():
         say(f"   {line}")
-    DIST.mkdir(exist_ok=True)
-    for old in DIST.glob("*.whl"):
+    dist.mkdir(exist_ok=True)
+    for old in dist.glob("*.whl"):
         old.unlink()
-    return Path(shutil.move(next(fresh.glob("*.whl")), DIST))
+    return Path(shutil.move(next(fresh.glob("*.whl")), dist))
 
 
-def _unpack(wheel):
-    new, old = PACKAGE.with_name("package.new"), PACKAGE.with_name("package.old")
+def _unpack(wheel, package):
+    new, old = package.with_name("package.new"), package.with_name("package.old")
     for leftover in (new, old):
         shutil.rmtree(leftover, ignore_errors=True)
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(new)
-    if PACKAGE.exists():
-        PACKAGE.rename(old)
-    new.rename(PACKAGE)
+    if package.exists():
+        package.rename(old)
+    new.rename(package)
     shutil.rmtree(old, ignore_errors=True)
 
 

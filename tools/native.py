@@ -20,15 +20,14 @@ class NativeSession(Session):
     def path(self, path):
         return str(Path(path).resolve())
 
-    def environment(self):
+    def _environment(self):
         return dict(os.environ)
 
     def pass_through(self, command):
         return subprocess.run(command.argv, env=command.env).returncode
 
     def python(self, version, *arguments):
-        from tools.run import PACKAGE
-        return Command([*_python(version), *map(str, arguments)], self._python_environment(arguments, PACKAGE))
+        return Command([*_python(version), *map(str, arguments)], self._python_environment(arguments, self.package))
 
     def tclsh(self, version, *arguments):
         return Command([_tclsh(version), *map(str, arguments)], self._tcl_environment())

@@ -7,7 +7,8 @@
 A session is a Wine slot here, and the installed interpreters on Windows. A session inside one that dev.py holds
 (a test run by it, say) joins that one. Give the programs pipes or /dev/null, never a plain file.
 
-In every interpreter the built package can be imported: PYTHONPATH and TCLLIBPATH name build/package.
+In every interpreter the built package can be imported: PYTHONPATH and TCLLIBPATH name build/package. A session of a
+variant, a build for tests (setup.py lists them), has that one's package instead; IOCPSOCK_VARIANT names one for all.
 """
 
 import atexit
@@ -21,12 +22,14 @@ from tools import process
 from tools.report import Problem
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = ROOT / "build" / "package"
+BUILD = ROOT / "build"
 PYTHON_VERSIONS = ("3.11", "3.12", "3.13")
 TCL_VERSIONS = ("8.6", "9.0")
 
 # Set in the environment of what dev.py starts: the slot that it holds for it.
 JOINED = "IOCPSOCK_WINE_SLOT"
+# And the build that it uses, unless it is the one to give away.
+VARIANT = "IOCPSOCK_VARIANT"
 
 
 class Command(NamedTuple):
@@ -35,19 +38,25 @@ class Command(NamedTuple):
     env: dict
 
 
+def place(variant):
+    """Where a build keeps what it makes."""
+    return BUILD / "variants" / variant if variant else BUILD
+
+
 @contextlib.contextmanager
-def session():
+def session(variant=None):
     """The interpreters, until the `with` ends; every program still running under Wine then ends with it."""
+    variant = os.environ.get(VARIANT, "") if variant is None else variant
     if os.name == "nt":
         from tools.native import NativeSession
-        yield NativeSession()
+        yield NativeSession(variant)
         return
     from tools import wine
     if number := os.environ.get(JOINED):
-        yield WineSession(wine.Slot(int(number)))
+        yield WineSession(variant, wine.Slot(int(number)))
         return
     with wine.slot() as slot:
-        yield WineSession(slot)
+        yield WineSession(variant, slot)
 
 
 @functools.cache
@@ -70,11 +79,19 @@ def tclsh_command(version, *arguments):
 class Session:
     """What is the same under Wine and on Windows: which variables an interpreter gets."""
 
+    def __init__(self, variant):
+        self.variant = variant
+        self.package = place(variant) / "package"
+
     def path(self, path):
         """How a Windows program names this path of the host."""
         raise NotImplementedError
 
     def environment(self):
+        """The environment for whatever is started in this session."""
+        return {**self._environment(), VARIANT: self.variant}
+
+    def _environment(self):
         raise NotImplementedError
 
     def pass_through(self, command):
@@ -91,7 +108,7 @@ class Session:
 
     def _tcl_environment(self, library=None):
         env = self.environment()
-        env["TCLLIBPATH"] = tcl_list(self.path(PACKAGE))
+        env["TCLLIBPATH"] = tcl_list(self.path(self.package))
         if library:
             env["TCL_LIBRARY"] = self.path(library).replace("\\", "/")
         return env
@@ -100,14 +117,15 @@ class Session:
 class WineSession(Session):
     """Interpreters from the cache, in a Wine slot."""
 
-    def __init__(self, slot):
+    def __init__(self, variant, slot):
+        super().__init__(variant)
         self.slot = slot
 
     def path(self, path):
         from tools import wine
         return wine.windows_path(path)
 
-    def environment(self):
+    def _environment(self):
         return {**self.slot.environment(), JOINED: str(self.slot.number)}
 
     def pass_through(self, command):
@@ -117,7 +135,7 @@ class WineSession(Session):
         from tools import hostpython, winpython
         program = winpython.directory(known("Python", version, PYTHON_VERSIONS)) / "python.exe"
         return Command(self.slot.command(program, *arguments),
-                       self._python_environment(arguments, PACKAGE, hostpython.windows_packages()))
+                       self._python_environment(arguments, self.package, hostpython.windows_packages()))
 
     def tclsh(self, version, *arguments):
         from tools import tcl

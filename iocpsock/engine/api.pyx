@@ -63,6 +63,8 @@ cdef extern from "engine_tables.h" nogil:
         RECV_ZERO
         RECV_AUTO
         RECV_MODES
+    enum:
+        OP_KEEP_BYTES
     const GUID acceptex_id
     const GUID connectex_id
     const GUID getacceptexsockaddrs_id

@@ -11,7 +11,6 @@ cdef enum:
     OP_LARGE = 65536                # bytes of data for busy connections; also the largest single send
     OP_TINY = 512                   # bytes of data: two socket addresses as AcceptEx wants them
     OP_CLASSES = 4                  # no data, OP_TINY, OP_SMALL, OP_LARGE
-    OP_KEEP_BYTES = 4 << 20         # recycled memory kept in each free list; above that a block goes back to the heap
 
 ctypedef void (*op_completion)(Op *op) noexcept nogil
 

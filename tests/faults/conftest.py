@@ -1,0 +1,34 @@
+"""The tests of fault injection run Tcl scripts in the build with faults: each in a process of its own, without Python."""
+
+import contextlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent.parent))  # the rig, package `tools`, stands in the project's root
+collect_ignore = ["python"]     # for the Windows Python
+
+from tools import build, run as rig  # noqa: E402
+
+
+def pytest_addoption(parser):
+    parser.addoption("--every", type=int, default=5, help="sweeps strike every so many calls (1: every one)")
+
+
+@pytest.fixture(scope="session")
+def tclsh(request):
+    """A function that runs a script with its arguments and returns (exit status, lines of stdout, text of stderr)."""
+    build.ensure(variant="faults")
+    with contextlib.ExitStack() as owner:
+        windows = owner.enter_context(rig.session("faults"))
+
+        def run_script(name, *arguments, timeout=400):
+            argv, env = windows.tclsh(request.config.getoption("--tcl"), HERE / name, *arguments)
+            ended = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   encoding="utf-8", errors="replace", timeout=timeout)
+            return ended.returncode, ended.stdout.splitlines(), ended.stderr
+
+        yield run_script

@@ -1,0 +1,134 @@
+/* control.c - the Tcl face of the test builds: the package has two commands more, `iocpsock::fault` and `iocpsock::memory`.
+ *
+ *   iocpsock::fault plan CALL ACTION CODE SKIP TIMES PER_MILLE     see fault_plan
+ *   iocpsock::fault clear
+ *   iocpsock::fault counts                 dictionary: call -> {calls fired}
+ *   iocpsock::fault shuffle MILLISECONDS SEED
+ *   iocpsock::fault overtaken              packets dealt out after one that came later
+ *   iocpsock::memory blocks                blocks of the engine's in use
+ *   iocpsock::memory handles               handles of the process
+ *   iocpsock::memory damage PLACE          see memory_damage
+ *
+ * ctypes calls the functions behind these by name. Threads: the interpreter's.
+ */
+#define FAULTS_THEMSELVES
+#define MEMORY_ITSELF
+#define WIN32_NO_STATUS
+#include <winsock2.h>
+#include <windows.h>
+#include <winternl.h>
+#undef WIN32_NO_STATUS
+#include <ntstatus.h>
+#include <stdlib.h>
+#include <string.h>
+#include "faults.h"
+#include "memory.h"
+#include "tcl_stubs.h"
+
+/* Handles of this process, counted in the system's list; -1 if there is none to be had. (Wine's GetProcessHandleCount says 0.) */
+int memory_handles(void)
+{
+    ULONG size = 1 << 16, needed, index;
+    SYSTEM_HANDLE_INFORMATION *list = NULL;
+    NTSTATUS status;
+    int count = 0;
+    do {
+        size *= 2;
+        list = realloc(list, size);
+        status = NtQuerySystemInformation(SystemHandleInformation, list, size, &needed);
+    } while (status == STATUS_INFO_LENGTH_MISMATCH);
+    for (index = 0; status >= 0 && index < list->Count; index++)
+        count += list->Handle[index].OwnerPid == GetCurrentProcessId();
+    free(list);
+    return status >= 0 ? count : -1;
+}
+
+static int answer(Tcl_Interp *interp, int value)
+{
+    if (value < 0) {
+        Tcl_SetObjResult(interp, Tcl_NewStringObj("no such call, action or place", -1));
+        return TCL_ERROR;
+    }
+    Tcl_SetObjResult(interp, Tcl_NewWideIntObj(value));
+    return TCL_OK;
+}
+
+static int misused(Tcl_Interp *interp, Tcl_Obj *command)
+{
+    Tcl_SetObjResult(interp, Tcl_ObjPrintf("%s: wrong arguments: see tests/instruments/control.c", Tcl_GetString(command)));
+    return TCL_ERROR;
+}
+
+static int memory_command(void *data, Tcl_Interp *interp, int objc, Tcl_Obj *const *objv)
+{
+    const char *word = objc > 1 ? Tcl_GetString(objv[1]) : "";
+    (void)data;
+    if (objc == 2 && !strcmp(word, "blocks"))
+        return answer(interp, memory_blocks());
+    if (objc == 2 && !strcmp(word, "handles"))
+        return answer(interp, memory_handles());
+    if (objc == 3 && !strcmp(word, "damage"))
+        return answer(interp, memory_damage(Tcl_GetString(objv[2])));
+    return misused(interp, objv[0]);
+}
+
+#ifdef IOCPSOCK_FAULTS
+static int integers(Tcl_Interp *interp, int count, Tcl_Obj *const *objv, int *values)
+{
+    int index;
+    for (index = 0; index < count; index++)
+        if (Tcl_GetIntFromObj(interp, objv[index], &values[index]) != TCL_OK)
+            return TCL_ERROR;
+    return TCL_OK;
+}
+
+static int counts(Tcl_Interp *interp)
+{
+    Tcl_Obj *result = Tcl_NewDictObj(), *pair;
+    int call, fired;
+    for (call = 0; call < FAULT_COUNT; call++) {
+        pair = Tcl_NewListObj(0, NULL);
+        Tcl_ListObjAppendElement(NULL, pair, Tcl_NewWideIntObj(fault_counted(call, &fired)));
+        Tcl_ListObjAppendElement(NULL, pair, Tcl_NewWideIntObj(fired));
+        Tcl_DictObjPut(NULL, result, Tcl_NewStringObj(fault_name(call), -1), pair);
+    }
+    Tcl_SetObjResult(interp, result);
+    return TCL_OK;
+}
+
+static int fault_command(void *data, Tcl_Interp *interp, int objc, Tcl_Obj *const *objv)
+{
+    const char *word = objc > 1 ? Tcl_GetString(objv[1]) : "";
+    int values[4];
+    (void)data;
+    if (objc == 2 && !strcmp(word, "counts"))
+        return counts(interp);
+    if (objc == 2 && !strcmp(word, "overtaken"))
+        return answer(interp, fault_overtaken());
+    if (objc == 2 && !strcmp(word, "clear")) {
+        fault_clear();
+        return TCL_OK;
+    }
+    if (objc == 4 && !strcmp(word, "shuffle") && integers(interp, 2, objv + 2, values) == TCL_OK) {
+        fault_shuffle(values[0], values[1]);
+        return TCL_OK;
+    }
+    if (objc == 8 && !strcmp(word, "plan") && integers(interp, 4, objv + 4, values) == TCL_OK)
+        return answer(interp, fault_plan(Tcl_GetString(objv[2]), Tcl_GetString(objv[3]), values[0], values[1], values[2],
+                                         values[3]));
+    return misused(interp, objv[0]);
+}
+#endif
+
+int product_Iocpsock_Init(Tcl_Interp *interp);
+
+int Iocpsock_Init(Tcl_Interp *interp)
+{
+    if (product_Iocpsock_Init(interp) != TCL_OK || tcl_stubs_bind(interp) != TCL_OK)
+        return TCL_ERROR;
+    Tcl_CreateObjCommand(interp, "::iocpsock::memory", memory_command, NULL, NULL);
+#ifdef IOCPSOCK_FAULTS
+    Tcl_CreateObjCommand(interp, "::iocpsock::fault", fault_command, NULL, NULL);
+#endif
+    return TCL_OK;
+}

@@ -1,0 +1,143 @@
+/* dispatch.c - the dequeuing of packets under fault injection: some are held back, and dealt out in another order.
+ *
+ * A packet that is to be late, or every one while packets are shuffled, goes from the port to a pool, with the time before
+ * which nobody gets it; the completion threads draw from what is due at random, one at a time. A thread that has put a packet
+ * into the pool looks again soon, so nothing stays there.
+ * Threads: the completion threads; the pool under `lock`.
+ */
+#define FAULTS_THEMSELVES
+#include "faults.h"
+
+enum {
+    POOL = 16384,           /* packets held back at a time; one more is dealt out at once */
+    MARKS = 1024,
+    LOOK = 2                /* milliseconds between looks at the pool */
+};
+
+static SRWLOCK lock;
+static struct held {
+    OVERLAPPED_ENTRY entry;
+    ULONGLONG due;
+    LONG arrival;
+} pool[POOL];
+static volatile LONG pooled;
+static LONG overtaken;          /* packets that were dealt out after one that came later */
+static LONG arrivals;
+static struct mark {
+    OVERLAPPED *overlapped;
+    int milliseconds;
+} marks[MARKS];
+static volatile LONG marked;
+static volatile LONG spread;    /* milliseconds over which packets are shuffled; 0: they are not */
+static unsigned int random_state = 1;
+
+/* The packet of this operation is seen so much later than it could be. */
+void fault_late(OVERLAPPED *overlapped, int milliseconds)
+{
+    AcquireSRWLockExclusive(&lock);
+    if (marked < MARKS) {
+        marks[marked].overlapped = overlapped;
+        marks[marked].milliseconds = milliseconds;
+        marked++;
+    }
+    ReleaseSRWLockExclusive(&lock);
+}
+
+void fault_shuffle(int milliseconds, int seed)
+{
+    AcquireSRWLockExclusive(&lock);
+    spread = milliseconds;
+    random_state = (unsigned)seed;
+    ReleaseSRWLockExclusive(&lock);
+}
+
+int fault_shuffling(void)
+{
+    return spread != 0;
+}
+
+int fault_overtaken(void)
+{
+    return overtaken;
+}
+
+static unsigned int random_below(unsigned int limit)
+{
+    random_state = random_state * 1664525u + 1013904223u;
+    return (random_state >> 8) % limit;
+}
+
+/* Milliseconds for which the packet is to be held back, -1 for none. */
+static int delay_of(const OVERLAPPED_ENTRY *entry)
+{
+    int index, milliseconds = spread ? (int)random_below(spread + 1) : -1;
+    for (index = 0; index < marked; index++)
+        if (marks[index].overlapped == entry->lpOverlapped && entry->lpOverlapped) {
+            milliseconds = marks[index].milliseconds;
+            marks[index] = marks[--marked];
+            break;
+        }
+    return milliseconds;
+}
+
+/* Move what is to be held back into the pool: how many entries stay. */
+static ULONG hold_back(OVERLAPPED_ENTRY *entries, ULONG count)
+{
+    ULONGLONG now = GetTickCount64();
+    ULONG index, kept = 0;
+    int delay;
+    AcquireSRWLockExclusive(&lock);
+    for (index = 0; index < count; index++) {
+        delay = delay_of(&entries[index]);
+        if (delay >= 0 && pooled < POOL) {
+            pool[pooled].entry = entries[index];
+            pool[pooled].due = now + delay;
+            pool[pooled].arrival = arrivals++;
+            pooled++;
+        } else
+            entries[kept++] = entries[index];
+    }
+    ReleaseSRWLockExclusive(&lock);
+    return kept;
+}
+
+/* Draw one packet of those that are due: 1, or 0 if none is. */
+static ULONG draw(OVERLAPPED_ENTRY *entry)
+{
+    ULONGLONG now = GetTickCount64();
+    static LONG newest;
+    LONG index, due = 0, chosen;
+    ULONG drawn = 0;
+    AcquireSRWLockExclusive(&lock);
+    for (index = 0; index < pooled; index++)
+        due += pool[index].due <= now;
+    if (due) {
+        chosen = (LONG)random_below(due);
+        for (index = 0; pool[index].due > now || chosen--; index++)
+            ;
+        *entry = pool[index].entry;
+        overtaken += pool[index].arrival < newest;
+        newest = pool[index].arrival > newest ? pool[index].arrival : newest;
+        pool[index] = pool[--pooled];
+        drawn = 1;
+    }
+    ReleaseSRWLockExclusive(&lock);
+    return drawn;
+}
+
+BOOL WINAPI fault_GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count, ULONG *removed,
+                                              DWORD milliseconds, BOOL alertable)
+{
+    BOOL got;
+    if (fault_fails(FAULT_GetQueuedCompletionStatusEx))
+        return FALSE;
+    do {
+        got = GetQueuedCompletionStatusEx(port, entries, count, removed, pooled ? LOOK : milliseconds, alertable);
+        *removed = got ? hold_back(entries, *removed) : 0;
+        if (!*removed)
+            *removed = draw(entries);
+        if (!*removed && !got && !pooled)
+            return FALSE;                       /* the time is over, or the call failed */
+    } while (!*removed);
+    return TRUE;
+}

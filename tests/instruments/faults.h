@@ -1,0 +1,123 @@
+/* faults.h - fault injection: every call of the engine that can fail goes through a table of plans.
+ *
+ * Force-included before the compiled module: the macros at the end send each call to its wrapper in faults.c, so the product's
+ * sources do not know. A plan says what happens to the calls of one name, from one call on, so many times:
+ *
+ *   fail CODE    the call does nothing and fails with CODE
+ *   status CODE  an overlapped call is accepted, does nothing, and its packet brings the NTSTATUS CODE
+ *   late MS      an overlapped call ends by a packet, never at once, and that is seen MS milliseconds late; CancelIoEx cancels,
+ *                but says that there is nothing to cancel, and the packet is late
+ *   short BYTES  a receive or a send transfers at most so many bytes
+ *   inline       ConnectEx and AcceptEx succeed in the call
+ *   value N      the call returns N (the number of processors)
+ *
+ * Receives and sends without an OVERLAPPED are calls of their own (receive_direct, send_direct).
+ * Threads: plans are made on any thread and hold for all.
+ */
+#ifndef IOCPSOCK_TEST_FAULTS_H
+#define IOCPSOCK_TEST_FAULTS_H
+
+#include <winsock2.h>
+#include <ws2tcpip.h>
+#include <mswsock.h>
+#include <windows.h>
+
+#define FAULT_CALLS(X) \
+    X(WSAStartup) X(WSASocketW) X(bind) X(listen) X(shutdown) X(closesocket) X(ioctlsocket) X(setsockopt) X(getsockopt) \
+    X(getsockname) X(getpeername) X(getnameinfo) X(getservbyname) X(GetAddrInfoW) X(WSAIoctl) \
+    X(AcceptEx) X(ConnectEx) X(WSARecv) X(WSASend) X(receive_direct) X(send_direct) X(CancelIoEx) \
+    X(CreateIoCompletionPort) X(SetFileCompletionNotificationModes) X(GetQueuedCompletionStatusEx) X(PostQueuedCompletionStatus) \
+    X(CreateThread) X(CreateEventW) X(WaitForSingleObject) X(GetModuleHandleExW) X(GetActiveProcessorCount) X(TlsAlloc) \
+    X(MultiByteToWideChar) X(malloc)
+
+#define FAULT_ENUM(name) FAULT_##name,
+enum fault_call { FAULT_CALLS(FAULT_ENUM) FAULT_COUNT };
+#undef FAULT_ENUM
+
+enum fault_action { FAULT_PASS, FAULT_FAIL, FAULT_STATUS, FAULT_LATE, FAULT_SHORT, FAULT_INLINE, FAULT_VALUE, FAULT_ACTIONS };
+
+/* faults.c: the plans, and the wrappers that apply them */
+int fault_plan(const char *call, const char *action, int code, int skip, int times, int per_mille);
+void fault_clear(void);
+int fault_counted(int call, int *fired);
+const char *fault_name(int call);
+int fault_fails(enum fault_call call);
+/* dispatch.c: packets held back and dealt out in another order */
+void fault_late(OVERLAPPED *overlapped, int milliseconds);
+void fault_shuffle(int milliseconds, int seed);
+int fault_overtaken(void);
+int fault_shuffling(void);
+/* receives.c: the receives, meanwhile */
+void receives_take(SOCKET s, const WSABUF *buffer, OVERLAPPED *overlapped);
+BOOL receives_cancel(const OVERLAPPED *overlapped);
+void fault_post(OVERLAPPED *overlapped);
+
+int WSAAPI fault_WSAStartup(WORD version, WSADATA *data);
+SOCKET WSAAPI fault_WSASocketW(int family, int type, int protocol, WSAPROTOCOL_INFOW *info, GROUP group, DWORD flags);
+int WSAAPI fault_bind(SOCKET s, const struct sockaddr *address, int length);
+int WSAAPI fault_listen(SOCKET s, int backlog);
+int WSAAPI fault_shutdown(SOCKET s, int how);
+int WSAAPI fault_closesocket(SOCKET s);
+int WSAAPI fault_ioctlsocket(SOCKET s, long command, u_long *argument);
+int WSAAPI fault_setsockopt(SOCKET s, int level, int option, const char *value, int length);
+int WSAAPI fault_getsockopt(SOCKET s, int level, int option, char *value, int *length);
+int WSAAPI fault_getsockname(SOCKET s, struct sockaddr *address, int *length);
+int WSAAPI fault_getpeername(SOCKET s, struct sockaddr *address, int *length);
+int WSAAPI fault_getnameinfo(const struct sockaddr *address, socklen_t length, char *host, DWORD host_size, char *service,
+                             DWORD service_size, int flags);
+struct servent *WSAAPI fault_getservbyname(const char *name, const char *protocol);
+int WSAAPI fault_GetAddrInfoW(const WCHAR *node, const WCHAR *service, const ADDRINFOW *hints, ADDRINFOW **result);
+int WSAAPI fault_WSAIoctl(SOCKET s, DWORD code, void *in, DWORD in_size, void *out, DWORD out_size, DWORD *returned,
+                          OVERLAPPED *overlapped, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine);
+int WSAAPI fault_WSARecv(SOCKET s, WSABUF *buffers, DWORD count, DWORD *received, DWORD *flags, OVERLAPPED *overlapped,
+                         LPWSAOVERLAPPED_COMPLETION_ROUTINE routine);
+int WSAAPI fault_WSASend(SOCKET s, WSABUF *buffers, DWORD count, DWORD *sent, DWORD flags, OVERLAPPED *overlapped,
+                         LPWSAOVERLAPPED_COMPLETION_ROUTINE routine);
+BOOL WINAPI fault_CancelIoEx(HANDLE file, OVERLAPPED *overlapped);
+HANDLE WINAPI fault_CreateIoCompletionPort(HANDLE file, HANDLE port, ULONG_PTR key, DWORD threads);
+BOOL WINAPI fault_SetFileCompletionNotificationModes(HANDLE file, UCHAR flags);
+BOOL WINAPI fault_GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count, ULONG *removed,
+                                              DWORD milliseconds, BOOL alertable);
+BOOL WINAPI fault_PostQueuedCompletionStatus(HANDLE port, DWORD bytes, ULONG_PTR key, OVERLAPPED *overlapped);
+HANDLE WINAPI fault_CreateThread(SECURITY_ATTRIBUTES *security, SIZE_T stack, LPTHREAD_START_ROUTINE start, void *parameter,
+                                 DWORD flags, DWORD *identifier);
+HANDLE WINAPI fault_CreateEventW(SECURITY_ATTRIBUTES *security, BOOL manual, BOOL initial, const WCHAR *name);
+DWORD WINAPI fault_WaitForSingleObject(HANDLE handle, DWORD milliseconds);
+BOOL WINAPI fault_GetModuleHandleExW(DWORD flags, const WCHAR *name, HMODULE *module);
+DWORD WINAPI fault_GetActiveProcessorCount(WORD group);
+DWORD WINAPI fault_TlsAlloc(void);
+int WINAPI fault_MultiByteToWideChar(UINT page, DWORD flags, const char *text, int length, WCHAR *wide, int capacity);
+
+#ifndef FAULTS_THEMSELVES
+#define WSAStartup fault_WSAStartup
+#define WSASocketW fault_WSASocketW
+#define bind(...) fault_bind(__VA_ARGS__)
+#define listen(...) fault_listen(__VA_ARGS__)
+#define shutdown(...) fault_shutdown(__VA_ARGS__)
+#define closesocket fault_closesocket
+#define ioctlsocket fault_ioctlsocket
+#define setsockopt fault_setsockopt
+#define getsockopt fault_getsockopt
+#define getsockname fault_getsockname
+#define getpeername fault_getpeername
+#define getnameinfo fault_getnameinfo
+#define getservbyname fault_getservbyname
+#define GetAddrInfoW fault_GetAddrInfoW
+#define WSAIoctl fault_WSAIoctl
+#define WSARecv fault_WSARecv
+#define WSASend fault_WSASend
+#define CancelIoEx fault_CancelIoEx
+#define CreateIoCompletionPort fault_CreateIoCompletionPort
+#define SetFileCompletionNotificationModes fault_SetFileCompletionNotificationModes
+#define GetQueuedCompletionStatusEx fault_GetQueuedCompletionStatusEx
+#define PostQueuedCompletionStatus fault_PostQueuedCompletionStatus
+#define CreateThread fault_CreateThread
+#define CreateEventW fault_CreateEventW
+#define WaitForSingleObject fault_WaitForSingleObject
+#define GetModuleHandleExW fault_GetModuleHandleExW
+#define GetActiveProcessorCount fault_GetActiveProcessorCount
+#define TlsAlloc fault_TlsAlloc
+#define MultiByteToWideChar fault_MultiByteToWideChar
+#endif
+
+#endif
