@@ -10,7 +10,7 @@ import os
 import time
 from dataclasses import dataclass, field
 
-from tools import process, run, tcltest
+from tools import build, process, run, tcltest
 from tools.build import BUILD
 from tools.conformance_python import SUITE as PYTHON
 from tools.conformance_tcl import SUITE as TCL
@@ -30,6 +30,11 @@ TUNED = {
     "9.0": ("recvmode=auto manyconnections=2 recvcap=4096",),
 }
 UNTUNED = "socket2 and not settings and not process"
+
+# Builds for tests (setup.py), and the versions of Tcl and Python that run with them: our sockets' scenarios only.
+VARIANTS = {"debug": ("9.0", "3.13"), "ubsan": ("8.6", "3.12")}
+FAULTY = ("8.6", "3.13")
+SWEEP = 12              # faults are injected at every so many calls; tests/faults itself knows finer sweeps
 
 
 @dataclass
@@ -63,7 +68,23 @@ def cells(expression=None, python=None, tcl=None, soak=False):
     wanted += [Cell(f"tcl {version} {text.split()[0]}", lambda cell, version=version, text=text: _tuned(cell, version, expression, text))
                for version in tcls for text in TUNED[version]]
     wanted += [Cell(f"python {version}", lambda cell, version=version: _python(cell, version, expression, soak)) for version in pythons]
+    if os.name != "nt":
+        wanted += _variants(expression, pythons, tcls)
     return [*wanted, Cell("host", lambda cell: _host(cell, expression))]
+
+
+def _variants(expression, pythons, tcls):
+    """The cells of the builds for tests."""
+    if FAULTY[0] in tcls:
+        yield Cell("faults tcl", lambda cell: _faults(cell, FAULTY[0], expression))
+    if FAULTY[1] in pythons:
+        yield Cell("faults python", lambda cell: _python(cell, FAULTY[1], expression, False, "faults", ("tests/calls",)))
+    for variant, (tcl, python) in VARIANTS.items():
+        if tcl in tcls:
+            yield Cell(f"{variant} tcl", lambda cell, variant=variant, tcl=tcl: _tuned(cell, tcl, expression, "", variant))
+        if python in pythons:
+            chosen = f"({expression}) and not stock" if expression else "not stock"
+            yield Cell(f"{variant} python", lambda cell, variant=variant, python=python: _python(cell, python, chosen, False, variant))
 
 
 def run_all(expression=None, python=None, tcl=None, soak=False):
@@ -116,19 +137,32 @@ def _tcl(cell, version, expression, soak):
         _pytest(cell, [host_python()], windows.environment(), str, [*folders, "--tcl", version, *(["--soak"] if soak else [])], expression)
 
 
-def _tuned(cell, version, expression, settings):
+def _tuned(cell, version, expression, settings, variant=None):
     from tools.setup import host_python
-    with run.session() as windows:
+    if variant:
+        build.ensure(variant=variant)
+    with run.session(variant) as windows:
         windows.tclsh(version)
         chosen = f"({expression}) and {UNTUNED}" if expression else UNTUNED
         env = {**windows.environment(), "IOCPSOCK_SETTINGS": settings}
         _pytest(cell, [host_python()], env, str, ["tests/tcl", "--tcl", version], chosen)
 
 
-def _python(cell, version, expression, soak):
-    with run.session() as windows:
+def _faults(cell, version, expression):
+    from tools.setup import host_python
+    build.ensure(variant="faults")
+    with run.session("faults") as windows:
+        windows.tclsh(version)
+        arguments = ["tests/faults", "--tcl", version, "--every", str(SWEEP)]
+        _pytest(cell, [host_python()], windows.environment(), str, arguments, expression)
+
+
+def _python(cell, version, expression, soak, variant=None, folders=("tests/python", "tests/engine")):
+    if variant:
+        build.ensure(variant=variant)
+    with run.session(variant) as windows:
         argv, env = windows.python(version)
-        folders = [folder for folder in ("tests/python", "tests/engine") if (run.ROOT / folder).is_dir()]
+        folders = [folder for folder in folders if (run.ROOT / folder).is_dir()]
         _pytest(cell, argv, {**env, "PYTHONUNBUFFERED": "1"}, windows.path, [*folders, *(["--soak"] if soak else [])], expression)
 
 

@@ -140,10 +140,11 @@ cdef void receiver_remove(Connection *connection, Op *op) noexcept nogil:
 cdef void receiver_complete(Op *op) noexcept nogil:
     """The packet of a receive was dequeued."""
     cdef Connection *connection = <Connection *>op.source
-    cdef bint wait = op.error == WSAENOBUFS and op.length == 0
+    cdef bint starved = op.error == WSAENOBUFS
+    cdef bint wait = starved and op.length == 0
     cdef bint withdrawn = op.withdrawn
     connection.recv_posted -= 1
-    if op.error == WSAENOBUFS:
+    if starved:
         connection.recv_starved = True
         receiver_remove(connection, op)
     elif op.error == WSA_OPERATION_ABORTED and (withdrawn or connection.state == CONNECTION_CLOSING):
@@ -155,8 +156,8 @@ cdef void receiver_complete(Op *op) noexcept nogil:
         closer_step(connection)
     elif wait:
         connection_starve(connection)
-    elif not withdrawn and not direct_left(connection):
-        receiver_post(connection)
+    elif not withdrawn and (starved or not direct_left(connection)):
+        receiver_post(connection)                           # one that starved is no news on which the consumer would read
     source_unlock_changed(&connection.source, connection_ready(connection))
 
 

@@ -9,7 +9,6 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent))  # the rig, package `tools`, stands in the project's root
-collect_ignore = ["python"]     # for the Windows Python
 
 from tools import build, run as rig  # noqa: E402
 
@@ -25,7 +24,7 @@ def tclsh(request):
     with contextlib.ExitStack() as owner:
         windows = owner.enter_context(rig.session("faults"))
 
-        def run_script(name, *arguments, timeout=400):
+        def run_script(name, *arguments, timeout=900):
             argv, env = windows.tclsh(request.config.getoption("--tcl"), HERE / name, *arguments)
             ended = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                    encoding="utf-8", errors="replace", timeout=timeout)

@@ -10,6 +10,7 @@ lassign $argv milliseconds threads receives connections bytes seed
 
 interp bgerror {} {apply {{message options} {puts "background error: [dict get $options -errorinfo]"}}}
 iocpsock::fault plan GetActiveProcessorCount value $threads 0 -1 1000
+iocpsock::fault plan CreateEventW fail 8 0 -1 1000       ;# so that this thread does not receive itself, without packets
 set scenario::patience 60000
 iocpsock::fault shuffle 1 $seed                 ;# warms up what serves the receives, too
 scenario::prepare -recvcount $receives -recvbufsize 512

@@ -42,7 +42,6 @@ SWEEPS = [
     ("getnameinfo", "fail", HOST_NOT_FOUND, ONCE),
     *[("GetAddrInfoW", "fail", code, ONCE) for code in (HOST_NOT_FOUND, TRY_AGAIN, NOT_ENOUGH_MEMORY)],
     ("MultiByteToWideChar", "fail", 1113, ONCE),
-    ("WSAIoctl", "fail", EOPNOTSUPP, ALWAYS),
     *[("AcceptEx", "fail", code, times) for code in (EMFILE, ENOBUFS) for times in (ONCE, 12)],
     *[("AcceptEx", "fail", code, ONCE) for code in (ECONNRESET, NETNAME_DELETED, SEM_TIMEOUT)],
     *[("AcceptEx", "status", code, 6) for code in (RESET, DELETED, ABORTED, INSUFFICIENT, CANCELLED)],

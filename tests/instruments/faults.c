@@ -110,7 +110,6 @@ WRAP(SOCKET, WSAAPI, WSASocketW, (int family, int type, int protocol, WSAPROTOCO
      (family, type, protocol, info, group, flags), INVALID_SOCKET)
 WRAP(int, WSAAPI, bind, (SOCKET s, const struct sockaddr *address, int length), (s, address, length), SOCKET_ERROR)
 WRAP(int, WSAAPI, listen, (SOCKET s, int backlog), (s, backlog), SOCKET_ERROR)
-WRAP(int, WSAAPI, shutdown, (SOCKET s, int how), (s, how), SOCKET_ERROR)
 WRAP(int, WSAAPI, ioctlsocket, (SOCKET s, long command, u_long *argument), (s, command, argument), SOCKET_ERROR)
 WRAP(int, WSAAPI, setsockopt, (SOCKET s, int level, int option, const char *value, int length),
      (s, level, option, value, length), SOCKET_ERROR)
@@ -141,7 +140,12 @@ DWORD WINAPI fault_GetActiveProcessorCount(WORD group)
     return take(FAULT_GetActiveProcessorCount, &code) == FAULT_VALUE ? (DWORD)code : GetActiveProcessorCount(group);
 }
 
-/* The socket is gone all the same: nobody could do anything about one that stays. */
+int WSAAPI fault_shutdown(SOCKET s, int how)
+{
+    int result = shutdown(s, how);
+    return fault_fails(FAULT_shutdown) ? SOCKET_ERROR : result;
+}
+
 int WSAAPI fault_closesocket(SOCKET s)
 {
     int result = closesocket(s);
@@ -229,7 +233,7 @@ int WSAAPI fault_WSARecv(SOCKET s, WSABUF *buffers, DWORD count, DWORD *received
     }
     if (action == FAULT_SHORT && less.len)
         cut(&less, buffers, count, code);
-    if (action == FAULT_LATE && overlapped)
+    if (action == FAULT_LATE && overlapped && !overlapped->hEvent)
         fault_late(overlapped, code);
     result = WSARecv(s, &less, count, received, flags, overlapped, routine);
     if (action == FAULT_LATE && overlapped)
@@ -348,18 +352,13 @@ int WSAAPI fault_WSAIoctl(SOCKET s, DWORD control, void *in, DWORD in_size, void
 BOOL WINAPI fault_CancelIoEx(HANDLE file, OVERLAPPED *overlapped)
 {
     int code;
+    BOOL result;
     enum fault_action action = take(FAULT_CancelIoEx, &code);
-    if (action == FAULT_FAIL) {
-        SetLastError(code);
-        return FALSE;
-    }
-    if (overlapped && receives_cancel(overlapped))
-        return TRUE;
-    if (action == FAULT_LATE && overlapped) {
+    if (action == FAULT_LATE && overlapped && !overlapped->hEvent)
         fault_late(overlapped, code);
-        CancelIoEx(file, overlapped);
-        SetLastError(ERROR_NOT_FOUND);
-        return FALSE;
-    }
-    return CancelIoEx(file, overlapped);
+    result = overlapped && receives_cancel(overlapped) ? TRUE : CancelIoEx(file, overlapped);
+    if (action == FAULT_PASS)
+        return result;
+    SetLastError(action == FAULT_LATE ? ERROR_NOT_FOUND : code);
+    return FALSE;
 }

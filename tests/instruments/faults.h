@@ -3,10 +3,11 @@
  * Force-included before the compiled module: the macros at the end send each call to its wrapper in faults.c, so the product's
  * sources do not know. A plan says what happens to the calls of one name, from one call on, so many times:
  *
- *   fail CODE    the call does nothing and fails with CODE
+ *   fail CODE    the call does nothing and fails with CODE (shutdown, closesocket and CancelIoEx do their work all the same:
+ *                nobody could end what they would leave)
  *   status CODE  an overlapped call is accepted, does nothing, and its packet brings the NTSTATUS CODE
  *   late MS      an overlapped call ends by a packet, never at once, and that is seen MS milliseconds late; CancelIoEx cancels,
- *                but says that there is nothing to cancel, and the packet is late
+ *                but says that there is nothing to cancel, and the packet is late. Calls with an event: nothing
  *   short BYTES  a receive or a send transfers at most so many bytes
  *   inline       ConnectEx and AcceptEx succeed in the call
  *   value N      the call returns N (the number of processors)

@@ -1,0 +1,109 @@
+"""iocpsock.socket while calls of Windows fail: every blocking call ends, with its result or an OSError, and leaves nothing.
+
+One round trip is made again and again, the fault one call later each time, until it is not reached.
+"""
+
+import socket
+
+import pytest
+
+import iocpsock
+from support import Net, eventually, live_counters, pattern, read_all, spawn
+
+DATA = pattern(200_000)
+NO_SYSTEM_RESOURCES, NOT_FOUND, WAIT_FAILED_CODE = 1450, 1168, 6
+
+
+def status(code):
+    return code - (1 << 32)
+
+
+RESET, REFUSED, INSUFFICIENT = (status(code) for code in (0xC000020D, 0xC0000236, 0xC000009A))
+
+# (call, action, code, whether the round trip succeeds all the same)
+SWEEPS = [
+    ("WSARecv", "fail", 10055, False), ("WSARecv", "fail", 10054, False), ("WSARecv", "status", RESET, False),
+    ("WSARecv", "status", INSUFFICIENT, False), ("WSARecv", "short", 3, True),
+    ("WSASend", "fail", 10055, False), ("WSASend", "status", RESET, False), ("WSASend", "short", 7, True),
+    ("ConnectEx", "fail", 10055, False), ("ConnectEx", "status", REFUSED, False), ("ConnectEx", "inline", 0, True),
+    ("AcceptEx", "fail", 10024, False), ("AcceptEx", "status", RESET, True), ("AcceptEx", "status", INSUFFICIENT, False),
+    ("WSASocketW", "fail", 10024, False), ("setsockopt", "fail", 10055, False), ("bind", "fail", 10055, False),
+    ("GetAddrInfoW", "fail", 11001, False), ("malloc", "fail", 8, False), ("CreateEventW", "fail", 8, False),
+    ("WaitForSingleObject", "fail", WAIT_FAILED_CODE, False), ("WSAIoctl", "fail", 10045, True),
+]
+
+
+def serve(listener):
+    """Echo one connection to its end."""
+    connection, _ = listener.accept()
+    with connection:
+        connection.sendall(read_all(connection))
+
+
+def round_trip(net):
+    """What came back, and the error of either end."""
+    with net.listener() as listener:
+        listener.settimeout(5)
+        server = spawn(serve, listener)
+        try:
+            with net.create_connection(listener.getsockname(), timeout=5) as client:
+                client.sendall(DATA)
+                client.shutdown(socket.SHUT_WR)
+                result, error = read_all(client), None
+        except OSError as caught:
+            result, error = None, caught
+        failure = server.exception(20)
+    assert failure is None or isinstance(failure, OSError), repr(failure)
+    return result, error or failure
+
+
+@pytest.mark.parametrize("call, action, code, succeeds", SWEEPS, ids=lambda value: str(value))
+def test_a_round_trip_under_a_fault(faults, call, action, code, succeeds):
+    net = Net("iocpsock")
+    assert round_trip(net) == (DATA, None)
+    before = live_counters(iocpsock.stats)
+    skip = count = 0
+    while count < 40:
+        faults.clear()
+        faults.plan(call, action, code, skip)
+        result, error = round_trip(net)
+        struck = faults.fired(call)
+        faults.clear()
+        assert eventually(lambda: live_counters(iocpsock.stats) == before), (skip, before, live_counters(iocpsock.stats))
+        assert error is not None or result == DATA, f"after {skip} calls: {len(result)} of {len(DATA)} bytes and no error"
+        if succeeds:
+            assert error is None, f"after {skip} calls: {error!r}"
+        if not struck:
+            break
+        count += 1
+        skip += 1
+    assert round_trip(net) == (DATA, None)
+    print(f"{call} {action} {code}: {count} faults")
+    if call != "CreateEventW":          # events are kept, and needed only when more wait at a time than ever before
+        assert count, "the round trip has no such call"
+
+
+@pytest.mark.parametrize("action, code", [("fail", NOT_FOUND), ("fail", NO_SYSTEM_RESOURCES)])
+def test_a_time_out_whose_cancel_fails_loses_nothing(faults, action, code):
+    with Net("iocpsock").pair() as (client, server):
+        client.settimeout(0.2)
+        faults.plan("CancelIoEx", action, code)
+        with pytest.raises(TimeoutError):
+            client.recv(100)
+        assert faults.fired("CancelIoEx") == 1
+        server.sendall(b"later")
+        assert client.recv(100) == b"later"
+
+
+def test_every_waiter_needs_an_event(faults):
+    """More waiters at a time than ever before, and no event to be had."""
+    faults.plan("CreateEventW", "fail", 8, times=-1)
+    with Net("iocpsock").pair() as (client, server):
+        waiting = [spawn(client.recv, 1) for _ in range(40)]
+        failures = [future for future in waiting if eventually(lambda future=future: future.done()) and future.exception()] \
+            if eventually(lambda: any(future.done() for future in waiting)) else []
+        assert failures
+        assert all(isinstance(future.exception(), OSError) and future.exception().errno == 10055 for future in failures)
+        server.close()
+        for future in waiting:
+            future.exception(20)
