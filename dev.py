@@ -19,12 +19,15 @@ usage: python3 dev.py COMMAND
   conformance [FILE...]                run both, with our sockets and the stock ones, and write docs/conformance.md
   soak [--minutes N] [--tcl V]         everything at once for N minutes (30), memory and handles weighed: flat, or not
   soak --load [--count N]              N connections (10000) open on one listener, of each kind of server
+  faults [--tcl V] ARGS...             fail the engine's calls of Windows one by one, and count; `--every 1`: at each place
+                                       of the scenario instead of every fifth; other ARGS are pytest's
   bench [--quick] [--only NAME,...] [--who NAME,...]   measure us and what else there is; a NAME is how the names of
                                        scenarios or contenders begin
 
 Where a command builds first, `--no-build` before its other options takes the package as it is.
 Variables: IOCPSOCK_CACHE (downloads and runtimes), IOCPSOCK_SOURCES (a folder with source tarballs),
-IOCPSOCK_REQUIRE_ALL=1 (a test cell that cannot run is a failure).
+IOCPSOCK_REQUIRE_ALL=1 (a test cell that cannot run is a failure), IOCPSOCK_VARIANT=debug|ubsan|faults (build and use
+a build for tests: docs/reliability.md).
 """
 
 import os
@@ -117,6 +120,16 @@ def bench(arguments):
     return benchmark.main(options)
 
 
+def faults(arguments):
+    options, rest = leading_options(arguments, values=("--tcl",))
+    setup.tools()
+    build.ensure(variant="faults")
+    with run.session("faults") as windows:
+        command = [setup.host_python(), "-m", "pytest", "-p", "no:cacheprovider", "tests/faults", "-q", "--tcl",
+                   options.get("--tcl", run.TCL_VERSIONS[0]), *rest]
+        return windows.pass_through(run.Command([str(word) for word in command], windows.environment()))
+
+
 def soak(arguments):
     from tools import load, soak as run_soak
     options, rest = leading_options(arguments, values=("--minutes", "--tcl", "--count"), flags=("--no-build", "--load"))
@@ -168,7 +181,8 @@ def nothing_more(command, arguments):
 
 COMMANDS = {"demo": demo, "test": test, "build": build_only, "setup": setup_only, "clean": clean, "tcltest": tcltest,
             "python": interpreter(python), "tclsh": interpreter(tclsh), "pytest": interpreter(pytest),
-            "pysuite": pysuite, "conformance": conformance, "soak": soak, "bench": bench}
+            "pysuite": pysuite, "conformance": conformance, "soak": soak, "bench": bench,
+            "faults": faults}
 
 
 def main(arguments):

@@ -12,9 +12,23 @@ sys.path.insert(0, str(HERE.parent.parent))  # the rig, package `tools`, stands 
 
 from tools import build, run as rig  # noqa: E402
 
+from sweep_counts import COUNTS  # noqa: E402
+
 
 def pytest_addoption(parser):
     parser.addoption("--every", type=int, default=5, help="sweeps strike every so many calls (1: every one)")
+
+
+def pytest_configure(config):
+    config.stash[COUNTS] = []
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if counts := config.stash[COUNTS]:
+        terminalreporter.section("faults injected")
+        terminalreporter.write_line(f"{'call, fault, code, times':62}  runs  faults  short")
+        for name, *row in [*counts, ("in all", *(sum(column) for column in list(zip(*counts))[1:]))]:
+            terminalreporter.write_line(f"{name:62}  {row[0]:4}  {row[1]:6}  {row[2]:5}")
 
 
 @pytest.fixture(scope="session")

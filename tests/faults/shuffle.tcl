@@ -35,6 +35,7 @@ foreach id [array names scenario::flows] {
 }
 iocpsock::fault shuffle 0 0
 iocpsock::fault clear
+dict incr scenario::base handles $threads      ;# threads that were idle until now may have made some of their own
 foreach complaint [scenario::aftermath] {
     puts $complaint
 }

@@ -16,6 +16,13 @@ def test_bytes_keep_their_order(tclsh, milliseconds, receives, connections, size
     assert int(last[3]), "no packet overtook another"
 
 
+def test_the_heap_names_the_functions(tclsh):
+    ended, lines, log = tclsh("damage.tcl", "latest")
+    assert (ended, lines) == (134, ["damaging"])
+    assert re.fullmatch(r"iocpsock: memory taken by listener_new \(\d+ bytes\) and given back by listener_release: "
+                        r"written to after it was freed, at offset 8: 0x00", log.strip()), log
+
+
 @pytest.mark.parametrize("place, words", [
     ("before", "(100 bytes): written to before its start, at offset -1: 0x00"),
     ("behind", "(100 bytes): written to behind its end, at offset 100: 0x00"),

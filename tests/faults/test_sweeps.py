@@ -8,6 +8,8 @@ import re
 
 import pytest
 
+from sweep_counts import COUNTS
+
 ONCE, ALWAYS = 1, -1
 
 # Winsock and Win32 codes, and NTSTATUS codes as packets bring them
@@ -87,8 +89,15 @@ def name(row):
     return "-".join(str(word).strip("{}").replace(" ", "-") for word in row if word != "")
 
 
+def label(call, action, code, times, settings="", constant=""):
+    """A row of the table: with the code of a packet in hexadecimal, as Windows' headers have it."""
+    value = {"status": f"{code & 0xFFFFFFFF:08X}", "inline": ""}.get(action, str(code))
+    count = {ONCE: "once", ALWAYS: "always"}.get(times, f"{times} times")
+    return ", ".join(filter(None, [f"{call} {action} {value}".strip(), count, settings, constant.strip("{}")]))
+
+
 @pytest.mark.parametrize("sweep", [pytest.param(row, id=name(row)) for row in SWEEPS])
-def test_sweep(tclsh, request, record_property, sweep):
+def test_sweep(tclsh, request, sweep):
     call, action, code, times, settings, constant = (*sweep, "", "")[:6]
     every = request.config.getoption("--every")
     ended, lines, log = tclsh("sweep.tcl", every, settings, constant, call, action, code, times)
@@ -96,7 +105,7 @@ def test_sweep(tclsh, request, record_property, sweep):
     assert last, "\n".join([f"ended with status {ended}:", *lines, log[-2000:]])
     assert lines[:-1] == []
     runs, faults, short = map(int, last.groups())
-    print(f"{runs} runs, {faults} faults, {short} streams ended short")
+    request.config.stash[COUNTS].append((label(*sweep), runs, faults, short))
     assert faults, "the scenario has no such call"
 
 

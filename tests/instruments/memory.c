@@ -152,7 +152,12 @@ int memory_blocks(void)
 
 int memory_damage(const char *place)
 {
-    unsigned char *data = memory_take(100);
+    unsigned char *data;
+    if (!strcmp(place, "latest")) {
+        freed.last->data[8] = 0;
+        return 0;
+    }
+    data = memory_take(100);
     if (!strcmp(place, "before"))
         data[-1] = 0;
     else if (!strcmp(place, "behind"))

@@ -16,7 +16,8 @@
 void *memory_take(size_t size);
 void memory_give(void *block);
 int memory_blocks(void);                    /* how many blocks are in use */
-int memory_damage(const char *place);       /* do wrong on purpose: "before", "behind", "freed" or "twice"; else -1 */
+int memory_damage(const char *place);       /* do wrong on purpose: "before", "behind", "freed" or "twice" to a block of
+                                               its own, or "latest" to the block that was freed last; else -1 */
 
 #define OP_KEEP_BYTES 0                     /* no free lists of the engine's own: each freed op comes here */
 
