@@ -11,7 +11,7 @@ import iocpsock
 from support import Net, eventually, live_counters, pattern, read_all, spawn
 
 DATA = pattern(200_000)
-NO_SYSTEM_RESOURCES, NOT_FOUND, WAIT_FAILED_CODE = 1450, 1168, 6
+NO_SYSTEM_RESOURCES, NOT_FOUND, INVALID_HANDLE = 1450, 1168, 6
 
 
 def status(code):
@@ -29,7 +29,7 @@ SWEEPS = [
     ("AcceptEx", "fail", 10024, False), ("AcceptEx", "status", RESET, True), ("AcceptEx", "status", INSUFFICIENT, False),
     ("WSASocketW", "fail", 10024, False), ("setsockopt", "fail", 10055, False), ("bind", "fail", 10055, False),
     ("GetAddrInfoW", "fail", 11001, False), ("malloc", "fail", 8, False), ("CreateEventW", "fail", 8, False),
-    ("WaitForSingleObject", "fail", WAIT_FAILED_CODE, False), ("WSAIoctl", "fail", 10045, True),
+    ("WaitForMultipleObjects", "fail", INVALID_HANDLE, False),
 ]
 
 
@@ -83,6 +83,17 @@ def test_a_round_trip_under_a_fault(faults, call, action, code, succeeds):
         assert count, "the round trip has no such call"
 
 
+@pytest.mark.parametrize("action, code", [("fail", 10055), ("status", RESET), ("status", INSUFFICIENT)])
+def test_a_failed_transmission_is_reported(faults, tmp_path, action, code):
+    file = tmp_path / "data"
+    file.write_bytes(DATA)
+    with Net("iocpsock").pair() as (client, server), file.open("rb") as source:
+        faults.plan("TransmitFile", action, code)
+        with pytest.raises(OSError):
+            client.sendfile(source)
+        assert faults.fired("TransmitFile") == 1
+
+
 @pytest.mark.parametrize("action, code", [("fail", NOT_FOUND), ("fail", NO_SYSTEM_RESOURCES)])
 def test_a_time_out_whose_cancel_fails_loses_nothing(faults, action, code):
     with Net("iocpsock").pair() as (client, server):
@@ -97,8 +108,8 @@ def test_a_time_out_whose_cancel_fails_loses_nothing(faults, action, code):
 
 def test_every_waiter_needs_an_event(faults):
     """More waiters at a time than ever before, and no event to be had."""
-    faults.plan("CreateEventW", "fail", 8, times=-1)
     with Net("iocpsock").pair() as (client, server):
+        faults.plan("CreateEventW", "fail", 8, times=-1)
         waiting = [spawn(client.recv, 1) for _ in range(40)]
         failures = [future for future in waiting if eventually(lambda future=future: future.done()) and future.exception()] \
             if eventually(lambda: any(future.done() for future in waiting)) else []

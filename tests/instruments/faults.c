@@ -26,6 +26,7 @@ static ULONG_PTR engine_key;
 static LONG skipping;           /* successful calls on connections send no packet of their own */
 static LPFN_ACCEPTEX accept_ex;
 static LPFN_CONNECTEX connect_ex;
+static LPFN_TRANSMITFILE transmit_file;
 
 static int find(const char *const *names, int count, const char *name)
 {
@@ -129,6 +130,8 @@ WRAP(HANDLE, WINAPI, CreateThread, (SECURITY_ATTRIBUTES *security, SIZE_T stack,
 WRAP(HANDLE, WINAPI, CreateEventW, (SECURITY_ATTRIBUTES *security, BOOL manual, BOOL initial, const WCHAR *name),
      (security, manual, initial, name), NULL)
 WRAP(DWORD, WINAPI, WaitForSingleObject, (HANDLE handle, DWORD milliseconds), (handle, milliseconds), WAIT_FAILED)
+WRAP(DWORD, WINAPI, WaitForMultipleObjects, (DWORD count, const HANDLE *handles, BOOL all, DWORD milliseconds),
+     (count, handles, all, milliseconds), WAIT_FAILED)
 WRAP(BOOL, WINAPI, GetModuleHandleExW, (DWORD flags, const WCHAR *name, HMODULE *module), (flags, name, module), FALSE)
 WRAP(DWORD, WINAPI, TlsAlloc, (void), (), TLS_OUT_OF_INDEXES)
 WRAP(int, WINAPI, MultiByteToWideChar, (UINT page, DWORD flags, const char *text, int length, WCHAR *wide, int capacity),
@@ -330,21 +333,39 @@ static BOOL PASCAL fault_ConnectEx(SOCKET s, const struct sockaddr *address, int
     return connect_ex(s, address, length, data, size, sent, overlapped);
 }
 
+static BOOL PASCAL fault_TransmitFile(SOCKET s, HANDLE file, DWORD size, DWORD piece, OVERLAPPED *overlapped,
+                                      TRANSMIT_FILE_BUFFERS *around, DWORD flags)
+{
+    int code;
+    enum fault_action action = take(FAULT_TransmitFile, &code);
+    if (action == FAULT_FAIL) {
+        SetLastError(code);
+        return FALSE;
+    }
+    if (action == FAULT_STATUS) {
+        end_with(overlapped, code);
+        return FALSE;
+    }
+    return transmit_file(s, file, size, piece, overlapped, around, flags);
+}
+
+/* If `in` asks for the function with this identifier, keep it and give ours. */
+#define TAKE_OVER(identifier, kept, ours) \
+    if (!memcmp(in, &identifier, sizeof(GUID))) \
+        kept = *(__typeof__(kept) *)out, *(__typeof__(kept) *)out = ours
+
 int WSAAPI fault_WSAIoctl(SOCKET s, DWORD control, void *in, DWORD in_size, void *out, DWORD out_size, DWORD *returned,
                           OVERLAPPED *overlapped, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine)
 {
-    static const GUID accept_id = WSAID_ACCEPTEX, connect_id = WSAID_CONNECTEX;
+    static const GUID accept_id = WSAID_ACCEPTEX, connect_id = WSAID_CONNECTEX, transmit_id = WSAID_TRANSMITFILE;
     int result;
     if (fault_fails(FAULT_WSAIoctl))
         return SOCKET_ERROR;
     result = WSAIoctl(s, control, in, in_size, out, out_size, returned, overlapped, routine);
-    if (result == 0 && control == SIO_GET_EXTENSION_FUNCTION_POINTER && !memcmp(in, &accept_id, sizeof accept_id)) {
-        accept_ex = *(LPFN_ACCEPTEX *)out;
-        *(LPFN_ACCEPTEX *)out = fault_AcceptEx;
-    }
-    if (result == 0 && control == SIO_GET_EXTENSION_FUNCTION_POINTER && !memcmp(in, &connect_id, sizeof connect_id)) {
-        connect_ex = *(LPFN_CONNECTEX *)out;
-        *(LPFN_CONNECTEX *)out = fault_ConnectEx;
+    if (result == 0 && control == SIO_GET_EXTENSION_FUNCTION_POINTER) {
+        TAKE_OVER(accept_id, accept_ex, fault_AcceptEx);
+        TAKE_OVER(connect_id, connect_ex, fault_ConnectEx);
+        TAKE_OVER(transmit_id, transmit_file, fault_TransmitFile);
     }
     return result;
 }

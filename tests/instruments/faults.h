@@ -26,9 +26,10 @@
 #define FAULT_CALLS(X) \
     X(WSAStartup) X(WSASocketW) X(bind) X(listen) X(shutdown) X(closesocket) X(ioctlsocket) X(setsockopt) X(getsockopt) \
     X(getsockname) X(getpeername) X(getnameinfo) X(getservbyname) X(GetAddrInfoW) X(WSAIoctl) \
-    X(AcceptEx) X(ConnectEx) X(WSARecv) X(WSASend) X(receive_direct) X(send_direct) X(CancelIoEx) \
+    X(AcceptEx) X(ConnectEx) X(TransmitFile) X(WSARecv) X(WSASend) X(receive_direct) X(send_direct) X(CancelIoEx) \
     X(CreateIoCompletionPort) X(SetFileCompletionNotificationModes) X(GetQueuedCompletionStatusEx) X(PostQueuedCompletionStatus) \
-    X(CreateThread) X(CreateEventW) X(WaitForSingleObject) X(GetModuleHandleExW) X(GetActiveProcessorCount) X(TlsAlloc) \
+    X(CreateThread) X(CreateEventW) X(WaitForSingleObject) X(WaitForMultipleObjects) \
+    X(GetModuleHandleExW) X(GetActiveProcessorCount) X(TlsAlloc) \
     X(MultiByteToWideChar) X(malloc)
 
 #define FAULT_ENUM(name) FAULT_##name,
@@ -84,6 +85,7 @@ HANDLE WINAPI fault_CreateThread(SECURITY_ATTRIBUTES *security, SIZE_T stack, LP
                                  DWORD flags, DWORD *identifier);
 HANDLE WINAPI fault_CreateEventW(SECURITY_ATTRIBUTES *security, BOOL manual, BOOL initial, const WCHAR *name);
 DWORD WINAPI fault_WaitForSingleObject(HANDLE handle, DWORD milliseconds);
+DWORD WINAPI fault_WaitForMultipleObjects(DWORD count, const HANDLE *handles, BOOL all, DWORD milliseconds);
 BOOL WINAPI fault_GetModuleHandleExW(DWORD flags, const WCHAR *name, HMODULE *module);
 DWORD WINAPI fault_GetActiveProcessorCount(WORD group);
 DWORD WINAPI fault_TlsAlloc(void);
@@ -115,6 +117,7 @@ int WINAPI fault_MultiByteToWideChar(UINT page, DWORD flags, const char *text, i
 #define CreateThread fault_CreateThread
 #define CreateEventW fault_CreateEventW
 #define WaitForSingleObject fault_WaitForSingleObject
+#define WaitForMultipleObjects fault_WaitForMultipleObjects
 #define GetModuleHandleExW fault_GetModuleHandleExW
 #define GetActiveProcessorCount fault_GetActiveProcessorCount
 #define TlsAlloc fault_TlsAlloc
