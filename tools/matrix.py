@@ -31,8 +31,8 @@ TUNED = {
 }
 UNTUNED = "socket2 and not settings and not process"
 
-# Builds for tests (setup.py), and the versions of Tcl and Python that run with them: our sockets' scenarios only.
-VARIANTS = {"debug": ("9.0", "3.13"), "ubsan": ("8.6", "3.12")}
+# Builds for tests (setup.py), and the versions of Tcl and Python that run with them, or None: our sockets' scenarios only.
+VARIANTS = {"debug": ("9.0", "3.13"), "ubsan": ("8.6", None)}
 FAULTY = ("8.6", "3.13")
 SWEEP = 12              # faults are injected at every so many calls; tests/faults itself knows finer sweeps
 
