@@ -16,6 +16,7 @@ namespace eval scenario {
     variable flows                  ;# id -> dictionary: kind, sent, received, client, server (waiting|open|done), errors
     variable listener
     variable port
+    variable refused 1              ;# tcpmux: a port of the loopback address on which nobody listens, and that nobody is handed
     variable base                   ;# what exists between runs
     variable changed 0
 }
@@ -225,19 +226,10 @@ proc scenario::finish_client {channel id message} {
 
 # --- a run
 
-# A port that is bound by a socket which does not listen any more.
-proc scenario::refused_port {} {
-    set server [socket -server {} -myaddr 127.0.0.1 0]
-    set port [lindex [chan configure $server -sockname] 2]
-    close $server
-    return $port
-}
-
 # Makes the lasting listener, with these engine settings for it and what it accepts, and runs until all is warm.
 proc scenario::prepare {args} {
     variable listener [socket2 -server scenario::accepted -myaddr 127.0.0.1 0]
     variable port [lindex [chan configure $listener -sockname] 2]
-    variable refused [refused_port]
     chan configure $listener -acceptcount 4 {*}$args
     for {set i 0} {$i < 3} {incr i} {
         run

@@ -168,10 +168,9 @@ proc harness::run {chosen file names} {
         "the stock socket under Wine hears of no room to write after the peer's half-close"
     # A listener in another thread than the interpreter that it calls: the stock one evaluates the script all the same.
     constraint foreignListener [expr {$chosen eq "socket2"}] "the stock listener calls an interpreter of another thread"
-    # The stock driver of Tcl 8.6 forgets a connection that is made, or fails, while its channel is between two threads, once in
-    # a while.
-    constraint transferHeard [expr {$chosen eq "socket2" || [info tclversion] >= 9}] \
-        "the stock driver of Tcl 8.6 may lose the news of a connection that changes threads"
+    # The stock drivers forget a connection that is made, or fails, while its channel is between two threads, once in a while.
+    constraint transferHeard [expr {$chosen eq "socket2"}] \
+        "the stock driver may lose the news of a connection that changes threads"
     constraint engineSettings [expr {$chosen eq "socket2"}] "the stock sockets have no such settings"
     set ::localhost 127.0.0.1
     uplevel #0 [list source $file]
