@@ -71,3 +71,8 @@ cdef extern from "engine_tables.h" nogil:
     const GUID transmitfile_id
     const initial_rto initial_rto_no_retry
     DWORD IOCPSOCK_SIO_TCP_INITIAL_RTO
+
+cdef extern from "afd.h" nogil:
+    struct afd_poll:
+        pass
+    int afd_poll_room(SOCKET socket, afd_poll *poll, HANDLE event, OVERLAPPED *overlapped)

@@ -123,6 +123,42 @@ cdef int waiter_send(SOCKET sock, const char *data, DWORD size, DWORD flags, Pat
     return error
 
 
+cdef int waiter_room(SOCKET sock, Patience *patience) noexcept nogil:
+    """Wait until a connected socket has room to send, or can tell why not: 0 or a Winsock code."""
+    cdef SOCKET base = winsock_base(sock)
+    cdef Waiter *waiter = waiter_take()
+    cdef afd_poll poll                                      # the kernel's until waiter_finish returns
+    cdef int status, error
+    if waiter == NULL:
+        return WSAENOBUFS
+    while True:
+        status = afd_poll_room(base, &poll, waiter.event, &waiter.overlapped)
+        error = WSA_IO_PENDING if status == STATUS_PENDING else error_from_status(<ULONG_PTR>status)
+        error = waiter_finish(waiter, base, error, patience, True)
+        if error != WSAEINTR or patience.interrupted():
+            break
+    waiter_give(waiter)
+    return error
+
+
+cdef int waiter_send_some(SOCKET sock, const char *data, DWORD size, DWORD flags, Patience *patience, DWORD *sent) noexcept nogil:
+    """Send what the kernel takes at once of `data`, on a non-blocking socket, waiting until it takes any: 0 with the count
+    in `sent`, or a Winsock code, and then nothing was sent."""
+    cdef WSABUF source
+    cdef int error
+    source.buf = <char *>data
+    source.len = size
+    while True:
+        sent[0] = 0
+        error = error_last() if WSASend(sock, &source, 1, sent, flags, NULL, NULL) else 0
+        if error == WSAEWOULDBLOCK:
+            error = waiter_room(sock, patience)
+            if not error:
+                continue
+        counter_add(COUNTER_bytes_sent, sent[0])
+        return error
+
+
 cdef int waiter_transmit(SOCKET sock, HANDLE file, ULONGLONG offset, DWORD size, Patience *patience, DWORD *sent) noexcept nogil:
     """Send `size` bytes of `file` from `offset` on and wait until the kernel took them: 0 with the count in `sent`, which is
     less at the end of the file, or a Winsock code."""

@@ -91,6 +91,15 @@ cdef bint winsock_is_ifs(SOCKET sock) noexcept nogil:
     return (info.dwServiceFlags1 & XP1_IFS_HANDLES) != 0
 
 
+cdef SOCKET winsock_base(SOCKET sock) noexcept nogil:
+    """The socket's handle in the system's own driver, below any layered provider."""
+    cdef SOCKET base = sock
+    cdef DWORD size = 0
+    if WSAIoctl(sock, SIO_BASE_HANDLE, NULL, 0, &base, sizeof(base), &size, NULL, NULL):
+        return sock
+    return base
+
+
 cdef int winsock_adopt(SOCKET listening, SOCKET sock, void *addresses, sockaddr_storage *peer) noexcept nogil:
     """Finish a socket that AcceptEx has connected, with both addresses and no data in its buffer: 0 with the peer's address,
     or a Winsock code."""

@@ -2,7 +2,6 @@
 # without the GIL. What a socket object must have for them: `_waiters`, the number of its calls on the engine now.
 # Owner: Python's object owns the handle. Threads: any Python thread; no Python code runs on a completion thread.
 import sys as _sys
-import _socket as _core
 
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
@@ -37,10 +36,11 @@ cdef object raise_failure(object sock, int error):
     raise_error(error)
 
 
-cdef DWORD wait_receive(object sock, char *target, DWORD size, object timeout) except? 0xFFFFFFFF:
-    """Receive so many bytes at most, or with a size of 0 wait until there are any."""
+cdef DWORD wait_receive(object sock, char *target, DWORD size, object timeout, bint whole=False) except? 0xFFFFFFFF:
+    """Receive so many bytes at most, or with a size of 0 wait until there are any. If `whole`, fewer only at the end of the
+    stream, and when an error or a signal comes between, of which the caller hears later."""
     cdef Patience patience
-    cdef DWORD received = 0
+    cdef DWORD received = 0, piece
     cdef SOCKET handle = handle_of(sock)
     cdef int error
     patience_of(&patience, timeout)
@@ -48,6 +48,12 @@ cdef DWORD wait_receive(object sock, char *target, DWORD size, object timeout) e
     try:
         with nogil:
             error = waiter_receive(handle, target, size, &patience, &received)
+            piece = received
+            patience.interrupted = interrupt_ends_call_with_data
+            while whole and not error and piece and received < size:
+                if waiter_receive(handle, target + received, size - received, &patience, &piece):
+                    break
+                received += piece
         if error:
             raise_failure(sock, error)
     finally:
@@ -91,21 +97,27 @@ def is_plain_address(address, family):
             and all(isinstance(item, int) and 0 <= item <= 0xFFFFFFFF for item in address[2:]))
 
 
+cdef bint receives_whole(object flags, object timeout):
+    """Whether a receive has to fill its buffer; with a time-out the system takes what is there."""
+    return timeout is None and isinstance(flags, int) and flags == _core.MSG_WAITALL
+
+
 cdef int connect_to(object self, object address, object timeout) except -1:
     """0 or a Winsock code. A lookup that fails, and what a signal handler raises, are raised."""
     cdef Address *remote = NULL
     cdef Patience patience
     cdef SOCKET sock
-    cdef const char *host
     cdef int error, family = _family(self), port_number = address[1]
     _sys.audit("socket.connect", self, address)
     error = engine_start()
     if error:
         return error
-    name = address[0].encode("idna")
-    host, sock = name, handle_of(self)
-    with nogil:
-        error = address_lookup(host, port_number, family, False, False, &remote)
+    name, sock = address[0].encode("idna"), handle_of(self)
+    error = address_lookup(name, port_number, family, False, True, &remote)
+    if error:                                               # it is no literal address
+        found = lookup_addresses(address[0], port_number, family)[0][4]
+        name, address = found[0].encode("ascii"), address + found[len(address):]
+        error = address_lookup(name, port_number, family, False, True, &remote)
     if error:
         raise_lookup_error(error)
     if family == AF_INET6 and len(address) > 2:
@@ -126,7 +138,7 @@ cdef int connect_to(object self, object address, object timeout) except -1:
 
 
 cdef object send_from(object self, object data, int flags, object timeout, bint everything):
-    """Send from the caller's memory: all of it, or one piece."""
+    """Send from the caller's memory: all of it, or one piece; with a time-out as much of it as the kernel takes at once."""
     cdef Py_buffer view
     cdef Patience patience
     cdef Py_ssize_t done = 0, cap = self._sendcap
@@ -137,13 +149,16 @@ cdef object send_from(object self, object data, int flags, object timeout, bint 
     patience_of(&patience, timeout)
     self._waiters += 1
     try:
-        while not error and done < view.len:
+        while True:
             piece = min(view.len - done, cap)
             sock = handle_of(self)
             with nogil:
-                error = waiter_send(sock, <const char *>view.buf + done, piece, flags, &patience, &sent)
+                if everything or patience.deadline == 0:
+                    error = waiter_send(sock, <const char *>view.buf + done, piece, flags, &patience, &sent)
+                else:                                       # what was sent when the time is up must be known
+                    error = waiter_send_some(sock, <const char *>view.buf + done, piece, flags, &patience, &sent)
             done += sent
-            if not everything:
+            if error or not everything or done == view.len:
                 break
         if error:
             raise_failure(self, error)

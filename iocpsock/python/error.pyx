@@ -1,6 +1,7 @@
 # Error: the Python side's one gate from Winsock codes to exceptions, those that `socket` raises in the same case.
 # Threads: Python's, with the GIL.
 import socket as _stdlib
+import _socket as _core
 
 cdef extern from "Python.h":
     object PyErr_SetExcFromWindowsErr(object kind, int code)

@@ -6,6 +6,8 @@
 # that returns the call waits for the rest of its time (PEP 475).
 # Owner: CPython, of the event. Threads: the main thread; all others wait without.
 
+from cpython.object cimport PyObject
+
 cdef extern from "python_signals.h":
     int _PyOS_IsMainThread()
     HANDLE _PyOS_SigintEvent()
@@ -13,12 +15,36 @@ cdef extern from "python_signals.h":
 cdef extern from "Python.h":
     int interrupt_run_handlers "PyErr_CheckSignals"()       # without Cython's check: the exception is for the end of the call
     void *interrupt_exception "PyErr_Occurred"()
+    void interrupt_fetch "PyErr_Fetch"(PyObject **kind, PyObject **value, PyObject **trace)
+    void interrupt_restore "PyErr_Restore"(PyObject *kind, PyObject *value, PyObject *trace)
+    int Py_AddPendingCall(int (*function)(void *) noexcept, void *argument)
+
+cdef struct Interruption:           # an exception that waits for the end of a call
+    PyObject *kind
+    PyObject *value
+    PyObject *trace
+
+cdef Interruption interruption      # the main thread's
 
 
 cdef bint interrupt_ends_call() noexcept with gil:
     """Run the signal handlers. True if one has raised: its exception is then this thread's, until interrupt_raise."""
     ResetEvent(_PyOS_SigintEvent())
     return interrupt_run_handlers() != 0
+
+
+cdef bint interrupt_ends_call_with_data() noexcept with gil:
+    """As interrupt_ends_call, for a call that has something to return: the exception is the caller's, right after it."""
+    if not interrupt_ends_call():
+        return False
+    interrupt_fetch(&interruption.kind, &interruption.value, &interruption.trace)
+    Py_AddPendingCall(interrupt_raise_late, NULL)
+    return True
+
+
+cdef int interrupt_raise_late(void *ignored) noexcept with gil:
+    interrupt_restore(interruption.kind, interruption.value, interruption.trace)
+    return -1
 
 
 cdef int interrupt_raise() except -1:

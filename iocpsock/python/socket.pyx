@@ -53,13 +53,14 @@ class socket(_stdlib.socket):
         """Receive up to `bufsize` bytes; b"" at the end of the stream."""
         cdef DWORD received, size
         timeout = _gettimeout(self)
-        if flags or not isinstance(bufsize, int) or not 0 < bufsize <= 0x7FFFFFFF or not waits(self, timeout):
+        whole = receives_whole(flags, timeout)
+        if flags and not whole or not isinstance(bufsize, int) or not 0 < bufsize <= 0x7FFFFFFF or not waits(self, timeout):
             if flags:
                 wait_readable(self, bufsize, flags)
             return super().recv(bufsize, flags)
         size = bufsize
         data = PyBytes_FromStringAndSize(NULL, size)
-        received = wait_receive(self, PyBytes_AsString(data), size, timeout)
+        received = wait_receive(self, PyBytes_AsString(data), size, timeout, whole)
         return data if received == size else data[:received]
 
     def recv_into(self, buffer, nbytes=0, flags=0):
@@ -67,7 +68,8 @@ class socket(_stdlib.socket):
         cdef Py_buffer view
         cdef DWORD size
         timeout = _gettimeout(self)
-        if flags or not isinstance(nbytes, int) or nbytes < 0 or not waits(self, timeout):
+        whole = receives_whole(flags, timeout)
+        if flags and not whole or not isinstance(nbytes, int) or nbytes < 0 or not waits(self, timeout):
             if flags:
                 wait_readable(self, room_in(buffer, nbytes), flags)
             return super().recv_into(buffer, nbytes, flags)
@@ -79,7 +81,7 @@ class socket(_stdlib.socket):
             if nbytes > view.len:
                 raise ValueError("buffer too small for requested bytes")
             size = min(nbytes or view.len, 0x7FFFFFFF)
-            return wait_receive(self, <char *>view.buf, size, timeout) if size else 0
+            return wait_receive(self, <char *>view.buf, size, timeout, whole) if size else 0
         finally:
             PyBuffer_Release(&view)
 
@@ -96,9 +98,9 @@ class socket(_stdlib.socket):
     def send(self, data, flags=0):
         """Send `data`, or part of it: the number of bytes."""
         timeout = _gettimeout(self)
-        if timeout is not None or not waits(self, timeout):
-            return super().send(data, flags)                # with a time-out: only what the kernel takes at once
-        return send_from(self, data, flags, None, False)
+        if not waits(self, timeout):
+            return super().send(data, flags)
+        return send_from(self, data, flags, timeout, False)
 
     def sendall(self, data, flags=0):
         """Send all of `data`. After an error there is no telling how much of it was sent."""

@@ -80,6 +80,7 @@ cdef extern from "winsock2.h" nogil:
         WSATYPE_NOT_FOUND
         WSANO_DATA
         SIO_GET_EXTENSION_FUNCTION_POINTER
+        SIO_BASE_HANDLE
 
     SOCKET INVALID_SOCKET
     # Winsock's macros whose values are "negative" unsigned longs, which a C enum constant cannot hold

@@ -118,3 +118,18 @@ def test_every_waiter_needs_an_event(faults):
         server.close()
         for future in waiting:
             future.exception(20)
+
+
+@pytest.mark.parametrize("status", [INSUFFICIENT, status(0xC0000008)])
+def test_a_wait_for_room_that_fails_is_reported(faults, status):
+    """No more and no less was sent than was said."""
+    with Net("iocpsock").pair() as (client, server):
+        client.settimeout(20)
+        faults.plan("NtDeviceIoControlFile", "fail", status)
+        sent = 0
+        with pytest.raises(OSError):
+            while True:
+                sent += client.send(DATA[:65536])
+        assert faults.fired("NtDeviceIoControlFile") == 1
+        client.close()
+        assert len(read_all(server)) == sent

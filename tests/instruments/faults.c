@@ -155,6 +155,16 @@ int WSAAPI fault_closesocket(SOCKET s)
     return fault_fails(FAULT_closesocket) ? SOCKET_ERROR : result;
 }
 
+/* The code is an NTSTATUS. */
+NTSTATUS NTAPI fault_NtDeviceIoControlFile(HANDLE file, HANDLE event, PIO_APC_ROUTINE routine, void *context, IO_STATUS_BLOCK *ended,
+                                           ULONG code, void *in, ULONG in_size, void *out, ULONG out_size)
+{
+    int status;
+    if (take(FAULT_NtDeviceIoControlFile, &status) == FAULT_FAIL)
+        return status;
+    return NtDeviceIoControlFile(file, event, routine, context, ended, code, in, in_size, out, out_size);
+}
+
 HANDLE WINAPI fault_CreateIoCompletionPort(HANDLE file, HANDLE port, ULONG_PTR key, DWORD threads)
 {
     HANDLE result = fault_fails(FAULT_CreateIoCompletionPort) ? NULL : CreateIoCompletionPort(file, port, key, threads);

@@ -4,7 +4,7 @@
  * sources do not know. A plan says what happens to the calls of one name, from one call on, so many times:
  *
  *   fail CODE    the call does nothing and fails with CODE (shutdown, closesocket and CancelIoEx do their work all the same:
- *                nobody could end what they would leave)
+ *                nobody could end what they would leave; the CODE of NtDeviceIoControlFile is an NTSTATUS)
  *   status CODE  an overlapped call is accepted, does nothing, and its packet brings the NTSTATUS CODE
  *   late MS      an overlapped call ends by a packet, never at once, and that is seen MS milliseconds late; CancelIoEx cancels,
  *                but says that there is nothing to cancel, and the packet is late. Calls with an event: nothing
@@ -22,6 +22,7 @@
 #include <ws2tcpip.h>
 #include <mswsock.h>
 #include <windows.h>
+#include <winternl.h>
 
 #define FAULT_CALLS(X) \
     X(WSAStartup) X(WSASocketW) X(bind) X(listen) X(shutdown) X(closesocket) X(ioctlsocket) X(setsockopt) X(getsockopt) \
@@ -29,7 +30,7 @@
     X(AcceptEx) X(ConnectEx) X(TransmitFile) X(WSARecv) X(WSASend) X(receive_direct) X(send_direct) X(CancelIoEx) \
     X(CreateIoCompletionPort) X(SetFileCompletionNotificationModes) X(GetQueuedCompletionStatusEx) X(PostQueuedCompletionStatus) \
     X(CreateThread) X(CreateEventW) X(WaitForSingleObject) X(WaitForMultipleObjects) \
-    X(GetModuleHandleExW) X(GetActiveProcessorCount) X(TlsAlloc) \
+    X(GetModuleHandleExW) X(GetActiveProcessorCount) X(TlsAlloc) X(NtDeviceIoControlFile) \
     X(MultiByteToWideChar) X(malloc)
 
 #define FAULT_ENUM(name) FAULT_##name,
@@ -89,6 +90,8 @@ DWORD WINAPI fault_WaitForMultipleObjects(DWORD count, const HANDLE *handles, BO
 BOOL WINAPI fault_GetModuleHandleExW(DWORD flags, const WCHAR *name, HMODULE *module);
 DWORD WINAPI fault_GetActiveProcessorCount(WORD group);
 DWORD WINAPI fault_TlsAlloc(void);
+NTSTATUS NTAPI fault_NtDeviceIoControlFile(HANDLE file, HANDLE event, PIO_APC_ROUTINE routine, void *context, IO_STATUS_BLOCK *ended,
+                                           ULONG code, void *in, ULONG in_size, void *out, ULONG out_size);
 int WINAPI fault_MultiByteToWideChar(UINT page, DWORD flags, const char *text, int length, WCHAR *wide, int capacity);
 
 #ifndef FAULTS_THEMSELVES
@@ -121,6 +124,7 @@ int WINAPI fault_MultiByteToWideChar(UINT page, DWORD flags, const char *text, i
 #define GetModuleHandleExW fault_GetModuleHandleExW
 #define GetActiveProcessorCount fault_GetActiveProcessorCount
 #define TlsAlloc fault_TlsAlloc
+#define NtDeviceIoControlFile fault_NtDeviceIoControlFile
 #define MultiByteToWideChar fault_MultiByteToWideChar
 #endif
 

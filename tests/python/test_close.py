@@ -5,18 +5,11 @@ import gc
 import os
 import pickle
 import socket
-import struct
 import threading
 
 import pytest
 
-from support import DEADLINE, closed_port, eventually, pattern, read_all, read_exactly, spawn, still_waits
-
-
-def reset(sock):
-    """Close without a farewell: the peer gets a reset instead of the end of the stream."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("HH", 1, 0))
-    sock.close()
+from support import DEADLINE, Net, closed_port, eventually, pattern, read_all, read_exactly, reset, spawn, still_waits
 
 
 def assert_ended(waiting):
@@ -180,6 +173,30 @@ def test_closing_while_sendall_waits(net, pair):
     if net.name == "stock" and still_waits(sending):
         pytest.skip("Wine leaves a stock send waiting when its socket is closed; Windows ends it")
     assert_ended(sending)
+
+
+def test_closing_while_a_timed_send_waits(net, pair):
+    client, _ = pair
+    client.settimeout(2 * DEADLINE)
+
+    def send_in_pieces():
+        while True:
+            client.send(bytes(65536))
+
+    sending = spawn(send_in_pieces)
+    assert still_waits(sending)
+    client.close()
+    assert_ended(sending)
+
+
+def test_closing_while_the_rest_is_waited_for(balance):
+    """What was there of it is returned, and no more is waited for. (Wine's own receive does not wait for the rest at all.)"""
+    with Net("iocpsock").pair() as (client, server):
+        waiting = spawn(server.recv, 10, socket.MSG_WAITALL)
+        client.sendall(b"some")
+        assert still_waits(waiting)
+        server.close()
+        assert waiting.result(DEADLINE) == b"some"
 
 
 def test_detach(net, pair):

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from support import DEADLINE, LOOPBACK, closed_port, spawn, still_waits
+from support import DEADLINE, LOOPBACK, Net, closed_port, spawn, still_waits
 
 FAMILIES = pytest.mark.parametrize("family", LOOPBACK, ids=lambda family: family.name)
 UNKNOWN_HOST = "no-such-host.invalid"
@@ -65,6 +65,30 @@ def test_connect_by_name(net):
         client.connect(("localhost", listener.getsockname()[1]))
         assert client.getpeername() == listener.getsockname()
         listener.accept()[0].close()
+
+
+def test_by_name_where_no_thread_can_be_started(net, monkeypatch):
+    """The lookup needs none."""
+    def refuse(*arguments):
+        raise RuntimeError("can't start new thread")
+
+    with net.listener() as listener:
+        port = listener.getsockname()[1]
+        monkeypatch.setattr("_thread.start_new_thread", refuse)
+        with net.create_connection(("localhost", port)) as client, listener.accept()[0] as server:
+            client.sendall(b"x")
+            assert server.recv(1) == b"x"
+
+
+@pytest.mark.parametrize("extra", [(), (1,), (1, 0)])
+def test_ipv6_address_by_name(balance, monkeypatch, extra):
+    """What the caller says of the flow and the scope holds beside what is found."""
+    net, real = Net("iocpsock"), socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest: real("::1" if host == "a.name" else host, *rest))
+    with net.listener(socket.AF_INET6) as listener, net.socket(socket.AF_INET6) as client:
+        address = listener.getsockname()
+        client.connect(("a.name", address[1], *extra))
+        assert client.getpeername()[:2] == address[:2]
 
 
 @pytest.mark.parametrize("host", [b"127.0.0.1", bytearray(b"127.0.0.1")], ids=lambda host: type(host).__name__)

@@ -66,6 +66,11 @@ def assert_interrupted(call, *arguments):
     striking.result(DEADLINE)
 
 
+def send_until_full(sock):
+    while True:
+        sock.send(bytes(65536))
+
+
 WAITING = {
     "recv": lambda sock: sock.recv(10),
     "recv_into": lambda sock: sock.recv_into(bytearray(10)),
@@ -74,6 +79,7 @@ WAITING = {
     "recvfrom": lambda sock: sock.recvfrom(10),
     "recvfrom_into": lambda sock: sock.recvfrom_into(bytearray(10)),
     "file": lambda sock: sock.makefile("rb").readline(),
+    "send": lambda sock: send_until_full(sock),
     "sendall": lambda sock: sock.sendall(bytes(32_000_000)),
     "sendfile": lambda sock: sock.sendfile(io.BytesIO(bytes(32_000_000))),
 }
@@ -170,6 +176,85 @@ def test_data_are_not_lost_to_many(pair, handler):
     assert read_exactly(server, len(data)) == data
     writing.result(DEADLINE)
     assert strikes
+
+
+@pytest.mark.parametrize("into", [False, True])
+def test_the_rest_of_a_receive(pair, into):
+    """Some of what MSG_WAITALL asks for is there already."""
+    client, server = pair
+    client.sendall(b"some")
+    if not into:
+        assert_interrupted(server.recv, 10, socket.MSG_WAITALL)
+        return
+    buffer = bytearray(10)
+    assert_interrupted(server.recv_into, buffer, 0, socket.MSG_WAITALL)
+    assert buffer == b"some" + bytes(6)
+
+
+def test_the_rest_of_a_receive_after_a_handler_that_returns(pair, handler):
+    client, server = pair
+    strikes = []
+    handler(lambda number, frame: strikes.append(number))
+    client.sendall(b"some,")
+    striking = interrupt(then=lambda: client.sendall(b"more"))
+    assert server.recv(9, socket.MSG_WAITALL) == b"some,more"
+    assert strikes == [signal.SIGINT]
+    striking.result(DEADLINE)
+
+
+def test_a_send_that_is_timed_goes_on_after_a_handler_that_returns(pair, handler):
+    client, server = pair
+    strikes, received = [], []
+    handler(lambda number, frame: strikes.append(number))
+    client.settimeout(PATIENCE)
+    sent = 0
+    with pytest.raises(TimeoutError):
+        while True:
+            sent += client.send(bytes(65536))
+    client.settimeout(DEADLINE)
+    striking = interrupt(then=lambda: received.append(len(read_exactly(server, sent))))
+    assert client.send(b"late") == 4
+    striking.result(DEADLINE)
+    assert received == [sent]
+    assert server.recv(10) == b"late"
+    assert strikes == [signal.SIGINT]
+
+
+@pytest.fixture
+def lookup(monkeypatch):
+    """Looking up a name takes until the test is over; an address is one at once."""
+    over, real = threading.Event(), socket.getaddrinfo
+
+    def getaddrinfo(host, port, family=0, type=0, proto=0, flags=0):
+        if not flags & socket.AI_NUMERICHOST and host == "a.name":
+            over.wait(DEADLINE)
+            host = "127.0.0.1"
+        return real(host, port, family, type, proto, flags)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    yield over
+    over.set()
+
+
+@pytest.mark.parametrize("timeout", [None, DEADLINE])
+def test_a_lookup(net, lookup, timeout):
+    with net.socket() as client:
+        client.settimeout(timeout)
+        assert_interrupted(client.connect, ("a.name", 9))
+        assert_interrupted(client.connect_ex, ("a.name", 9))
+    assert_interrupted(net.create_connection, ("a.name", 9), timeout)
+
+
+def test_a_lookup_goes_on_after_a_handler_that_returns(net, lookup, handler):
+    strikes = []
+    handler(lambda number, frame: strikes.append(number))
+    with net.listener() as listener:
+        striking = interrupt(then=lookup.set)
+        with net.create_connection(("a.name", listener.getsockname()[1])) as client, listener.accept()[0] as server:
+            client.sendall(b"found")
+            assert server.recv(10) == b"found"
+        striking.result(DEADLINE)
+    assert strikes == [signal.SIGINT]
 
 
 def test_the_call_goes_on_after_a_handler_that_returns(pair, handler):

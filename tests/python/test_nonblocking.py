@@ -124,8 +124,8 @@ def test_a_listener_passed_on_after_a_waiting_accept(net):
     """The handle may go to other code, which finds the connections that come from then on."""
     with net.listener() as listener:
         accept_after_waiting(net, listener)
-        with net.create_connection(listener.getsockname()) as client:
-            with socket.socket(fileno=listener.detach()) as stock:
+        with socket.socket(fileno=listener.detach()) as stock:
+            with net.create_connection(stock.getsockname()) as client:
                 stock.settimeout(DEADLINE)
                 server, address = stock.accept()
                 server.close()

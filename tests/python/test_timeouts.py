@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from support import DEADLINE, pattern, read_all, read_exactly, spawn
+from support import DEADLINE, pattern, read_all, read_exactly, reset, spawn, still_waits
 
 SHORT = 0.1             # seconds; the system's timer has a grain of 16 ms
 TINY = 0.001
@@ -129,6 +129,79 @@ def test_sendall(pair):
     client.close()
     received = read_all(server)
     assert received == data[:len(received)]
+
+
+def test_send(pair):
+    """What has been sent when the time is up is known to the byte."""
+    client, server = pair
+    data = pattern(32_000_000)
+    client.settimeout(SHORT)
+    sent = 0
+
+    def send_until_full():
+        nonlocal sent
+        while True:
+            sent += client.send(data[sent:sent + 100_000])
+
+    assert_times_out(send_until_full)
+    client.close()
+    assert 0 < sent < len(data)
+    assert read_all(server) == data[:sent]
+
+
+def test_send_waits_for_room(pair):
+    client, server = pair
+    data = pattern(4_000_000)
+    client.settimeout(DEADLINE)
+
+    def send_in_pieces():
+        sent = 0
+        while sent < len(data):
+            sent += client.send(data[sent:])
+
+    sending = spawn(send_in_pieces)
+    assert still_waits(sending)
+    assert read_exactly(server, len(data)) == data
+    sending.result(DEADLINE)
+
+
+@pytest.mark.parametrize("end", ["shutdown", "reset"])
+def test_send_hears_of_the_end(pair, end):
+    """It waits for room when the connection goes."""
+    client, server = pair
+    client.settimeout(DEADLINE)
+
+    def send_in_pieces():
+        while True:
+            client.send(bytes(65536))
+
+    sending = spawn(send_in_pieces)
+    assert still_waits(sending)
+    if end == "reset":
+        reset(server)
+    else:
+        client.shutdown(socket.SHUT_WR)
+        read_all(server)
+    error = sending.exception(DEADLINE)
+    assert isinstance(error, OSError) and not isinstance(error, TimeoutError)
+
+
+@pytest.mark.parametrize("timeout", [None, DEADLINE])
+def test_sending_nothing(pair, timeout):
+    client, server = pair
+    client.settimeout(timeout)
+    assert client.send(b"") == 0
+    assert client.sendall(b"") is None
+    client.sendall(b"x")
+    assert server.recv(10) == b"x"
+    client.shutdown(socket.SHUT_WR)
+    with pytest.raises(OSError):
+        client.send(b"")
+    client.close()
+    with pytest.raises(OSError):
+        client.send(b"")
+    with pytest.raises(OSError):
+        client.sendall(b"")
 
 
 def test_sendall_within_one(pair):
