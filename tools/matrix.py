@@ -67,7 +67,7 @@ def cells(expression=None, python=None, tcl=None, soak=False):
     wanted += [Cell(f"tcl {version}", lambda cell, version=version: _tcl(cell, version, expression, soak)) for version in tcls]
     wanted += [Cell(f"tcl {version} {text.split()[0]}", lambda cell, version=version, text=text: _tuned(cell, version, expression, text))
                for version in tcls for text in TUNED[version]]
-    wanted += [Cell(f"python {version}", lambda cell, version=version: _python(cell, version, expression, soak)) for version in pythons]
+    wanted += [Cell(f"python {version}", lambda cell, version=version: _python(cell, version, expression)) for version in pythons]
     if os.name != "nt":
         wanted += _variants(expression, pythons, tcls)
     return [*wanted, Cell("host", lambda cell: _host(cell, expression))]
@@ -78,13 +78,13 @@ def _variants(expression, pythons, tcls):
     if FAULTY[0] in tcls:
         yield Cell("faults tcl", lambda cell: _faults(cell, FAULTY[0], expression))
     if FAULTY[1] in pythons:
-        yield Cell("faults python", lambda cell: _python(cell, FAULTY[1], expression, False, "faults", ("tests/calls",)))
+        yield Cell("faults python", lambda cell: _python(cell, FAULTY[1], expression, "faults", ("tests/calls",)))
     for variant, (tcl, python) in VARIANTS.items():
         if tcl in tcls:
             yield Cell(f"{variant} tcl", lambda cell, variant=variant, tcl=tcl: _tuned(cell, tcl, expression, "", variant))
         if python in pythons:
             chosen = f"({expression}) and not stock" if expression else "not stock"
-            yield Cell(f"{variant} python", lambda cell, variant=variant, python=python: _python(cell, python, chosen, False, variant))
+            yield Cell(f"{variant} python", lambda cell, variant=variant, python=python: _python(cell, python, chosen, variant))
 
 
 def run_all(expression=None, python=None, tcl=None, soak=False):
@@ -157,13 +157,13 @@ def _faults(cell, version, expression):
         _pytest(cell, [host_python()], windows.environment(), str, arguments, expression)
 
 
-def _python(cell, version, expression, soak, variant=None, folders=("tests/python", "tests/engine")):
+def _python(cell, version, expression, variant=None, folders=("tests/python", "tests/engine")):
     if variant:
         build.ensure(variant=variant)
     with run.session(variant) as windows:
         argv, env = windows.python(version)
         folders = [folder for folder in folders if (run.ROOT / folder).is_dir()]
-        _pytest(cell, argv, {**env, "PYTHONUNBUFFERED": "1"}, windows.path, [*folders, *(["--soak"] if soak else [])], expression)
+        _pytest(cell, argv, {**env, "PYTHONUNBUFFERED": "1"}, windows.path, folders, expression)
 
 
 def _pytest(cell, python, env, path, arguments, expression):

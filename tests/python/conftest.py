@@ -12,13 +12,13 @@ import pytest
 
 from support import MODULES, Balance, Net
 
-HANG = 60               # seconds after which a test counts as hung; of one with the option --soak ...
-SOAK_HANG = 3600        # ... if it does more then, which its mark `soaks` says
+HANG = 60               # seconds after which a test counts as hung ...
+LONG_HANG = 600         # ... and one that has the mark `long`
 FAILED = pytest.StashKey()
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "soaks: takes many minutes with the option --soak")
+    config.addinivalue_line("markers", "long: may take minutes")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -32,8 +32,7 @@ def pytest_runtest_makereport(item, call):
 def watchdog(request):
     """A test stuck in a call that cannot be interrupted would stop everything: say where it is stuck, and end the process."""
     capture = request.config.pluginmanager.getplugin("capturemanager")
-    soaks = request.config.getoption("soak") and request.node.get_closest_marker("soaks")
-    patience = SOAK_HANG if soaks else HANG
+    patience = LONG_HANG if request.node.get_closest_marker("long") else HANG
 
     def give_up():
         capture.suspend(in_=True)
