@@ -43,7 +43,7 @@ def traced():
     with tempfile.TemporaryFile() as trace, wine.slot(trace) as slot:
         # The first process to ask for the trace turns it on, and is not seen to begin: let it be one that does not matter.
         process.check(slot.command("cmd", "/c", "exit"), "turning on the trace", env={**slot.environment(), **TRACED})
-        yield run.WineSession(slot), trace
+        yield run.WineSession("", slot), trace
 
 
 def sample(bench, contender):
