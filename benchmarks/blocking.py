@@ -3,6 +3,7 @@
     python blocking.py socket|iocpsock SCENARIO NAME VALUE...
 """
 
+import contextlib
 import functools
 import http.server
 import os
@@ -113,20 +114,27 @@ def close_all(server):
 
 
 def burst(values):
+    """A server that goes on accepting while another thread waits for the last guests to go."""
     server, address = listen()
     guests = measure.Guests(values, address[1])
-    while not guests.accepted(server.accept()[0]):
-        pass
-    guests.result()
+    while True:
+        if guests.accepted(server.accept()[0]):
+            start(see_off, guests, list(guests.here))
+
+
+def see_off(guests, wave):
+    for guest in wave:
+        guest.recv(1)                   # none: a guest says nothing, and goes
+        guest.close()
+        guests.gone(guest)
 
 
 def idle(values):
     """A server that has accepted its guests and keeps them."""
     server, address = listen()
     guests = measure.Guests(values, address[1])
-    while not guests.accepted(server.accept()[0]):
-        pass
-    guests.result()
+    while len(guests.here) < values.count:
+        guests.accepted(server.accept()[0])
     threading.Event().wait()
 
 

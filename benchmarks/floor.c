@@ -221,10 +221,15 @@ static void lives(void)
 
 /* ------------------------------------------------------------------ burst and idle: the client is another program */
 
-static void nothing_received(struct op *op, DWORD bytes)
+static long here;
+
+static void guest_left(struct op *op, DWORD bytes)
 {
-    (void)op;
-    (void)bytes;
+    (void)bytes;                                /* none: a guest says nothing, and goes */
+    closesocket(op->end->socket);
+    free(op->end);
+    if (--here == 0)
+        say("{\"event\": \"gone\"}\n");
 }
 
 static void guest_accepted(struct op *op, DWORD bytes)
@@ -234,13 +239,13 @@ static void guest_accepted(struct op *op, DWORD bytes)
     DWORD flags = 0;
     (void)bytes;
     guest->socket = op->end->socket;
-    trips++;
-    if (wave && trips % wave == 0 && trips < count)
+    here++;
+    if (++trips == count)
+        say("{\"event\": \"result\"}\n");
+    else if (wave && trips % wave == 0)
         say("{\"event\": \"accepted\"}\n");
-    if (trips == count)
-        say("{\"event\": \"result\", \"accepted\": %ld}\n", trips);
     post_accept(op->end, guest_accepted);
-    posted(&guest->receive, guest, nothing_received,
+    posted(&guest->receive, guest, guest_left,
            !WSARecv(guest->socket, &space, 1, NULL, &flags, &guest->receive.overlapped, NULL), "receive");
 }
 

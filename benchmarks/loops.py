@@ -144,27 +144,23 @@ async def connections(values):
 
 
 class Guest(asyncio.Protocol):
-    guests = over = None
+    guests = None
 
     def connection_made(self, transport):
-        if Guest.guests.accepted(transport):
-            Guest.over.set_result(None)
+        self.transport = transport
+        Guest.guests.accepted(self)
+
+    def connection_lost(self, error):
+        Guest.guests.gone(self)
 
 
-async def burst(values):
-    Guest.over = asyncio.get_running_loop().create_future()
+async def wait_for_guests(values):
     server, port = await listen(Guest)
     Guest.guests = measure.Guests(values, port)
-    await Guest.over
-    Guest.guests.result()
-
-
-async def idle(values):
-    await burst(values)
     await asyncio.Event().wait()
 
 
-SCENARIOS = {"echo": echo, "stream": stream, "connect": connections, "burst": burst, "idle": idle}
+SCENARIOS = {"echo": echo, "stream": stream, "connect": connections, "burst": wait_for_guests, "idle": wait_for_guests}
 
 if __name__ == "__main__":
     loop = new_loop(sys.argv[1])

@@ -82,22 +82,29 @@ class Stream:
 
 
 class Guests:
-    """What a server says whose client is another program: where it listens, and when it has accepted them all."""
+    """What a server says whose client is another program: where it listens, when it has accepted a wave of guests, or all, and
+    when all have gone."""
 
     def __init__(self, values, port):
-        self.wanted, self.wave, self.here = values.count, values.wave, []
+        self.wanted, self.wave, self.here, self.count = values.count, values.wave, set(), 0
         say("listening", port=port, pid=os.getpid())
 
     def accepted(self, guest):
-        """Keep the guest; true if it was the last one."""
-        self.here.append(guest)
-        last = len(self.here) == self.wanted
-        if self.wave and len(self.here) % self.wave == 0 and not last:
+        """Keep the guest; true if something was said."""
+        self.here.add(guest)
+        self.count += 1
+        if self.count == self.wanted:
+            say("result")
+        elif self.wave and self.count % self.wave == 0:
             say("accepted")
-        return last
+        else:
+            return False
+        return True
 
-    def result(self):
-        say("result")
+    def gone(self, guest):
+        self.here.remove(guest)
+        if not self.here:
+            say("gone")
 
 
 def say(event, **fields):

@@ -255,24 +255,30 @@ proc connect {} {
 
 proc guest_accept {channel address port} {
     variable value
-    variable guests
-    lappend guests $channel
+    variable accepted
+    variable here
+    incr here
     chan configure $channel -blocking 0
     chan event $channel readable [list guest_gone $channel]
-    if {[llength $guests] == $value(count)} {
+    if {[incr accepted] == $value(count)} {
         say result
-    } elseif {$value(wave) && [llength $guests] % $value(wave) == 0} {
+    } elseif {$value(wave) && $accepted % $value(wave) == 0} {
         say accepted
     }
 }
 
 proc guest_gone {channel} {
+    variable here
     read $channel
-    if {[eof $channel]} {close $channel}
+    if {[eof $channel]} {
+        close $channel
+        if {[incr here -1] == 0} {say gone}
+    }
 }
 
 proc burst {} {
-    variable guests {}
+    variable accepted 0
+    variable here 0
     say listening port [listen guest_accept] pid [pid]
     vwait forever
 }

@@ -137,12 +137,12 @@ def test_medians_of_what_some_samples_have():
 def bench_of_tenths(tmp_path_factory):
     """Runs of a tenth of a second, for what matters is that they come to an end."""
     with run.session() as windows, contextlib.ExitStack() as until:
-        yield bench.Bench(windows, scenarios.Length(warm=0.05, seconds=0.1, rounds=1, burst=20), tmp_path_factory.mktemp("page"), until)
+        yield bench.Bench(windows, scenarios.Length(warm=0.05, seconds=0.1, rounds=1, bursts=1), tmp_path_factory.mktemp("page"), until)
 
 
 @pytest.mark.parametrize("who", ["floor", "Tcl 8.6 socket2", "Python iocpsock", "asyncio Proactor"])
 def test_each_program_has_a_result_in_each_scenario(bench_of_tenths, who):
-    wanted = "echo-64B-1,echo-100KiB-20,stream,connect,burst,http-closed"
+    wanted = "echo-64B-1,echo-100KiB-20,stream,connect,burst,http-closed,idle-1000,requests"
     results = bench.measure(bench_of_tenths, bench.choose(False, wanted, who))
     for scenario in results["scenarios"]:
         assert scenario["failures"] == {}

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import socket
+import statistics
 import struct
 import subprocess
 import time
@@ -16,15 +17,17 @@ from pathlib import Path
 from tools.bench import contenders
 from tools.report import Unavailable
 
-WAVE = 200          # connections begun at once when it is not the burst that matters: far from any backlog
+WAVE = 200          # connections begun at once: far from any backlog
+WARM = 2            # bursts that do not count
+QUIET = 0.3         # seconds between bursts, in which a server may get ready for the next
 HTTP_CONNECTIONS = 20
 
 
 class Clients:
     """Connections to a server, each begun without waiting, kept until the `with` ends, then reset."""
 
-    def __init__(self, count):
-        self.count, self.sockets = count, []
+    def __init__(self):
+        self.sockets = []
 
     def __enter__(self):
         return self
@@ -33,6 +36,11 @@ class Clients:
         for client in self.sockets:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             client.close()
+
+    def leave(self):
+        for client in self.sockets:
+            client.close()
+        self.sockets.clear()
 
     def connect(self, port, count):
         for _ in range(count):
@@ -45,22 +53,37 @@ class Clients:
 
 
 class Burst(Clients):
-    """All at once. The result is the time until the server has accepted them all."""
+    """All at once, so many times, each time after a quiet. The result is the median of the times until the server has accepted
+    them all."""
+
+    def __init__(self, times):
+        super().__init__()
+        self.times, self.seconds = times, []
 
     def hear(self, event, meter):
         if event["event"] == "listening":
-            self.begun = time.perf_counter()
-            self.connect(event["port"], self.count)
-        elif event["event"] == "result":
-            return {"seconds": time.perf_counter() - self.begun}
+            self.port = event["port"]
+            self._burst()
+        elif event["event"] == "accepted":
+            self.seconds.append(time.perf_counter() - self.begun)
+            if len(self.seconds) == WARM + self.times:
+                return {"seconds": statistics.median(self.seconds[WARM:])}
+            self.leave()
+        elif event["event"] == "gone":
+            time.sleep(QUIET)
+            self._burst()
+
+    def _burst(self):
+        self.begun = time.perf_counter()
+        self.connect(self.port, WAVE)
 
 
 class Idle(Clients):
     """Wave after wave. The result is what the server has grown by: its handles, its memory, and that of its wineserver."""
 
     def __init__(self, count, handles):
-        super().__init__(count)
-        self.handles = handles
+        super().__init__()
+        self.count, self.handles = count, handles
 
     def hear(self, event, meter):
         if event["event"] == "listening":

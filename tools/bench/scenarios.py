@@ -27,12 +27,12 @@ class Length(NamedTuple):
     warm: float
     seconds: float
     rounds: int
-    burst: int              # connections
+    bursts: int             # that count
 
 
 IDLE_TIMEOUT = 240      # seconds in which even thousands of connections have been accepted
-QUICK = Length(warm=0.1, seconds=0.4, rounds=3, burst=200)
-FULL = Length(warm=0.3, seconds=1.5, rounds=5, burst=500)
+QUICK = Length(warm=0.1, seconds=0.4, rounds=3, bursts=3)
+FULL = Length(warm=0.3, seconds=1.5, rounds=5, bursts=7)
 
 
 def _run(bench, contender, scenario, client=None, timeout=runner.TIMEOUT, **values):
@@ -81,9 +81,9 @@ def connect(bench, contender):
 
 
 def burst(bench, contender):
-    with load.Burst(bench.length.burst) as client:
-        result = _run(bench, contender, "burst", client, count=client.count)
-    return {"value": client.count / result["seconds"]}
+    with load.Burst(bench.length.bursts) as client:
+        result = _run(bench, contender, "burst", client, wave=load.WAVE)
+    return {"value": load.WAVE / result["seconds"]}
 
 
 def http(name, title, headers):
