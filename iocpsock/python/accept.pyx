@@ -3,6 +3,9 @@
 # It accepts ahead from its first blocking accept on, as long as nothing but its own object can look at its handle.
 # Owner: the socket object holds its _Acceptor, and so does each call under way. Threads: any Python thread.
 
+cdef enum:
+    ACCEPT_DIGITS = 65              # bytes of a numeric address with its terminator: INET6_ADDRSTRLEN
+
 cdef class _Acceptor:
     """Owns an engine's acceptor."""
     cdef Acceptor *acceptor
@@ -12,12 +15,15 @@ cdef class _Acceptor:
             acceptor_free(self.acceptor)
 
 
-cdef object accept_peer(sockaddr_storage *peer, int length):
+cdef object accept_peer(sockaddr_storage *peer):
     """An address as Python writes it."""
-    cdef char host[ADDRESS_HOST_MAX]
-    cdef char service[32]
+    cdef char host[ACCEPT_DIGITS]
     cdef sockaddr_in6 *ipv6 = <sockaddr_in6 *>peer
-    option_name_info(peer, length, host, service, NI_NUMERICHOST | NI_NUMERICSERV)
+    host[0] = 0
+    if peer.ss_family == AF_INET:
+        inet_ntop(AF_INET, &(<sockaddr_in *>peer).sin_addr, host, ACCEPT_DIGITS)
+    else:
+        inet_ntop(AF_INET6, &ipv6.sin6_addr, host, ACCEPT_DIGITS)
     name = host.decode("ascii"), address_port(<sockaddr *>peer)
     return name if peer.ss_family == AF_INET else (*name, ntohl(ipv6.sin6_flowinfo), ipv6.sin6_scope_id)
 
@@ -57,7 +63,7 @@ cdef object accept_one(object self, object timeout):
         with nogil:
             error = acceptor_take(holder.acceptor, &accepted, &peer)
         if not error:
-            return accepted, accept_peer(&peer, sizeof(peer))
+            return accepted, accept_peer(&peer)
     if not waits(self, timeout):
         return self._accept()
     error = engine_start()
@@ -85,4 +91,4 @@ cdef object accept_one(object self, object timeout):
             raise_failure(self, error)
     finally:
         self._waiters -= 1
-    return accepted, accept_peer(&peer, sizeof(peer))
+    return accepted, accept_peer(&peer)

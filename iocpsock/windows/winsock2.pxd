@@ -139,6 +139,7 @@ cdef extern from "ws2tcpip.h" nogil:
     void FreeAddrInfoW(ADDRINFOW *list)
     int getnameinfo(const sockaddr *address, int length, char *host, DWORD host_size, char *service, DWORD service_size,
                     int flags)
+    const char *inet_ntop(int family, const void *address, char *text, size_t size)
     struct servent:
         short s_port
     servent *getservbyname(const char *name, const char *protocol)
