@@ -107,7 +107,7 @@ static const char *const counter_names[] = {COUNTERS(COUNTER_NAME)};
     X(sendcap, 4096, 16777216, 262144, "a number of bytes from 4096 to 16777216") \
     X(linger, -1, 65535, -1, "-1 (off) or a number of seconds up to 65535") \
     X(acceptbufsize, 0, 61440, 0, "a number of bytes from 0 to 61440") \
-    X(acceptcount, 0, 128, 0, "0 (fitted to the traffic) or an integer up to 128") \
+    X(acceptcount, 0, 256, 0, "0 (fitted to the traffic) or an integer up to 256") \
     X(acceptsilence, 1, 86400, 120, "a number of seconds from 1 to 86400") \
     X(maxconnections, 0, 1000000, 0, "0 (no limit) or an integer up to 1000000") \
     X(threads, 0, 64, 0, "0 (one for each processor) or an integer up to 64") \

@@ -13,7 +13,7 @@ class socket(_stdlib.socket):
     """socket(family=AF_INET, type=SOCK_STREAM, proto=0, fileno=None): as `socket.socket`, on the iocpsock engine."""
 
     acceptcount: int
-    """Connections that a listening socket accepts ahead: -1 (none), 0 (fitted to the traffic), or up to 128."""
+    """Connections that a listening socket accepts ahead: -1 (none), 0 (fitted to the traffic), or up to 256."""
 
     sendcap: int
     """Bytes of a sendall that are with the system at one time, 4096 to 16777216, initially 262144."""

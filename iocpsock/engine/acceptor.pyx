@@ -2,7 +2,9 @@
 #
 # Several AcceptEx operations stay posted between the calls, each with a socket ready for its connection, so that a burst is
 # taken in as it comes. All have one event, with its lowest bit set as in the waiter. A call takes the first slot that is
-# done; only when none is does it post those that are missing, and waits: a burst is handed out before the slots are renewed.
+# done, or waits for one. To post a slot costs more than to take a connection from it, so the slots that are missing are
+# posted in the quiet: when nothing has come for a moment, or when none is left. Their number is fitted to the longest run of
+# connections without a quiet. Each holds a socket, and what the system keeps for one (on Windows some KiB of its memory).
 # A slot whose connection failed, or that ended with the thread that posted it, is just posted again.
 # A connection that a slot has taken is seen by nobody else who looks at the listening socket. So the host ends the slots
 # for good (acceptor_stop) before anybody can; connections taken until then are still handed out. As long as there are any,
@@ -14,6 +16,7 @@
 # `lock`, which is held across the posting and the ending of slots, and never while a caller waits for a connection.
 
 cdef enum:
+    ACCEPTOR_LULL = 5               # milliseconds without a connection after which it is quiet
     ACCEPTOR_KNOCK = 500            # milliseconds for a connection to oneself, which takes none
 
 cdef struct Slot:
@@ -29,7 +32,8 @@ cdef struct Acceptor:
     int family
     int wanted                      # slots to keep posted; 0: as many as the traffic asks for, which is `fitted`
     int fitted
-    ULONGLONG burst                 # GetTickCount64 milliseconds when they were last used up
+    int run                         # connections taken since it was last quiet
+    ULONGLONG burst                 # GetTickCount64 milliseconds when a run last needed more than half of them
     int count                       # slots in the list
     Slot *head                      # posted or done, in the order of posting, which is the order the kernel fills them in
     HANDLE changed                  # set when a slot is done, and when the slots have ended
@@ -83,6 +87,7 @@ cdef Slot *acceptor_pop(Acceptor *acceptor) noexcept nogil:
     if slot != NULL:
         link[0] = slot.next
         acceptor.count -= 1
+        acceptor.run += slot.overlapped.Internal == 0
         if acceptor.head == NULL and acceptor.knock != INVALID_SOCKET:
             acceptor_end_knock(acceptor)
     ReleaseSRWLockExclusive(&acceptor.lock)
@@ -147,31 +152,35 @@ cdef int acceptor_post(Acceptor *acceptor) noexcept nogil:
     return 0
 
 
-cdef int acceptor_target(Acceptor *acceptor) noexcept nogil:
-    """How many slots to keep posted now: fitted as a listener's. With the lock held."""
+cdef void acceptor_fit(Acceptor *acceptor) noexcept nogil:
+    """A run is over: as many slots as it needed, or long after the last that needed as many, fewer. With the lock held."""
     cdef ULONGLONG now = GetTickCount64()
-    if acceptor.wanted:
-        return acceptor.wanted
-    if acceptor.count == 0 and acceptor.burst:
-        acceptor.fitted = min(acceptor.fitted * 2, <int>LISTENER_SLOTS_MOST)
-    elif acceptor.fitted > LISTENER_SLOTS and now - acceptor.burst > LISTENER_BURST:
-        acceptor.fitted //= 2
-    if acceptor.count == 0:
+    if acceptor.run > acceptor.fitted // 2:
+        acceptor.fitted = max(acceptor.fitted, min(acceptor.run, <int>LISTENER_SLOTS_MOST))
         acceptor.burst = now
-    return acceptor.fitted
+    elif now - acceptor.burst > LISTENER_BURST:
+        acceptor.fitted = max(acceptor.fitted // 2, <int>LISTENER_SLOTS)
+        acceptor.burst = now
+    acceptor.run = 0
 
 
-cdef int acceptor_fill(Acceptor *acceptor) noexcept nogil:
-    """Post the slots that are missing: 0 if there is one to wait for, or a Winsock code: WSA_OPERATION_ABORTED once the
-    slots have ended."""
+cdef int acceptor_renew(Acceptor *acceptor, bint quiet) noexcept nogil:
+    """Before a wait: post the slots that are missing, if it is `quiet` or none is left; few only if a connection is there by
+    then, which need not wait for the others. 0 if there is a slot to wait for, or a Winsock code: WSA_OPERATION_ABORTED
+    once the slots have ended."""
     cdef int target, error = 0
     AcquireSRWLockExclusive(&acceptor.lock)
-    target = acceptor_target(acceptor)
+    if quiet:
+        acceptor_fit(acceptor)
+    target = acceptor.wanted if acceptor.wanted else acceptor.fitted
     if acceptor.stopped:
         error = WSA_OPERATION_ABORTED
-    elif acceptor.count >= target:
+    elif acceptor.count and not quiet or acceptor.count >= target:
+        target = 0
         ResetEvent(acceptor.changed)
     while acceptor.count < target and (not error or waiter_peer_is_gone(error)):
+        if acceptor.count >= LISTENER_SLOTS and not slot_pending(acceptor.head):
+            break
         error = acceptor_post(acceptor)
     if acceptor.count and not acceptor.stopped:
         error = 0                                           # fewer slots than wanted still accept
@@ -181,20 +190,32 @@ cdef int acceptor_fill(Acceptor *acceptor) noexcept nogil:
     return error
 
 
+cdef int acceptor_wait(Acceptor *acceptor, Patience *patience, bint quiet) noexcept nogil:
+    """Wait for a change, as patience_wait; for a moment only if it is not `quiet` yet."""
+    cdef Patience lull = patience[0]
+    if quiet:
+        return patience_wait(patience, acceptor.changed)
+    patience_begin(&lull, min(patience_left(patience), <DWORD>ACCEPTOR_LULL))
+    return patience_wait(&lull, acceptor.changed)
+
+
 cdef int acceptor_accept(Acceptor *acceptor, Patience *patience, SOCKET *accepted, sockaddr_storage *peer) noexcept nogil:
     """Wait for a connection: 0 with its socket and its peer's address, or a Winsock code. What comes in the moment in which
     a wait ends early is there for the next call."""
     cdef int error
+    cdef bint quiet = False
     while True:
         error = acceptor_take(acceptor, accepted, peer)
         if error != WSAEWOULDBLOCK:
             return error
-        error = acceptor_fill(acceptor)
-        if not error:
-            error = patience_wait(patience, acceptor.changed)
-            if error == WSAEINTR and not patience.interrupted():
-                error = 0
+        error = acceptor_renew(acceptor, quiet)
         if error:
+            return error
+        error = acceptor_wait(acceptor, patience, quiet)
+        quiet = error == PATIENCE_EXPIRED and not quiet
+        if error == WSAEINTR and not patience.interrupted():
+            error = 0
+        if error and not quiet:
             return error
 
 

@@ -17,7 +17,7 @@ cdef enum:
     LISTENER_RETRY_LAST = 1000      # ... up to this
     LISTENER_WATCH = 1000           # milliseconds between looks for peers that have been silent for too long
     LISTENER_SLOTS = 8              # posted on an endpoint at least, when their number is fitted to the traffic ...
-    LISTENER_SLOTS_MOST = 64        # ... and at most
+    LISTENER_SLOTS_MOST = 256       # ... and at most
     LISTENER_BURST = 10000          # milliseconds after which a burst counts as over
 
 cdef struct Endpoint:

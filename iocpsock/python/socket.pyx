@@ -160,7 +160,7 @@ class socket(_stdlib.socket):
 
     @property
     def acceptcount(self):
-        """Connections that a listening socket accepts ahead: -1 (none), 0 (fitted to the traffic), or up to 128."""
+        """Connections that a listening socket accepts ahead: -1 (none), 0 (fitted to the traffic), or up to 256."""
         return self._acceptcount
 
     @acceptcount.setter
