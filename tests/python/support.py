@@ -9,6 +9,7 @@ import contextlib
 import gc
 import hashlib
 import importlib
+import random
 import socket
 import struct
 import threading
@@ -98,6 +99,14 @@ def reset(sock):
 def closed_port(family=socket.AF_INET):
     """A port on which nobody listens. It stays bound until the context is left, so that nobody else can begin to."""
     return contextlib.closing(_bound(family))
+
+
+def free_port():
+    """A port that can be bound: one of those that no system hands out, so that nobody is given it meanwhile."""
+    while True:
+        with contextlib.suppress(OSError), socket.socket() as sock:
+            sock.bind((LOOPBACK[socket.AF_INET], random.randrange(20000, 30000)))
+            return sock.getsockname()[1]
 
 
 def _bound(family):

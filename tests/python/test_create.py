@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from support import DEADLINE, closed_port
+from support import DEADLINE, LOOPBACK, closed_port, free_port
 
 
 def test_create_connection(net):
@@ -80,8 +80,8 @@ def test_address_in_use(net):
 
 def test_an_address_can_be_used_again(net):
     """Also at once, and after connections on it were closed by the server's end."""
-    with net.listener() as listener:
-        address = listener.getsockname()
+    address = LOOPBACK[socket.AF_INET], free_port()
+    with net.create_server(address) as listener:
         client, server = net.connect(listener)
         server.close()
         client.close()

@@ -112,12 +112,15 @@ proc unused_port {} {
     return 1
 }
 
-# A port of the loopback address that can be bound.
+# A port of the loopback address that can be bound: one of those that no system hands out, so that nobody is given it meanwhile.
 proc free_port {} {
-    set server [stock_socket -server ignore -myaddr $::localhost 0]
-    set port [port_of $server]
-    close $server
-    return $port
+    while 1 {
+        set port [expr {20000 + int(10000 * rand())}]
+        if {![catch {stock_socket -server ignore -myaddr $::localhost $port} server]} {
+            close $server
+            return $port
+        }
+    }
 }
 
 proc has_loopback {address} {
