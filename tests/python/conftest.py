@@ -6,6 +6,7 @@ stack of every thread.
 
 import faulthandler
 import os
+import signal
 import threading
 
 import pytest
@@ -79,3 +80,11 @@ def pair(net):
     """A connected pair, (client, server)."""
     with net.pair() as ends:
         yield ends
+
+
+@pytest.fixture
+def handler():
+    """Put a handler in place for SIGINT; the one before is back after the test."""
+    before = signal.getsignal(signal.SIGINT)
+    yield lambda function: signal.signal(signal.SIGINT, function)
+    signal.signal(signal.SIGINT, before)

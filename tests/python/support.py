@@ -10,14 +10,18 @@ import gc
 import hashlib
 import importlib
 import random
+import signal
 import socket
 import struct
 import threading
 import time
 from concurrent.futures import Future
 
+import pytest
+
 DEADLINE = 20           # seconds after which something that should happen counts as never happening
 PATIENCE = 0.2          # seconds for which something that should wait is watched waiting
+SOON = 5                # seconds: by far less than DEADLINE, after which an interrupted call would end by its own time-out
 LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 MODULES = {"stock": "socket", "iocpsock": "iocpsock"}
 
@@ -68,6 +72,27 @@ def still_waits(future):
     with contextlib.suppress(TimeoutError):
         future.exception(PATIENCE)
     return not future.done()
+
+
+def interrupt(delay=PATIENCE, then=None):
+    """Ctrl-C a little later, as the console's thread does it; and then something else."""
+    def strike():
+        time.sleep(delay)
+        signal.raise_signal(signal.SIGINT)
+        if then:
+            time.sleep(delay)
+            then()
+    return spawn(strike)
+
+
+def assert_interrupted(call, *arguments):
+    """The call ends soon after Ctrl-C, with what the default handler raises."""
+    start = time.monotonic()
+    striking = interrupt()
+    with pytest.raises(KeyboardInterrupt):
+        call(*arguments)
+    assert time.monotonic() - start < SOON
+    striking.result(DEADLINE)
 
 
 def pattern(size, seed=0):

@@ -12,9 +12,7 @@ import time
 
 import pytest
 
-from support import DEADLINE, PATIENCE, Net, pattern, read_exactly, spawn
-
-SOON = 5                # seconds: by far less than DEADLINE, after which the watched call would end by its own time-out
+from support import DEADLINE, PATIENCE, SOON, Net, assert_interrupted, interrupt, pattern, read_exactly, spawn
 
 
 class Handled(Exception):
@@ -33,37 +31,8 @@ def pair(net):
         yield ends
 
 
-@pytest.fixture
-def handler():
-    """Put a handler in place for SIGINT; the one before is back after the test."""
-    before = signal.getsignal(signal.SIGINT)
-    yield lambda function: signal.signal(signal.SIGINT, function)
-    signal.signal(signal.SIGINT, before)
-
-
-def interrupt(delay=PATIENCE, then=None):
-    """Ctrl-C a little later, as the console's thread does it; and then something else."""
-    def strike():
-        time.sleep(delay)
-        signal.raise_signal(signal.SIGINT)
-        if then:
-            time.sleep(delay)
-            then()
-    return spawn(strike)
-
-
 def raising(number, frame):
     raise Handled
-
-
-def assert_interrupted(call, *arguments):
-    """The call ends soon after Ctrl-C, with what the default handler raises."""
-    start = time.monotonic()
-    striking = interrupt()
-    with pytest.raises(KeyboardInterrupt):
-        call(*arguments)
-    assert time.monotonic() - start < SOON
-    striking.result(DEADLINE)
 
 
 def send_until_full(sock):
