@@ -94,22 +94,10 @@ def _replacements():
     _teach_multiprocessing()
     try:
         import ssl
+        from iocpsock._tls import SSLSocket
     except ImportError:             # an interpreter without OpenSSL
         return [(_stdlib, "socket", socket)]
-    return [(_stdlib, "socket", socket), (ssl.SSLContext, "sslsocket_class", _ssl_class())]
-
-
-@functools.cache
-def _ssl_class():
-    import ssl
-
-    class SSLSocket(ssl.SSLSocket, socket):
-        """An `ssl.SSLSocket` whose connect and accept run on the engine; its encrypted reads and writes are OpenSSL's."""
-
-        __module__ = "iocpsock"
-
-    SSLSocket.__qualname__ = "SSLSocket"
-    return SSLSocket
+    return [(_stdlib, "socket", socket), (ssl.SSLContext, "sslsocket_class", SSLSocket)]
 
 
 @functools.cache

@@ -104,17 +104,32 @@ cdef int waiter_receive(SOCKET sock, char *buffer, DWORD size, Patience *patienc
     return error
 
 
+cdef int waiter_post_send(Waiter *waiter, SOCKET sock, const char *data, DWORD size, DWORD flags) noexcept nogil:
+    """Begin to send from `data`: what Winsock says to that, 0 or WSA_IO_PENDING if the operation is under way."""
+    cdef WSABUF source
+    source.buf = <char *>data
+    source.len = size
+    return error_last() if WSASend(sock, &source, 1, NULL, flags, &waiter.overlapped, NULL) else 0
+
+
+cdef int waiter_wait(Waiter *waiter, Patience *patience) noexcept nogil:
+    """Wait for the end of an operation, which goes on if the wait ends before: 0, PATIENCE_EXPIRED or WSAEINTR."""
+    cdef int ended
+    while waiter_pending(waiter):
+        ended = patience_wait(patience, waiter.event)
+        if ended and (ended != WSAEINTR or patience.interrupted()):
+            return ended
+    return 0
+
+
 cdef int waiter_send(SOCKET sock, const char *data, DWORD size, DWORD flags, Patience *patience, DWORD *sent) noexcept nogil:
     """Send from `data` and wait until the kernel took it: 0 with the count in `sent`, or a Winsock code."""
     cdef Waiter *waiter = waiter_take()
-    cdef WSABUF source
     cdef int error
     sent[0] = 0
     if waiter == NULL:
         return WSAENOBUFS
-    source.buf = <char *>data
-    source.len = size
-    error = error_last() if WSASend(sock, &source, 1, NULL, flags, &waiter.overlapped, NULL) else 0
+    error = waiter_post_send(waiter, sock, data, size, flags)
     error = waiter_finish(waiter, sock, error, patience, False)
     if not error or error == PATIENCE_EXPIRED:
         sent[0] = <DWORD>waiter.overlapped.InternalHigh

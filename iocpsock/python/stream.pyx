@@ -1,0 +1,386 @@
+# Stream: TLS on the engine, where `ssl.SSLSocket` has OpenSSL's object for a socket, which would do the socket's calls itself.
+#
+# OpenSSL works here between two buffers in memory, and the stream carries the ciphertext: what OpenSSL asks for is received
+# into one, what it has written is sent from the other, by waits of the engine. So they end by Ctrl-C, by a close and at the
+# time-out, and wherever they end nothing is lost or out of order: everything under way is kept here, not on a stack.
+#
+# * Exactly one record is received at a time. What comes behind it stays with the system, so that `select` together with
+#   `pending` tells whether there is something to read, and what follows the end of TLS is there for the plain socket.
+# * A send that has to wait is never taken back, since nobody could tell then how much of it was sent. With a time-out it is
+#   room that is waited for. Without one the send is posted, and stays with the system when Ctrl-C ends the call; the next that
+#   sends begins by waiting for it.
+# * A write that ended early is to be made again with the same data, OpenSSL's own rule: it goes on where it was.
+#
+# Owner: the SSLSocket. Threads: Python's; one at a time receives a record, one sends, and OpenSSL's object and its buffers are
+# guarded by a lock that is not held during waits. A thread that reads may have to send (new keys, a certificate): if another
+# is sending, that one sends it too.
+cimport cython
+import weakref as _weakref
+from _thread import RLock as _RLock
+
+cdef enum:
+    STREAM_HEADER = 5               # bytes: type, version (2), length (2)
+    STREAM_RECORD = STREAM_HEADER + (1 << 14) + 2048        # the longest record: RFC 5246, 6.2.3
+    STREAM_PIECE = 4 << 14          # of a write, encrypted and sent at a time; OpenSSL's buffer keeps the size it once had
+
+cdef struct StreamCall:             # one call of a method
+    Patience patience
+    bint waits                      # the socket is not non-blocking
+    bint reads                      # what is left of a write is none of its business
+    bint sends                      # it has the turn to send
+
+cdef object _recv = _core.socket.recv
+cdef object _send = _core.socket.send
+cdef object _openssl = None         # the module _ssl, which not every interpreter has, once there is a stream
+
+
+cdef DWORD stream_size(const unsigned char *header, DWORD got, bint first) noexcept nogil:
+    """The size of a record of which so many bytes are there, as far as it is known. What is none has the size of a header:
+    with no more than that OpenSSL knows what is wrong."""
+    cdef DWORD size = STREAM_HEADER
+    if got < STREAM_HEADER:
+        return size
+    if header[1] == 3:              # SSL 3.0 and all versions of TLS
+        size += header[3] << 8 | header[4]
+    elif first and header[0] & 0x80 and header[2] == 1:
+        size = 2 + ((header[0] & 0x7F) << 8 | header[1])    # the hello of old clients, RFC 5246 E.2
+    return size if STREAM_HEADER <= size <= STREAM_RECORD else STREAM_HEADER
+
+
+cdef object tls_error(str kind, str code, str text):
+    """An exception as OpenSSL's object for a socket raises it."""
+    error = getattr(_openssl, kind)(getattr(_openssl, code), text)
+    error.library = error.reason = None
+    return error
+
+
+cdef object want_write():
+    return tls_error("SSLWantWriteError", "SSL_ERROR_WANT_WRITE", "The operation did not complete (write)")
+
+
+cdef object named(object error, str name):
+    """The TimeoutError as this call raises it, unless it is the network's."""
+    return error if error.errno else TimeoutError(f"The {name} operation timed out")
+
+
+cdef object lost(object error):
+    """What a read or a write raises when the connection has failed: up to CPython 3.12 the stream has just ended."""
+    if _sys.version_info >= (3, 13):
+        return error
+    return tls_error("SSLEOFError", "SSL_ERROR_EOF", "EOF occurred in violation of protocol")
+
+
+cdef object receive_some(object sock, DWORD size, Patience *patience):
+    """What there is to receive, but not more than that; b"" at the end."""
+    cdef SOCKET handle = handle_of(sock)
+    cdef DWORD received = 0
+    cdef int error
+    data = PyBytes_FromStringAndSize(NULL, size)
+    cdef char *target = PyBytes_AsString(data)
+    sock._waiters += 1
+    try:
+        with nogil:
+            error = waiter_receive(handle, target, size, patience, &received)
+        if error:
+            raise_failure(sock, error)
+    finally:
+        sock._waiters -= 1
+    return data if received == size else data[:received]
+
+
+@cython.no_gc_clear                 # `unsent` belongs to the system while a send is under way
+cdef class _Stream:
+    """The part of OpenSSL's object for a socket that waits; everything else is asked of `tls`."""
+    cdef object owner               # the SSLSocket, a weak reference
+    cdef object tls                 # OpenSSL's object, and the ciphertext before and behind it
+    cdef object incoming, outgoing
+    cdef object state               # guards them; the same thread may come twice, as OpenSSL's object runs signal handlers
+    cdef Turn reading, writing
+    cdef unsigned char header[STREAM_HEADER]                # of the record that is being received
+    cdef DWORD got                                          # bytes of that record so far
+    cdef unsigned long long records                         # how many have been received before it
+    cdef Py_ssize_t begun           # bytes of an unfinished write that OpenSSL has
+    cdef bytes unsent               # ciphertext that is being sent, and how much of it was
+    cdef Py_ssize_t sent
+    cdef Waiter *waiter             # the send that is posted, or NULL
+    cdef SOCKET handle              # its socket
+    cdef int failed                 # how sending has failed: a Winsock code
+
+    def __init__(self, owner, model, session):              # the model: what the context of the SSLSocket has made on its handle
+        global _openssl
+        if _openssl is None:
+            import _ssl
+            _openssl = _ssl
+        self.owner = _weakref.ref(owner)
+        self.incoming, self.outgoing = _openssl.MemoryBIO(), _openssl.MemoryBIO()
+        self.tls = model.context._wrap_bio(self.incoming, self.outgoing, model.server_side, model.server_hostname,
+                                           owner=owner, session=session)
+        self.state = _RLock()
+        self.unsent = b""
+
+    def __dealloc__(self):
+        if self.waiter != NULL:
+            with nogil:
+                CancelIoEx(<HANDLE>self.handle, &self.waiter.overlapped)
+                WaitForSingleObject(self.waiter.event, INFINITE)
+            waiter_give(self.waiter)
+        turn_free(&self.reading)
+        turn_free(&self.writing)
+
+    def __getattr__(self, name):
+        return getattr(self.tls, name)
+
+    @property
+    def context(self):
+        return self.tls.context
+
+    @context.setter
+    def context(self, value):
+        self.tls.context = value
+
+    @property
+    def session(self):
+        return self.tls.session
+
+    @session.setter
+    def session(self, value):
+        self.tls.session = value
+
+    def read(self, *arguments):
+        cdef StreamCall call
+        sock = self.begin(&call)
+        call.reads = True
+        try:
+            return self.advance(sock, &call, self.tls.read, arguments)
+        except TimeoutError as error:
+            raise named(error, "read") from None
+        except ConnectionError as error:
+            raise lost(error) from None
+
+    def write(self, data):
+        cdef StreamCall call
+        sock = self.begin(&call)
+        try:
+            with memoryview(data) as view, view.cast("B") as octets:
+                return self.write_all(sock, &call, octets)
+        except TimeoutError as error:
+            raise named(error, "write") from None
+        except ConnectionError as error:
+            raise lost(error) from None
+
+    def do_handshake(self):
+        cdef StreamCall call
+        sock = self.begin(&call)
+        try:
+            self.advance(sock, &call, self.tls.do_handshake, ())
+            try:
+                self.settle(sock, &call)
+            except ConnectionResetError:
+                # A server's last words are tickets for a later session, and a client that is gone already may have left
+                # something to read. OpenSSL does the same.
+                if not (self.tls.server_side and self.tls.version() == "TLSv1.3"):
+                    raise
+        except TimeoutError as error:
+            raise named(error, "handshake") from None
+
+    def shutdown(self):
+        cdef StreamCall call
+        sock = self.begin(&call)
+        try:
+            self.advance(sock, &call, self.tls.shutdown, ())
+            self.settle(sock, &call)
+        except TimeoutError as error:
+            raise named(error, "read") from None
+        return sock
+
+    cdef object begin(self, StreamCall *call):
+        """Begin a call: its socket."""
+        sock = self.owner()
+        if sock is None:
+            raise _openssl.SSLError("Underlying socket connection gone")
+        timeout = _gettimeout(sock)
+        patience_of(&call.patience, timeout)
+        call.waits = timeout != 0.0
+        call.reads = call.sends = False
+        return sock
+
+    cdef object advance(self, object sock, StreamCall *call, object operation, tuple arguments):
+        """What OpenSSL's operation returns, once it has all that it has to receive for it. Of an error the peer is told."""
+        cdef unsigned long long records
+        while True:
+            with self.state:
+                records = self.records
+                try:
+                    return operation(*arguments)
+                except _openssl.SSLError as error:
+                    outcome = error
+            wants = isinstance(outcome, _openssl.SSLWantReadError)
+            try:
+                self.settle(sock, call)
+                if wants:
+                    self.receive(sock, call, records)
+            except BlockingIOError:
+                raise outcome
+            except OSError:
+                if wants:
+                    raise
+            if not wants:
+                raise outcome
+
+    cdef object write_all(self, object sock, StreamCall *call, object octets):
+        """Encrypt and send, a piece after the other: the number of bytes."""
+        cdef Py_ssize_t size = len(octets)
+        cdef bint asked
+        if self.writing.taken and not call.waits:
+            raise want_write()
+        turn_take(&self.writing, &call.patience)
+        call.sends, asked = True, self.begun > 0
+        try:
+            if self.begun > size:
+                raise tls_error("SSLError", "SSL_ERROR_SSL", "bad write retry: less data than before")
+            while True:
+                self.send(sock, call)
+                if asked and self.begun == size:
+                    break
+                self.begun += self.advance(sock, call, self.tls.write, (octets[self.begun:self.begun + STREAM_PIECE],))
+                asked = True
+            self.begun = 0
+        finally:
+            call.sends = False
+            turn_give(&self.writing)
+        call.reads = True
+        try:
+            self.settle(sock, call)                         # what a thread that reads has left to this one meanwhile
+        except OSError:
+            pass                                            # the data are sent
+        return size
+
+    cdef object settle(self, object sock, StreamCall *call):
+        """Send what there is, unless another thread does. It looks here too when it has given its turn away."""
+        if call.sends:
+            self.send(sock, call)
+        elif self.failed:
+            if not call.reads:
+                raise_failure(sock, self.failed)
+        else:
+            while not self.writing.taken and (self.outgoing.pending
+                                              or self.sent < len(self.unsent) and not (call.reads and self.begun)):
+                turn_take(&self.writing, &call.patience)
+                try:
+                    self.send(sock, call)
+                finally:
+                    turn_give(&self.writing)
+
+    cdef object send(self, object sock, StreamCall *call):
+        """Send all ciphertext there is. Only in one's turn."""
+        if self.failed:
+            raise_failure(sock, self.failed)
+        while True:
+            if self.sent == len(self.unsent):
+                with self.state:
+                    self.unsent = self.outgoing.read()
+                self.sent = 0
+                if not self.unsent:
+                    return
+            if self.waiter == NULL and call.patience.deadline == 0 and call.waits:
+                self.post(sock)
+            if self.waiter == NULL:
+                self.send_some(sock, call)
+            else:
+                if waiter_pending(self.waiter):
+                    self.wait(sock, call)
+                self.finish(sock)
+
+    cdef object send_some(self, object sock, StreamCall *call):
+        """Send what the system takes at once, when it has room."""
+        cdef SOCKET handle = handle_of(sock)
+        cdef const char *data = PyBytes_AsString(self.unsent)
+        cdef DWORD size = <DWORD>(len(self.unsent) - self.sent), sent = 0
+        cdef int error
+        if not call.waits:
+            try:
+                self.sent += _send(sock, memoryview(self.unsent)[self.sent:])
+            except BlockingIOError:
+                raise want_write() from None
+            except OSError as failure:
+                self.fail(sock, failure.winerror)
+            return
+        sock._waiters += 1
+        try:
+            with nogil:
+                error = waiter_send_some(handle, data + self.sent, size, 0, &call.patience, &sent)
+            self.sent += sent
+            if error == WSAEINTR or error == PATIENCE_EXPIRED:
+                raise_failure(sock, error)
+        finally:
+            sock._waiters -= 1
+        if error:
+            self.fail(sock, error)
+
+    cdef object post(self, object sock):
+        cdef SOCKET handle = handle_of(sock)
+        cdef const char *data = PyBytes_AsString(self.unsent)
+        cdef int error = WSAENOBUFS
+        self.waiter = waiter_take()
+        if self.waiter != NULL:
+            error = waiter_post_send(self.waiter, handle, data + self.sent, <DWORD>(len(self.unsent) - self.sent), 0)
+            if error == WSA_IO_PENDING:
+                error = 0
+            if error:
+                waiter_give(self.waiter)
+                self.waiter = NULL
+        if error:
+            self.fail(sock, error)
+        self.handle = handle
+
+    cdef object wait(self, object sock, StreamCall *call):
+        """Wait for the end of the send that is posted, which goes on if the wait ends before."""
+        cdef int error
+        if not call.waits:
+            raise want_write()
+        sock._waiters += 1
+        try:
+            with nogil:
+                error = waiter_wait(self.waiter, &call.patience)
+            if error:
+                raise_failure(sock, error)
+        finally:
+            sock._waiters -= 1
+
+    cdef object finish(self, object sock):
+        cdef int error = error_from_status(self.waiter.overlapped.Internal)
+        cdef DWORD sent = <DWORD>self.waiter.overlapped.InternalHigh
+        waiter_give(self.waiter)
+        self.waiter = NULL
+        self.sent += sent
+        counter_add(COUNTER_bytes_sent, sent)
+        if error:
+            self.fail(sock, error)
+
+    cdef object fail(self, object sock, int error):
+        """Raise what a send has failed with. After that nothing can be sent any more, unless it has not even begun."""
+        if error != WSAENOBUFS:
+            self.failed, self.unsent, self.sent = error, b"", 0
+        raise_failure(sock, error)
+
+    cdef object receive(self, object sock, StreamCall *call, unsigned long long records):
+        """Receive what is missing of a record, for OpenSSL, unless another thread has done it: there were so many."""
+        cdef DWORD size, missing
+        if self.reading.taken and not call.waits:
+            raise BlockingIOError
+        turn_take(&self.reading, &call.patience)
+        try:
+            while self.records == records:
+                missing = stream_size(self.header, self.got, not records) - self.got
+                data = receive_some(sock, missing, &call.patience) if call.waits else _recv(sock, missing)
+                size = len(data)
+                with self.state:
+                    self.incoming.write(data) if size else self.incoming.write_eof()
+                if self.got < STREAM_HEADER:
+                    memcpy(self.header + self.got, PyBytes_AsString(data), size)
+                self.got += size
+                if not size or self.got == stream_size(self.header, self.got, not records):
+                    self.got = 0
+                    self.records += 1
+        finally:
+            turn_give(&self.reading)

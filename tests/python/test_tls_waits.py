@@ -1,0 +1,241 @@
+"""TLS on the engine: Ctrl-C and a close end its waits, nothing is lost by that, and threads share a socket."""
+
+import contextlib
+import signal
+import socket
+
+import iocpsock
+import pytest
+
+from secured import VERSIONS, ByHand, contexts, secured_pair, served_by_hand
+from support import DEADLINE, PATIENCE, Net, assert_interrupted, interrupt, pattern, read_exactly, spawn, still_waits
+
+LARGE = 32_000_000              # bytes: more than the system takes before somebody reads
+TIMEOUTS = pytest.mark.parametrize("timeout", [None, DEADLINE])
+
+
+@pytest.fixture
+def net(balance):
+    """Only ours. OpenSSL's own waits are deaf, and its object for a socket is not for several threads."""
+    with iocpsock.patched():
+        yield Net("iocpsock")
+
+
+@pytest.fixture(params=VERSIONS)
+def version(request):
+    return request.param
+
+
+@pytest.fixture
+def pair(net, version):
+    """A client and a server that have shaken hands."""
+    with secured_pair(net, version) as ends:
+        yield ends
+
+
+@pytest.fixture
+def by_hand(net, version):
+    """A server, and its client ByHand."""
+    with served_by_hand(net, version) as ends:
+        yield ends
+
+
+@TIMEOUTS
+def test_interrupted_reading(by_hand, timeout):
+    """Before a record, and in the middle of one: it is complete in the end."""
+    server, client = by_hand
+    server.settimeout(timeout)
+    record = client.encrypted(b"after all")
+    for piece in (b"", record[:3], record[3:8], record[8:-1]):
+        client.sock.sendall(piece)
+        assert_interrupted(server.recv, 100)
+    assert_interrupted(server.recv_into, bytearray(100))
+    client.sock.sendall(record[-1:])
+    assert server.recv(100) == b"after all"
+
+
+@TIMEOUTS
+def test_interrupted_handshake(net, version, timeout):
+    server_side, client_side = contexts(version)
+    with net.pair() as (near, far):
+        client = ByHand(near, client_side)
+        with server_side.wrap_socket(far, server_side=True, do_handshake_on_connect=False) as server:
+            server.settimeout(timeout)
+            assert_interrupted(server.do_handshake)
+            shaking = spawn(client.carry, client.tls.do_handshake)
+            server.do_handshake()
+            shaking.result(DEADLINE)
+            server.sendall(b"at last")
+            assert client.read_exactly(7) == b"at last"
+
+
+def test_interrupted_in_wrap_socket(net, version):
+    with net.pair() as (_, far):
+        assert_interrupted(lambda: contexts(version)[0].wrap_socket(far, server_side=True))
+
+
+@TIMEOUTS
+def test_interrupted_writing(by_hand, timeout):
+    """The write that is made again goes on where it was."""
+    server, client = by_hand
+    server.settimeout(timeout)
+    data = pattern(LARGE)
+    for _ in range(3):
+        assert_interrupted(server.send, data)
+    client.sock.sendall(client.encrypted(b"meanwhile"))
+    assert server.recv(100) == b"meanwhile"
+    reading = spawn(client.read_exactly, len(data))
+    assert server.send(data) == len(data)
+    assert reading.result(DEADLINE) == data
+
+
+@TIMEOUTS
+def test_interrupted_sendall(pair, timeout):
+    client, _ = pair
+    client.settimeout(timeout)
+    assert_interrupted(client.sendall, bytes(LARGE))
+
+
+def test_sendall_goes_on_after_a_handler_that_returns(pair, handler):
+    client, server = pair
+    data, strikes, received = pattern(LARGE), [], []
+    handler(lambda number, frame: strikes.append(number))
+    striking = interrupt(then=lambda: received.append(read_exactly(server, len(data))))
+    client.sendall(data)
+    striking.result(DEADLINE)
+    assert received == [data]
+    assert strikes == [signal.SIGINT]
+
+
+def test_a_read_goes_on_after_a_handler_that_returns(pair, handler):
+    client, server = pair
+    strikes = []
+    handler(lambda number, frame: strikes.append(number))
+    striking = interrupt(then=lambda: client.sendall(b"late"))
+    assert server.recv(10) == b"late"
+    assert strikes == [signal.SIGINT]
+    striking.result(DEADLINE)
+
+
+@TIMEOUTS
+def test_interrupted_unwrap(by_hand, timeout):
+    server, client = by_hand
+    server.settimeout(timeout)
+    assert_interrupted(server.unwrap)
+    client.sock.sendall(client.farewell() + b"plain")
+    assert server.unwrap().recv(100) == b"plain"
+
+
+def test_interrupted_waiting_for_another_thread(pair):
+    """One thread receives; the main one waits for its turn, and hears Ctrl-C."""
+    client, server = pair
+    waiting = spawn(server.recv, 10)
+    assert still_waits(waiting)
+    assert_interrupted(server.recv, 10)
+    client.sendall(b"x")
+    assert waiting.result(DEADLINE) == b"x"
+
+
+def test_a_time_out_while_another_thread_is_at_it(pair):
+    client, server = pair
+    waiting = spawn(server.recv, 10)
+    assert still_waits(waiting)
+    server.settimeout(PATIENCE)
+    with pytest.raises(TimeoutError):
+        server.recv(10)
+    client.sendall(b"x")
+    assert waiting.result(DEADLINE) == b"x"
+
+
+BLOCKED = {
+    "recv": lambda sock: sock.recv(10),
+    "recv_into": lambda sock: sock.recv_into(bytearray(10)),
+    "send": lambda sock: sock.send(bytes(LARGE)),
+    "sendall": lambda sock: sock.sendall(bytes(LARGE)),
+    "unwrap": lambda sock: sock.unwrap(),
+}
+
+
+@TIMEOUTS
+@pytest.mark.parametrize("call", BLOCKED)
+def test_closed_by_another_thread(pair, call, timeout):
+    _, server = pair
+    server.settimeout(timeout)
+    calls = [spawn(BLOCKED[call], server) for _ in range(2)]
+    assert all(still_waits(waiting) for waiting in calls)
+    server.close()
+    for waiting in calls:
+        with pytest.raises((OSError, ValueError)) as error:
+            waiting.result(DEADLINE)
+        assert isinstance(error.value, ValueError) or error.value.winerror == 10038
+
+
+def test_a_handshake_closed_by_another_thread(net, version):
+    with net.pair() as (_, far):
+        server = contexts(version)[0].wrap_socket(far, server_side=True, do_handshake_on_connect=False)
+        shaking = spawn(server.do_handshake)
+        assert still_waits(shaking)
+        server.close()
+        with pytest.raises(OSError) as error:
+            shaking.result(DEADLINE)
+        assert error.value.winerror == 10038
+
+
+@TIMEOUTS
+@pytest.mark.parametrize("end", ["close", "shutdown"])
+def test_an_unfinished_write_is_given_up(pair, end, timeout):
+    """What the system has not taken yet is taken back; the peer sees a stream that is cut off."""
+    client, server = pair
+    client.settimeout(timeout)
+    assert_interrupted(client.send, bytes(LARGE))
+    client.close() if end == "close" else client.shutdown(socket.SHUT_RDWR)
+    received = 0
+    with contextlib.suppress(ConnectionError):              # or the end, which up to CPython 3.12 that looks like
+        while chunk := server.recv(1 << 20):
+            received += len(chunk)
+    assert received < LARGE
+
+
+def test_a_handler_that_writes(pair, handler):
+    client, server = pair
+    handler(lambda number, frame: server.sendall(b"from the handler"))
+    striking = interrupt(then=lambda: client.sendall(client.recv(100)))
+    assert server.recv(100) == b"from the handler"
+    striking.result(DEADLINE)
+
+
+def test_a_handler_that_reads_what_is_being_read(pair, handler):
+    client, server = pair
+    handler(lambda number, frame: server.recv(100))
+    striking = interrupt()
+    with pytest.raises(RuntimeError, match="reentrant"):
+        server.recv(100)
+    striking.result(DEADLINE)
+    client.sendall(b"as before")
+    assert server.recv(100) == b"as before"
+
+
+@pytest.mark.parametrize("timeout", [None, DEADLINE])
+def test_a_reader_and_a_writer_at_each_end(pair, timeout):
+    """Four threads, two sockets."""
+    for end in pair:
+        end.settimeout(timeout)
+    client, server = pair
+    there, back = pattern(3_000_000, 1), pattern(3_000_000, 2)
+    calls = [spawn(client.sendall, there), spawn(server.sendall, back),
+             spawn(read_exactly, server, len(there)), spawn(read_exactly, client, len(back))]
+    results = [call.result(DEADLINE) for call in calls]
+    assert results[2] == there
+    assert results[3] == back
+
+
+def test_several_readers_and_writers(pair):
+    """Each write arrives as a whole, each byte is read once."""
+    client, server = pair
+    writes = [bytes([number]) * 10_000 for number in range(8)]
+    writing = [spawn(client.sendall, data) for data in writes]
+    reading = [spawn(read_exactly, server, 20_000) for _ in range(4)]
+    read = b"".join(call.result(DEADLINE) for call in reading)
+    for call in writing:
+        call.result(DEADLINE)
+    assert sorted(read) == sorted(b"".join(writes))
