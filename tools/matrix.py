@@ -26,7 +26,7 @@ NO_TESTS = 5            # pytest's exit status when nothing was collected
 # The scenarios in tests/tcl are run again with other settings of the engine than the initial ones, which they must not notice.
 # Left out are those about the settings themselves.
 TUNED = {
-    "8.6": ("recvmode=zero", "recvcount=8 recvbufsize=512 threads=4 sendcap=4096"),
+    "8.6": ("recvmode=zero", "recvbufsize=512 threads=4 sendcap=4096"),
     "9.0": ("recvmode=auto manyconnections=2 recvcap=4096",),
 }
 UNTUNED = "socket2 and not settings and not process"

@@ -151,7 +151,7 @@ def test_send(pair):
 
 def test_send_waits_for_room(pair):
     client, server = pair
-    data = pattern(4_000_000)
+    data = pattern(32_000_000)
     client.settimeout(DEADLINE)
 
     def send_in_pieces():

@@ -182,6 +182,33 @@ proc collect {channel} {
     }
 }
 
+# Sends the data both ways over each pair of channels at once: for each end whether it got all of it, and for each pair whether
+# its second end then sees the end of the stream. (Not for both at a time: when both ends of a stream have been shut down, Wine 8
+# ends all receives but the oldest, with bytes still to come, so that more than one at a time may lose them.)
+proc exchange {data args} {
+    set size [string length $data]
+    set ::exchanged 0
+    foreach channel [concat {*}$args] {
+        set ::received($channel) ""
+        chan event $channel readable [list apply {{channel size} {
+            append ::received($channel) [read $channel]
+            if {[string length $::received($channel)] >= $size || [eof $channel]} {
+                chan event $channel readable {}
+                incr ::exchanged
+            }
+        }} $channel $size]
+        puts -nonewline $channel $data
+        flush $channel
+    }
+    await exchanged "\$::exchanged == [expr {2 * [llength $args]}]"
+    concat [lmap channel [concat {*}$args] {
+        string equal [digest $::received($channel)] [digest $data]
+    }] [lmap pair $args {
+        chan close [lindex $pair 0] write
+        string equal [read_line [lindex $pair 1]] "(end of file)"
+    }]
+}
+
 # Reads the next line from a non-blocking channel in the event loop.
 proc read_line {channel} {
     unset -nocomplain ::next_line

@@ -32,7 +32,7 @@ class Length(NamedTuple):
 
 IDLE_TIMEOUT = 240      # seconds in which even thousands of connections have been accepted
 QUICK = Length(warm=0.1, seconds=0.4, rounds=3, bursts=3)
-FULL = Length(warm=0.3, seconds=1.5, rounds=5, bursts=7)
+FULL = Length(warm=0.3, seconds=1.0, rounds=3, bursts=7)
 
 
 def _run(bench, contender, scenario, client=None, timeout=runner.TIMEOUT, **values):
