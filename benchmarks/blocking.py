@@ -3,7 +3,6 @@
     python blocking.py socket|iocpsock SCENARIO NAME VALUE...
 """
 
-import contextlib
 import functools
 import http.server
 import os

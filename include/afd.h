@@ -1,8 +1,8 @@
 /* afd.h - waiting until a TCP socket has room to send, as an overlapped operation.
  *
  * Winsock has none that sends nothing: an empty WSASend ends at once. The socket driver, AFD, has: the request by which
- * select() itself waits. Microsoft does not document it; it has been as it is here since Windows NT 4, and libuv, wepoll, mio
- * and .NET's runtimes depend on it. Structures only for one socket. No state.
+ * select() itself waits. Microsoft does not document it; libuv, wepoll and mio depend on it. Structures only for one socket. No
+ * state.
  */
 #ifndef IOCPSOCK_AFD_H
 #define IOCPSOCK_AFD_H
@@ -14,7 +14,6 @@
 #define AFD_IOCTL_POLL 0x00012024   /* device 0x12 (network), request 9, METHOD_BUFFERED */
 
 #define AFD_SEND 0x0004             /* there is room to send */
-#define AFD_DISCONNECT 0x0008       /* the peer has sent the end of its stream */
 #define AFD_ABORT 0x0010            /* the connection was reset */
 #define AFD_LOCAL_CLOSE 0x0020      /* the handle was closed */
 

@@ -56,6 +56,7 @@ cdef DWORD wait_receive(object sock, char *target, DWORD size, object timeout, b
                 received += piece
         if error:
             raise_failure(sock, error)
+        interrupt_raise()
     finally:
         sock._waiters -= 1
     return received

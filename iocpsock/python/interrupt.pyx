@@ -34,16 +34,19 @@ cdef bint interrupt_ends_call() noexcept with gil:
 
 
 cdef bint interrupt_ends_call_with_data() noexcept with gil:
-    """As interrupt_ends_call, for a call that has something to return: the exception is the caller's, right after it."""
+    """As interrupt_ends_call, for a call that has something to return: the exception is raised right after it. If it cannot
+    be put off, it stays this thread's, until interrupt_raise."""
     if not interrupt_ends_call():
         return False
-    interrupt_fetch(&interruption.kind, &interruption.value, &interruption.trace)
-    Py_AddPendingCall(interrupt_raise_late, NULL)
+    if interruption.kind == NULL and Py_AddPendingCall(interrupt_raise_late, NULL) == 0:
+        interrupt_fetch(&interruption.kind, &interruption.value, &interruption.trace)
     return True
 
 
 cdef int interrupt_raise_late(void *ignored) noexcept with gil:
-    interrupt_restore(interruption.kind, interruption.value, interruption.trace)
+    cdef Interruption late = interruption
+    memset(&interruption, 0, sizeof(interruption))
+    interrupt_restore(late.kind, late.value, late.trace)
     return -1
 
 

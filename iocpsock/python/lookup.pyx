@@ -16,6 +16,8 @@ cdef class _Lookup:
     def __cinit__(self, *arguments):
         self.arguments = arguments
         self.done = CreateEventW(NULL, TRUE, FALSE, NULL)
+        if self.done == NULL:
+            raise_error(WSAENOBUFS)
 
     def __dealloc__(self):
         if self.done != NULL:

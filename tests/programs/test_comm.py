@@ -68,8 +68,12 @@ def test_both_ways(client, peer):
 
 
 def test_nobody_there(client, peer):
+    # A port that no system hands out, so that nobody is given it when it is free again.
     result = client.eval("""
-        catch {comm::comm send 1 {}} message
+        while {[catch {comm::comm new other -listen 1 -local 1 -port [expr {20000 + int(10000 * rand())}]}]} {}
+        set gone [other self]
+        other destroy
+        catch {comm::comm send $gone {}} message
         set message
     """)
     assert "connection refused" in result
