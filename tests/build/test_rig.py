@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tools import cache, debian, matrix, process, run, sources, tcltest
+from tools import cache, debian, matrix, process, run, sources, tcltest, wine
 from tools.report import Problem, Unavailable
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="on Windows the rig makes nothing: it uses what is installed")
@@ -220,11 +220,35 @@ def test_pytest_writes_each_verdict_at_once(tmp_path, monkeypatch):
     assert cell.remarks[1].endswith("test_end")
 
 
-def test_a_suite_cell_fails_for_what_is_lost_and_tells_of_second_tries(monkeypatch):
-    result = tcltest.Result("x.test", "8.6", "socket2", total=9, passed=6, skipped=1, failed=2, failures=["bad", "old"])
-    monkeypatch.setattr(matrix.TCL, "run_file", lambda version, file, command, show: (result, ["late"]))
-    monkeypatch.setattr(matrix.TCL, "lost", lambda result: ["bad: failed"])
-    cell = matrix.Cell("suite", None)
-    matrix._suite(cell, matrix.TCL, "8.6", ["x.test"])
+@pytest.fixture
+def suite_file(monkeypatch):
+    """Let a file of Tcl's suite come to this: what was lost, of two failures, and a test with a second try."""
+    def come_to(*lost):
+        def run_file(version, file, command, show):
+            show("==== old FAILED")
+            return tcltest.Result("x.test", "8.6", "socket2", total=9, passed=6, skipped=1, failed=2, failures=["bad", "old"]), ["late"]
+        monkeypatch.setattr(matrix.TCL, "run_file", run_file)
+        monkeypatch.setattr(matrix.TCL, "lost", lambda result: list(lost))
+        cell = matrix.Cell("suite", None)
+        matrix._suite(cell, matrix.TCL, "8.6", ["x.test"])
+        return cell
+    return come_to
+
+
+def test_a_suite_cell_fails_for_what_is_lost_and_tells_of_second_tries(suite_file, capsys):
+    cell = suite_file("bad: failed")
     assert (cell.passed, cell.failed, cell.skipped) == (6, 1, 2)
     assert cell.remarks == ["bad: failed", "late: failed among the others, passed when run again by itself"]
+    assert capsys.readouterr().out.splitlines() == [
+        "suite | ==== old FAILED", "suite | x.test:\tTotal\t9\tPassed\t6\tSkipped\t1\tFailed\t2\t(Tcl 8.6, socket2, 0 s)",
+        "suite | x.test: failed: bad old"]
+
+
+def test_a_suite_cell_that_lost_nothing_says_nothing(suite_file, capsys):
+    assert suite_file().failed == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_what_runs_under_wine_does_not_see_that_a_service_started_it(monkeypatch):
+    monkeypatch.setenv("CI", "true")
+    assert "CI" not in wine.environment("prefix")
