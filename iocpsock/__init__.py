@@ -1,8 +1,8 @@
 """TCP sockets on Windows I/O completion ports.
 
 `iocpsock.socket` is a `socket.socket` whose blocking calls run on the engine; `create_connection`, `create_server`,
-`socketpair`, `fromfd` and `fromshare` make such sockets; `patch` puts them in the place of the standard library's; `stats` tells what the engine has. The same folder
-is a Tcl package with the command `socket2`.
+`socketpair`, `fromfd` and `fromshare` make such sockets; `patch` puts them in the place of the standard library's; `stats`
+tells what the engine has. The same folder is a Tcl package with the command `socket2`.
 """
 
 import importlib.machinery

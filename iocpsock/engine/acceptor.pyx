@@ -5,24 +5,28 @@
 # done, or waits for one. To post a slot costs more than to take a connection from it, so the slots that are missing are
 # posted in the quiet: when nothing has come for a moment, or when none is left. Their number is fitted to the longest run of
 # connections without a quiet. Each holds a socket, and what the system keeps for one (on Windows some KiB of its memory).
-# A slot whose connection failed, or that ended with the thread that posted it, is just posted again.
+# The sockets are the host's, which makes and closes them: a call that misses some comes back for them (ACCEPTOR_WANTS). With
+# each goes its `owner`, a pointer that means nothing here. Both are with the acceptor from acceptor_post to acceptor_take or
+# acceptor_drop. A slot whose connection failed, or that ended with the thread that posted it, is taken like the others.
 # A connection that a slot has taken is seen by nobody else who looks at the listening socket. So the host ends the slots
 # for good (acceptor_stop) before anybody can; connections taken until then are still handed out. As long as there are any,
 # select has to report the socket as readable: a connection of our own, the knock, waits in its backlog, and is taken out
 # again together with the last of them.
 # The system clears the event whenever a slot is posted. So whoever posts looks at all slots afterwards, and sets the event
 # again if one is done; a thread that waits may be woken for nothing, and never sleeps over a connection.
-# Owner: the host, which makes no call any more when it calls acceptor_free. Threads: any thread that may block, under
+# Owner: the host, which makes no other call any more when it calls acceptor_end. Threads: any thread that may block, under
 # `lock`, which is held across the posting and the ending of slots, and never while a caller waits for a connection.
 
 cdef enum:
     ACCEPTOR_LULL = 5               # milliseconds without a connection after which it is quiet
     ACCEPTOR_KNOCK = 500            # milliseconds for a connection to oneself, which takes none
+    ACCEPTOR_WANTS = -1             # no Winsock code: the host is to post `missing` sockets, and to call again
 
 cdef struct Slot:
     OVERLAPPED overlapped           # first: the kernel's pointer to it is the pointer to the slot
     Slot *next
     SOCKET socket                   # made for the connection to come
+    void *owner                     # the host's; NULL for a connection that came without AcceptEx
     sockaddr_storage peer           # of one that came without AcceptEx having written the addresses here
     char addresses[2 * WINSOCK_ADDRESS]
 
@@ -36,9 +40,20 @@ cdef struct Acceptor:
     ULONGLONG burst                 # GetTickCount64 milliseconds when a run last needed more than half of them
     int count                       # slots in the list
     Slot *head                      # posted or done, in the order of posting, which is the order the kernel fills them in
+    Slot *dropped                   # ended by acceptor_stop without a connection
     HANDLE changed                  # set when a slot is done, and when the slots have ended
     SOCKET knock                    # our connection to the listening socket, or INVALID_SOCKET
     bint stopped
+
+cdef struct AcceptCall:             # a call of the host's, zero at first but for its patience, and what comes of it
+    Patience patience
+    bint quiet                      # nothing has come for a moment
+    int missing                     # with ACCEPTOR_WANTS
+    int refused                     # Winsock code: no more slots can be posted, and it has to do with those that there are
+    SOCKET socket                   # taken, with its owner
+    void *owner
+    int failure                     # Winsock code: why it has no connection; 0: it has one
+    sockaddr_storage peer
 
 
 cdef Acceptor *acceptor_new(SOCKET listening, int family, int wanted) noexcept nogil:
@@ -94,28 +109,22 @@ cdef Slot *acceptor_pop(Acceptor *acceptor) noexcept nogil:
     return slot
 
 
-cdef int acceptor_take(Acceptor *acceptor, SOCKET *accepted, sockaddr_storage *peer) noexcept nogil:
-    """A connection that is there already: 0 with its socket and its peer's address, or WSAEWOULDBLOCK."""
-    cdef Slot *slot
-    cdef SOCKET sock
-    cdef int error
-    while True:
-        slot = acceptor_pop(acceptor)
-        if slot == NULL:
-            return WSAEWOULDBLOCK
-        sock = slot.socket
-        error = error_from_status(slot.overlapped.Internal)
-        counter_add(COUNTER_accept_failures, error != 0 and error != WSA_OPERATION_ABORTED)
-        if slot.peer.ss_family:
-            peer[0] = slot.peer
-        elif not error:
-            error = winsock_adopt(acceptor.listening, sock, slot.addresses, peer)
-        slot_free(slot)
-        if not error:
-            counter_add(COUNTER_accepts, 1)
-            accepted[0] = sock
-            return 0
-        closesocket(sock)                                   # the peer is gone: nobody need know
+cdef bint acceptor_take(Acceptor *acceptor, AcceptCall *call) noexcept nogil:
+    """Take a socket that is done: whether there was one. Its connection may have failed."""
+    cdef Slot *slot = acceptor_pop(acceptor)
+    if slot == NULL:
+        return False
+    call.socket = slot.socket
+    call.owner = slot.owner
+    call.failure = error_from_status(slot.overlapped.Internal)
+    counter_add(COUNTER_accept_failures, call.failure != 0 and call.failure != WSA_OPERATION_ABORTED)
+    if slot.peer.ss_family:
+        call.peer = slot.peer
+    elif not call.failure:
+        call.failure = winsock_adopt(acceptor.listening, slot.socket, slot.addresses, &call.peer)
+    counter_add(COUNTER_accepts, call.failure == 0)
+    slot_free(slot)
+    return True
 
 
 cdef void acceptor_append(Acceptor *acceptor, Slot *slot) noexcept nogil:
@@ -128,28 +137,41 @@ cdef void acceptor_append(Acceptor *acceptor, Slot *slot) noexcept nogil:
     counter_born(COUNTER_operations)
 
 
-cdef int acceptor_post(Acceptor *acceptor) noexcept nogil:
-    """Post one slot at the end of the list: 0 or a Winsock code. With the lock held."""
-    cdef Slot *slot = <Slot *>memory_new(sizeof(Slot))
+cdef inline int acceptor_target(Acceptor *acceptor) noexcept nogil:
+    """Slots to keep posted. With the lock held."""
+    return acceptor.wanted if acceptor.wanted else acceptor.fitted
+
+
+cdef bint acceptor_post(Acceptor *acceptor, AcceptCall *call, SOCKET sock, void *owner) noexcept nogil:
+    """Post a slot with this socket at the end of the list: whether it was. Where it was not, the host still has the socket,
+    and the next acceptor_accept knows whether there is a need for another one."""
+    cdef Slot *slot = NULL
     cdef DWORD ignored = 0
     cdef int error = 0
-    if slot == NULL:
-        return WSAENOBUFS
-    slot.overlapped.hEvent = <HANDLE>(<ULONG_PTR>acceptor.changed | 1)
-    slot.socket = winsock_socket(acceptor.family)
-    if slot.socket == INVALID_SOCKET:
-        error = error_last()
-        memory_free(slot, sizeof(Slot))
-        return error
-    if not winsock.AcceptEx(acceptor.listening, slot.socket, slot.addresses, 0, WINSOCK_ADDRESS, WINSOCK_ADDRESS, &ignored,
-                            &slot.overlapped):
-        error = error_last()
-        if error != WSA_IO_PENDING:
-            closesocket(slot.socket)
+    AcquireSRWLockExclusive(&acceptor.lock)
+    if not acceptor.stopped and acceptor.count < acceptor_target(acceptor):
+        slot = <Slot *>memory_new(sizeof(Slot))
+        if slot == NULL:
+            error = WSAENOBUFS
+    if slot != NULL:
+        slot.overlapped.hEvent = <HANDLE>(<ULONG_PTR>acceptor.changed | 1)
+        slot.socket = sock
+        slot.owner = owner
+        if not winsock.AcceptEx(acceptor.listening, sock, slot.addresses, 0, WINSOCK_ADDRESS, WINSOCK_ADDRESS, &ignored,
+                                &slot.overlapped):
+            error = error_last()
+        if error and error != WSA_IO_PENDING:
             memory_free(slot, sizeof(Slot))
-            return error
-    acceptor_append(acceptor, slot)
-    return 0
+            slot = NULL
+        else:
+            error = 0
+            acceptor_append(acceptor, slot)
+    if acceptor_has(acceptor, False):
+        SetEvent(acceptor.changed)
+    ReleaseSRWLockExclusive(&acceptor.lock)
+    if error and not waiter_peer_is_gone(error):
+        call.refused = error
+    return slot != NULL
 
 
 cdef void acceptor_fit(Acceptor *acceptor) noexcept nogil:
@@ -164,64 +186,60 @@ cdef void acceptor_fit(Acceptor *acceptor) noexcept nogil:
     acceptor.run = 0
 
 
-cdef int acceptor_renew(Acceptor *acceptor, bint quiet) noexcept nogil:
-    """Before a wait: post the slots that are missing, if it is `quiet` or none is left; few only if a connection is there by
-    then, which need not wait for the others. 0 if there is a slot to wait for, or a Winsock code: WSA_OPERATION_ABORTED
-    once the slots have ended."""
-    cdef int target, error = 0
+cdef int acceptor_want(Acceptor *acceptor, AcceptCall *call) noexcept nogil:
+    """Before a wait: ACCEPTOR_WANTS if slots are missing and it is quiet, or none is left; a few at a time, for a connection
+    that is there by then need not wait for the others. 0 if there is a slot to wait for, or a Winsock code:
+    WSA_OPERATION_ABORTED once the slots have ended."""
+    cdef int error = 0
     AcquireSRWLockExclusive(&acceptor.lock)
-    if quiet:
+    if call.quiet:
         acceptor_fit(acceptor)
-    target = acceptor.wanted if acceptor.wanted else acceptor.fitted
+    call.missing = acceptor_target(acceptor) - acceptor.count
     if acceptor.stopped:
         error = WSA_OPERATION_ABORTED
-    elif acceptor.count and not quiet or acceptor.count >= target:
-        target = 0
+    elif call.missing > 0 and not call.refused and (call.quiet or acceptor.count == 0):
+        call.missing = min(call.missing, <int>LISTENER_SLOTS)
+        error = ACCEPTOR_WANTS
+    elif acceptor.count == 0:
+        error = call.refused
+    else:
         ResetEvent(acceptor.changed)
-    while acceptor.count < target and (not error or waiter_peer_is_gone(error)):
-        if acceptor.count >= LISTENER_SLOTS and not slot_pending(acceptor.head):
-            break
-        error = acceptor_post(acceptor)
-    if acceptor.count and not acceptor.stopped:
-        error = 0                                           # fewer slots than wanted still accept
-    if acceptor_has(acceptor, False):
-        SetEvent(acceptor.changed)
+        if acceptor_has(acceptor, False):
+            SetEvent(acceptor.changed)
     ReleaseSRWLockExclusive(&acceptor.lock)
     return error
 
 
-cdef int acceptor_wait(Acceptor *acceptor, Patience *patience, bint quiet) noexcept nogil:
-    """Wait for a change, as patience_wait; for a moment only if it is not `quiet` yet."""
-    cdef Patience lull = patience[0]
-    if quiet:
-        return patience_wait(patience, acceptor.changed)
-    patience_begin(&lull, min(patience_left(patience), <DWORD>ACCEPTOR_LULL))
+cdef int acceptor_wait(Acceptor *acceptor, AcceptCall *call) noexcept nogil:
+    """Wait for a change, as patience_wait; for a moment only if it is not quiet yet."""
+    cdef Patience lull = call.patience
+    if call.quiet:
+        return patience_wait(&call.patience, acceptor.changed)
+    patience_begin(&lull, min(patience_left(&call.patience), <DWORD>ACCEPTOR_LULL))
     return patience_wait(&lull, acceptor.changed)
 
 
-cdef int acceptor_accept(Acceptor *acceptor, Patience *patience, SOCKET *accepted, sockaddr_storage *peer) noexcept nogil:
-    """Wait for a connection: 0 with its socket and its peer's address, or a Winsock code. What comes in the moment in which
-    a wait ends early is there for the next call."""
+cdef int acceptor_accept(Acceptor *acceptor, AcceptCall *call) noexcept nogil:
+    """Wait for a socket that is done: 0 with what acceptor_take gives, ACCEPTOR_WANTS, or a Winsock code. What comes in the
+    moment in which a wait ends early is there for the next call."""
     cdef int error
-    cdef bint quiet = False
-    while True:
-        error = acceptor_take(acceptor, accepted, peer)
-        if error != WSAEWOULDBLOCK:
-            return error
-        error = acceptor_renew(acceptor, quiet)
+    while not acceptor_take(acceptor, call):
+        error = acceptor_want(acceptor, call)
         if error:
             return error
-        error = acceptor_wait(acceptor, patience, quiet)
-        quiet = error == PATIENCE_EXPIRED and not quiet
-        if error == WSAEINTR and not patience.interrupted():
+        error = acceptor_wait(acceptor, call)
+        call.quiet = error == PATIENCE_EXPIRED and not call.quiet
+        if error == WSAEINTR and not call.patience.interrupted():
             error = 0
-        if error and not quiet:
+        if error and not call.quiet:
             return error
+    return 0
 
 
 cdef void acceptor_stop(Acceptor *acceptor, bint shown) noexcept nogil:
     """End the slots for good. The listening socket is an ordinary one when this returns, but for connections taken before:
-    acceptor_take still has them, and if it is `shown` to select the socket tells. Callers that wait are woken."""
+    acceptor_take still has them, and if it is `shown` to select the socket tells. The sockets without a connection wait for
+    acceptor_drop. Callers that wait are woken."""
     AcquireSRWLockExclusive(&acceptor.lock)
     if not acceptor.stopped:
         acceptor.stopped = True
@@ -232,7 +250,7 @@ cdef void acceptor_stop(Acceptor *acceptor, bint shown) noexcept nogil:
 
 
 cdef void acceptor_cancel(Acceptor *acceptor) noexcept nogil:
-    """End the slots that are pending, and keep only those that have a connection. With the lock held."""
+    """End the slots that are pending, and drop those that have no connection. With the lock held."""
     cdef Slot **link = &acceptor.head
     cdef Slot *slot = acceptor.head
     while slot != NULL:
@@ -252,8 +270,22 @@ cdef void acceptor_cancel(Acceptor *acceptor) noexcept nogil:
             continue
         link[0] = slot.next
         acceptor.count -= 1
-        closesocket(slot.socket)
+        slot.next = acceptor.dropped
+        acceptor.dropped = slot
+
+
+cdef void *acceptor_drop(Acceptor *acceptor) noexcept nogil:
+    """The owner of a socket that acceptor_stop left without a connection, to be closed by the host; NULL: no more."""
+    cdef Slot *slot
+    cdef void *owner = NULL
+    AcquireSRWLockExclusive(&acceptor.lock)
+    slot = acceptor.dropped
+    if slot != NULL:
+        acceptor.dropped = slot.next
+        owner = slot.owner
         slot_free(slot)
+    ReleaseSRWLockExclusive(&acceptor.lock)
+    return owner
 
 
 cdef void acceptor_begin_knock(Acceptor *acceptor) noexcept nogil:
@@ -312,19 +344,16 @@ cdef void acceptor_keep(Acceptor *acceptor, SOCKET sock, sockaddr_storage *peer)
     acceptor_append(acceptor, slot)
 
 
-cdef void acceptor_free(Acceptor *acceptor) noexcept nogil:
-    """The host lets go: end the slots, reset the connections that nobody took."""
-    cdef Slot *slot
+cdef void acceptor_end(Acceptor *acceptor) noexcept nogil:
+    """Nobody accepts any more: end the slots. The host takes and drops what is there, and frees the acceptor."""
     acceptor_stop(acceptor, False)
     if acceptor.knock != INVALID_SOCKET:
         closesocket(acceptor.knock)
         acceptor.knock = INVALID_SOCKET
-    slot = acceptor_pop(acceptor)
-    while slot != NULL:
-        winsock_reset(slot.socket)
-        closesocket(slot.socket)
-        slot_free(slot)
-        slot = acceptor_pop(acceptor)
+
+
+cdef void acceptor_free(Acceptor *acceptor) noexcept nogil:
+    """The host lets go of an acceptor that has ended and has nothing left."""
     CloseHandle(acceptor.changed)
     counter_gone(COUNTER_listeners)
     memory_free(acceptor, sizeof(Acceptor))

@@ -1,18 +1,52 @@
 # Accept: how a listening socket accepts, ahead of its calls (engine/acceptor.pyx) or by an operation for each.
 #
 # It accepts ahead from its first blocking accept on, as long as nothing but its own object can look at its handle.
+# The acceptor's sockets are socket objects of ours, made before their connections come: to give an object to a handle costs
+# a question to the system, and then it is asked in the quiet. Each is held by the acceptor's slot alone until it is taken.
 # Owner: the socket object holds its _Acceptor, and so does each call under way. Threads: any Python thread.
+
+from cpython.ref cimport Py_DECREF, Py_INCREF
 
 cdef enum:
     ACCEPT_DIGITS = 65              # bytes of a numeric address with its terminator: INET6_ADDRSTRLEN
 
 cdef class _Acceptor:
-    """Owns an engine's acceptor."""
+    """Owns an engine's acceptor, and the socket objects that are with it."""
     cdef Acceptor *acceptor
 
     def __dealloc__(self):
         if self.acceptor != NULL:
-            acceptor_free(self.acceptor)
+            accept_end(self.acceptor)
+
+
+cdef object accept_owner(void *owner):
+    """The socket object that was with the acceptor."""
+    connection = <object>owner
+    Py_DECREF(connection)
+    return connection
+
+
+cdef object accept_drop(Acceptor *acceptor):
+    """Close the sockets that wait for no connection any more."""
+    cdef void *owner = acceptor_drop(acceptor)
+    while owner != NULL:
+        accept_owner(owner).close()
+        owner = acceptor_drop(acceptor)
+
+
+cdef object accept_end(Acceptor *acceptor):
+    """Free the acceptor, and reset the connections that nobody took."""
+    cdef AcceptCall call
+    with nogil:
+        acceptor_end(acceptor)
+    accept_drop(acceptor)
+    while acceptor_take(acceptor, &call):
+        winsock_reset(call.socket)
+        if call.owner == NULL:
+            closesocket(call.socket)
+        else:
+            accept_owner(call.owner).close()
+    acceptor_free(acceptor)
 
 
 cdef object accept_peer(sockaddr_storage *peer):
@@ -36,6 +70,7 @@ cdef object accept_expose(object self, bint to_select):
     if holder is not None:
         with nogil:
             acceptor_stop(holder.acceptor, to_select)
+        accept_drop(holder.acceptor)
 
 
 cdef _Acceptor accept_holder(object self, SOCKET sock):
@@ -52,20 +87,74 @@ cdef _Acceptor accept_holder(object self, SOCKET sock):
     return self._acceptor
 
 
-cdef object accept_one(object self, object timeout):
-    """(handle, address of the peer) of the next connection."""
-    cdef Patience patience
-    cdef sockaddr_storage peer
-    cdef SOCKET sock, accepted = INVALID_SOCKET
-    cdef _Acceptor holder = self._acceptor
-    cdef int family = _family(self), error = 0
-    if holder is not None:
+cdef object accept_supply(object self, _Acceptor holder, AcceptCall *call):
+    """Make the sockets that the acceptor wants, and post them. Of errors it only keeps that there are no more."""
+    cdef SOCKET sock
+    cdef bint posted = True
+    while posted and call.missing:
+        try:
+            made = socket(_family(self), _type(self), self.proto)
+        except OSError as error:
+            if not error.winerror:
+                raise
+            call.refused = error.winerror
+            return
+        sock = _fileno(made)
+        Py_INCREF(made)
         with nogil:
-            error = acceptor_take(holder.acceptor, &accepted, &peer)
-        if not error:
-            return accepted, accept_peer(&peer)
+            posted = acceptor_post(holder.acceptor, call, sock, <void *>made)
+        if not posted:
+            accept_owner(<void *>made).close()
+        call.missing -= 1
+
+
+cdef object accept_taken(object self, AcceptCall *call):
+    """(socket, address of its peer) of what the acceptor has given, or None if the peer is gone: nobody need know."""
+    connection = accept_owner(call.owner) if call.owner != NULL else socket(_family(self), _type(self), self.proto, call.socket)
+    if not call.failure:
+        return connection, accept_peer(&call.peer)
+    connection.close()
+
+
+cdef object accept_ahead(object self, _Acceptor holder, AcceptCall *call, int *error):
+    """(socket, address of its peer) of the next connection, or None with the Winsock code why there is none."""
+    taken = None
+    while taken is None:
+        with nogil:
+            error[0] = acceptor_accept(holder.acceptor, call)
+        if error[0] == ACCEPTOR_WANTS:
+            accept_supply(self, holder, call)
+        elif error[0]:
+            return None
+        else:
+            taken = accept_taken(self, call)
+    return taken
+
+
+cdef object accept_once(object self, SOCKET sock, AcceptCall *call, int *error):
+    """The same by an operation of its own."""
+    cdef int family = _family(self)
+    call.owner, call.failure = NULL, 0
+    with nogil:
+        error[0] = waiter_accept(sock, family, &call.patience, &call.socket, &call.peer)
+    return None if error[0] else accept_taken(self, call)
+
+
+cdef object accept_one(object self, object timeout):
+    """(socket, address of its peer) of the next connection."""
+    cdef AcceptCall call
+    cdef SOCKET sock
+    cdef _Acceptor holder = self._acceptor
+    cdef int error
+    memset(&call, 0, sizeof(call))
+    taken = None
+    while holder is not None and taken is None and acceptor_take(holder.acceptor, &call):
+        taken = accept_taken(self, &call)
+    if taken is not None:
+        return taken
     if not waits(self, timeout):
-        return self._accept()
+        handle, address = self._accept()
+        return socket(_family(self), _type(self), self.proto, handle), address
     error = engine_start()
     if error:
         raise_error(error)
@@ -75,20 +164,18 @@ cdef object accept_one(object self, object timeout):
             raise_error(WSAEINVAL)
         self._listens = True
     holder = accept_holder(self, sock)
-    patience_of(&patience, timeout)
+    patience_of(&call.patience, timeout)
     self._waiters += 1
     try:
         error = WSA_OPERATION_ABORTED
         if holder is not None:
-            with nogil:
-                error = acceptor_accept(holder.acceptor, &patience, &accepted, &peer)
+            taken = accept_ahead(self, holder, &call, &error)
             if error == WSA_OPERATION_ABORTED and self._closed:
                 raise_closed()
         if error == WSA_OPERATION_ABORTED:                  # there are no slots, or they ended meanwhile
-            with nogil:
-                error = waiter_accept(sock, family, &patience, &accepted, &peer)
+            taken = accept_once(self, sock, &call, &error)
         if error:
             raise_failure(self, error)
     finally:
         self._waiters -= 1
-    return accepted, accept_peer(&peer)
+    return taken

@@ -42,10 +42,10 @@ class socket(_stdlib.socket):
     def accept(self):
         """Wait for a connection: (socket, address of the peer)."""
         timeout = _gettimeout(self)
-        handle, address = accept_one(self, timeout)
-        connection = socket(_family(self), _type(self), self.proto, handle)
-        if _stdlib.getdefaulttimeout() is None and timeout:
-            connection.setblocking(True)
+        connection, address = accept_one(self, timeout)
+        default = _stdlib.getdefaulttimeout()
+        if default is None and timeout or _gettimeout(connection) != default:   # it may have been made before it was set
+            connection.settimeout(default)
         connection._sendcap = self._sendcap
         return connection, address
 

@@ -1,11 +1,14 @@
 """Accepting ahead: listening sockets that take in bursts, and show every connection to whoever looks at their handle."""
 
 import contextlib
+import errno
+import gc
 import os
 import select
 import selectors
 import socket
 import struct
+import sys
 import threading
 
 import pytest
@@ -13,6 +16,7 @@ import pytest
 from support import DEADLINE, Net, eventually, spawn, still_waits
 
 BURST = 50              # connections; more than are accepted ahead
+WSAEMFILE = 10024
 
 
 @pytest.fixture
@@ -285,6 +289,60 @@ def test_as_many_are_kept_ready_as_the_last_burst_needed(ours, ready):
         assert eventually(lambda: after(BURST) == BURST)    # a busy machine may part a burst in two
         assert after(1) == BURST
         assert eventually(lambda: after(1) == BURST // 2)
+
+
+def objects(kind):
+    gc.collect()
+    return sum(isinstance(each, kind) for each in gc.get_objects())
+
+
+def test_what_was_made_ahead_goes_with_the_listener(ours, ready, recwarn):
+    """Closed, not left to be collected, which would be warned of."""
+    before = objects(ours.socket)
+    for end in (lambda listener: listener.close(), lambda listener: None, lambda listener: listener.fileno()):
+        with ours.listener() as listener:
+            listener.acceptcount = 20
+            assert ready(listener) == 20
+            assert objects(ours.socket) == before + 21
+            end(listener)
+        del listener
+        assert objects(ours.socket) == before
+    assert [str(warning.message) for warning in recwarn] == []
+
+
+@pytest.mark.parametrize("default", [None, 5.0])
+def test_the_default_timeout_is_the_one_at_the_accept(net, default):
+    with net.listener() as listener:
+        begin(net, listener)
+        with clients(net, listener, 2) as socks:
+            try:
+                socket.setdefaulttimeout(default)
+                accepted = [listener.accept()[0] for _ in socks]
+            finally:
+                socket.setdefaulttimeout(None)
+            for sock, client in zip(accepted, socks):
+                assert sock.gettimeout() == default
+                client.sendall(b"x")
+                assert sock.recv(1) == b"x"
+                sock.close()
+
+
+def test_the_system_gives_no_more_sockets(ours, ready, monkeypatch):
+    """Then a listener accepts with those that it has, says why when there are none left, and goes on when there are again."""
+    def refuse(*arguments):
+        raise OSError(errno.EMFILE, "too many open files", None, WSAEMFILE)
+
+    with ours.listener(backlog=BURST) as listener:
+        assert ready(listener) == 8
+        with clients(ours, listener, 10) as socks:
+            monkeypatch.setattr(sys.modules[ours.socket.__module__]._iocpsock, "socket", refuse)
+            accept_all(listener, socks[:8])
+            with pytest.raises(OSError) as caught:
+                listener.accept()
+            assert caught.value.winerror == WSAEMFILE
+            monkeypatch.undo()
+            accept_all(listener, socks[8:])
+        assert ready(listener) >= 8
 
 
 def test_a_handle_that_others_know_is_not_accepted_on_ahead(ours, engine_stats):
