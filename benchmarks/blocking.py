@@ -95,13 +95,14 @@ def stream(values):
 
 
 def connections(values):
-    """One connection after the other, both ends closed."""
+    """One connection after the other. The server closes first."""
     server, address = listen()
     start(close_all, server)
     clock = measure.Clock(values)
     while True:
         started = time.perf_counter()
-        connect(address).close()
+        with connect(address) as client:
+            client.recv(1)              # none
         if clock.count(started, time.perf_counter()):
             break
     clock.result()

@@ -183,21 +183,18 @@ static void stream(void)
     say("{\"event\": \"end\"}\n{\"event\": \"result\", \"bytes\": %lld, \"seconds\": %.6f}\n", total, ended - begun);
 }
 
-/* ------------------------------------------------------------------ connect: one after the other, both ends closed */
+/* ------------------------------------------------------------------ connect: one after the other, the server closes first */
 
 static struct end *accepting, *connecting;
 static int open_ends;
 
-static void life_opened(struct op *op, DWORD bytes)
+static void life_opened(struct op *op, DWORD bytes);
+
+static void life_ended(struct op *op, DWORD bytes)
 {
     double time;
-    (void)bytes;
-    (void)op;
-    if (++open_ends < 2)
-        return;
-    open_ends = 0;
-    closesocket(accepting->socket);
-    closesocket(connecting->socket);
+    (void)bytes;                                /* none: the server has closed */
+    closesocket(op->end->socket);
     time = now();
     if (counts(time) && over(time, ++trips)) {
         ended = time;
@@ -206,6 +203,17 @@ static void life_opened(struct op *op, DWORD bytes)
     }
     post_accept(accepting, life_opened);
     post_connect(connecting, life_opened);
+}
+
+static void life_opened(struct op *op, DWORD bytes)
+{
+    (void)bytes;
+    (void)op;
+    if (++open_ends < 2)
+        return;
+    open_ends = 0;
+    closesocket(accepting->socket);
+    post_receive(connecting, life_ended);
 }
 
 static void lives(void)

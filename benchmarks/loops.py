@@ -131,13 +131,23 @@ class Closer(asyncio.Protocol):
         transport.close()
 
 
+class Closed(asyncio.Protocol):
+    """A client that closes when the server has."""
+
+    def __init__(self):
+        self.over = asyncio.get_running_loop().create_future()
+
+    def connection_lost(self, error):
+        self.over.set_result(None)
+
+
 async def connections(values):
     server, port = await listen(Closer)
     clock = measure.Clock(values)
     while True:
         started = time.perf_counter()
-        transport, _ = await connect(asyncio.Protocol, port)
-        transport.close()
+        _, client = await connect(Closed, port)
+        await client.over
         if clock.count(started, time.perf_counter()):
             break
     clock.result()

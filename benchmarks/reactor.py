@@ -108,9 +108,8 @@ def connections(values):
         def __init__(self):
             self.started = started
 
-        def connectionMade(self):
+        def connectionLost(self, reason):       # the server has closed, and Twisted this end too
             nonlocal started
-            self.transport.loseConnection()
             now = time.perf_counter()
             if clock.count(started, now):
                 reactor.crash()

@@ -225,30 +225,38 @@ proc sender {} {
     close $channel
 }
 
-# ---------------------------------------------------------------- connect: one after the other, both ends closed
+# ---------------------------------------------------------------- connect: one after the other, the server closes first
+
+proc life {} {
+    variable command
+    variable port
+    set channel [$command 127.0.0.1 $port]
+    chan configure $channel -blocking 0
+    chan event $channel readable [list life_over $channel]
+}
+
+proc life_over {channel} {
+    variable trips
+    variable ended
+    read $channel
+    if {![eof $channel]} {return}
+    close $channel
+    set time [clock microseconds]
+    if {[counts $time] && [over $time [incr trips]]} {
+        set ended $time
+    } else {
+        life
+    }
+}
 
 proc connect {} {
     variable value
-    variable command
-    variable accepted 0
-    variable ended
-    set port [listen {apply {{channel address port} {close $channel; incr ::accepted}}}]
-    set connected 0
-    set first 0
+    variable trips 0
+    variable port [listen {apply {{channel address port} {close $channel}}}]
     start_clock $value(warm)
-    while 1 {
-        close [$command 127.0.0.1 $port]
-        incr connected
-        update
-        set time [clock microseconds]
-        if {[counts $time]} {
-            if {!$first} {set first $connected}
-            if {[over $time [expr {$connected - $first}]]} break
-        }
-    }
-    while {$accepted < $connected} {vwait accepted}
-    set ended [clock microseconds]
-    say result trips [expr {$connected - $first}] seconds [elapsed]
+    life
+    vwait ended
+    say result trips $trips seconds [elapsed]
 }
 
 # ---------------------------------------------------------------- burst, idle and http: the client is another program

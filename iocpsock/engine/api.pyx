@@ -70,6 +70,7 @@ cdef extern from "engine_tables.h" nogil:
     const GUID getacceptexsockaddrs_id
     const GUID transmitfile_id
     const initial_rto initial_rto_no_retry
+    int IOCPSOCK_SO_REUSE_UNICASTPORT
     DWORD IOCPSOCK_SIO_TCP_INITIAL_RTO
 
 cdef extern from "afd.h" nogil:

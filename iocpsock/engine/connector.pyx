@@ -122,9 +122,12 @@ cdef void connector_next(Connection *connection) noexcept nogil:
 
 
 cdef int connector_bind(SOCKET sock, Address *remote, Address *local, int local_port) noexcept nogil:
-    """ConnectEx needs a bound socket: 0 or a Winsock code."""
+    """ConnectEx needs a bound socket: 0 or a Winsock code. Where any port will do, let it be chosen as for `connect`, which binds
+    as it connects: then ports in TIME_WAIT for other peers are free. A system that cannot chooses at the bind."""
     cdef Address unspecified
     if local == NULL:
+        if not local_port:
+            winsock_flag(sock, SOL_SOCKET, IOCPSOCK_SO_REUSE_UNICASTPORT, 1)
         memset(&unspecified, 0, sizeof(unspecified))
         unspecified.storage.ss_family = <unsigned short>remote.family
         unspecified.length = remote.length
