@@ -141,8 +141,8 @@ static const GUID connectex_id = WSAID_CONNECTEX;
 static const GUID transmitfile_id = WSAID_TRANSMITFILE;
 static const GUID getacceptexsockaddrs_id = WSAID_GETACCEPTEXSOCKADDRS;
 
-/* SO_REUSE_UNICASTPORT (ws2def.h of the Windows SDK, Windows 10): a port that a bind leaves to the system is chosen at the
- * connect, among those that are free for that peer. */
+/* SO_REUSE_UNICASTPORT (ws2def.h of the Windows SDK, Windows 10): a port that a bind leaves to the system is chosen as it
+ * is for a connect without a bind. */
 #define IOCPSOCK_SO_REUSE_UNICASTPORT 0x3007
 
 /* SIO_TCP_INITIAL_RTO (mstcpip.h, Windows 10 1709): give up a refused connection attempt at once instead of after three

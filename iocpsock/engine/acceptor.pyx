@@ -14,7 +14,7 @@
 # again together with the last of them.
 # The system clears the event whenever a slot is posted. So whoever posts looks at all slots afterwards, and sets the event
 # again if one is done; a thread that waits may be woken for nothing, and never sleeps over a connection.
-# Owner: the host, which makes no other call any more when it calls acceptor_end. Threads: any thread that may block, under
+# Owner: the host, which makes no call to accept or to post any more when it calls acceptor_end. Threads: any thread that may block, under
 # `lock`, which is held across the posting and the ending of slots, and never while a caller waits for a connection.
 
 cdef enum:
@@ -48,7 +48,7 @@ cdef struct Acceptor:
 cdef struct AcceptCall:             # a call of the host's, zero at first but for its patience, and what comes of it
     Patience patience
     bint quiet                      # nothing has come for a moment
-    int missing                     # with ACCEPTOR_WANTS
+    int missing                     # with ACCEPTOR_WANTS: how many sockets are to be posted
     int refused                     # Winsock code: no more slots can be posted, and it has to do with those that there are
     SOCKET socket                   # taken, with its owner
     void *owner
@@ -142,41 +142,47 @@ cdef inline int acceptor_target(Acceptor *acceptor) noexcept nogil:
     return acceptor.wanted if acceptor.wanted else acceptor.fitted
 
 
+cdef int acceptor_begin(Acceptor *acceptor, SOCKET sock, void *owner) noexcept nogil:
+    """Begin to accept on this socket: 0 or a Winsock code. With the lock held."""
+    cdef Slot *slot = <Slot *>memory_new(sizeof(Slot))
+    cdef DWORD ignored = 0
+    cdef int error
+    if slot == NULL:
+        return WSAENOBUFS
+    slot.overlapped.hEvent = <HANDLE>(<ULONG_PTR>acceptor.changed | 1)
+    slot.socket = sock
+    slot.owner = owner
+    if not winsock.AcceptEx(acceptor.listening, sock, slot.addresses, 0, WINSOCK_ADDRESS, WINSOCK_ADDRESS, &ignored,
+                            &slot.overlapped):
+        error = error_last()
+        if error != WSA_IO_PENDING:
+            memory_free(slot, sizeof(Slot))
+            return error
+    acceptor_append(acceptor, slot)
+    return 0
+
+
 cdef bint acceptor_post(Acceptor *acceptor, AcceptCall *call, SOCKET sock, void *owner) noexcept nogil:
     """Post a slot with this socket at the end of the list: whether it was. Where it was not, the host still has the socket,
     and the next acceptor_accept knows whether there is a need for another one."""
-    cdef Slot *slot = NULL
-    cdef DWORD ignored = 0
-    cdef int error = 0
+    cdef bint posted = False
+    cdef int error
     AcquireSRWLockExclusive(&acceptor.lock)
     if not acceptor.stopped and acceptor.count < acceptor_target(acceptor):
-        slot = <Slot *>memory_new(sizeof(Slot))
-        if slot == NULL:
-            error = WSAENOBUFS
-    if slot != NULL:
-        slot.overlapped.hEvent = <HANDLE>(<ULONG_PTR>acceptor.changed | 1)
-        slot.socket = sock
-        slot.owner = owner
-        if not winsock.AcceptEx(acceptor.listening, sock, slot.addresses, 0, WINSOCK_ADDRESS, WINSOCK_ADDRESS, &ignored,
-                                &slot.overlapped):
-            error = error_last()
-        if error and error != WSA_IO_PENDING:
-            memory_free(slot, sizeof(Slot))
-            slot = NULL
-        else:
-            error = 0
-            acceptor_append(acceptor, slot)
-    if acceptor_has(acceptor, False):
-        SetEvent(acceptor.changed)
+        error = acceptor_begin(acceptor, sock, owner)
+        posted = error == 0
+        if error and not waiter_peer_is_gone(error):
+            call.refused = error
+        if error or acceptor_has(acceptor, False):          # a failure may have cleared the event too
+            SetEvent(acceptor.changed)
     ReleaseSRWLockExclusive(&acceptor.lock)
-    if error and not waiter_peer_is_gone(error):
-        call.refused = error
-    return slot != NULL
+    return posted
 
 
 cdef void acceptor_fit(Acceptor *acceptor) noexcept nogil:
-    """A run is over: as many slots as it needed, or long after the last that needed as many, fewer. With the lock held."""
+    """A run is over: as many slots as it needed, or long after the last that needed as many, fewer."""
     cdef ULONGLONG now = GetTickCount64()
+    AcquireSRWLockExclusive(&acceptor.lock)
     if acceptor.run > acceptor.fitted // 2:
         acceptor.fitted = max(acceptor.fitted, min(acceptor.run, <int>LISTENER_SLOTS_MOST))
         acceptor.burst = now
@@ -184,21 +190,20 @@ cdef void acceptor_fit(Acceptor *acceptor) noexcept nogil:
         acceptor.fitted = max(acceptor.fitted // 2, <int>LISTENER_SLOTS)
         acceptor.burst = now
     acceptor.run = 0
+    ReleaseSRWLockExclusive(&acceptor.lock)
 
 
 cdef int acceptor_want(Acceptor *acceptor, AcceptCall *call) noexcept nogil:
     """Before a wait: ACCEPTOR_WANTS if slots are missing and it is quiet, or none is left; a few at a time, for a connection
     that is there by then need not wait for the others. 0 if there is a slot to wait for, or a Winsock code:
     WSA_OPERATION_ABORTED once the slots have ended."""
-    cdef int error = 0
+    cdef int missing, error = 0
     AcquireSRWLockExclusive(&acceptor.lock)
-    if call.quiet:
-        acceptor_fit(acceptor)
-    call.missing = acceptor_target(acceptor) - acceptor.count
+    missing = acceptor_target(acceptor) - acceptor.count
     if acceptor.stopped:
         error = WSA_OPERATION_ABORTED
-    elif call.missing > 0 and not call.refused and (call.quiet or acceptor.count == 0):
-        call.missing = min(call.missing, <int>LISTENER_SLOTS)
+    elif missing > 0 and not call.refused and (call.quiet or acceptor.count == 0):
+        call.missing = min(missing, <int>LISTENER_SLOTS)
         error = ACCEPTOR_WANTS
     elif acceptor.count == 0:
         error = call.refused
@@ -225,14 +230,20 @@ cdef int acceptor_accept(Acceptor *acceptor, AcceptCall *call) noexcept nogil:
     cdef int error
     while not acceptor_take(acceptor, call):
         error = acceptor_want(acceptor, call)
+        if error == WSA_OPERATION_ABORTED and acceptor_take(acceptor, call):    # it came as the slots ended
+            return 0
         if error:
             return error
         error = acceptor_wait(acceptor, call)
         call.quiet = error == PATIENCE_EXPIRED and not call.quiet
+        if call.quiet:
+            acceptor_fit(acceptor)
+            continue
         if error == WSAEINTR and not call.patience.interrupted():
             error = 0
-        if error and not call.quiet:
+        if error:
             return error
+        call.refused = 0                                    # that was some time ago
     return 0
 
 
@@ -345,11 +356,23 @@ cdef void acceptor_keep(Acceptor *acceptor, SOCKET sock, sockaddr_storage *peer)
 
 
 cdef void acceptor_end(Acceptor *acceptor) noexcept nogil:
-    """Nobody accepts any more: end the slots. The host takes and drops what is there, and frees the acceptor."""
+    """Nobody accepts any more: end the slots, and reset the connections that nobody took. The host drops what is there, and
+    frees the acceptor."""
+    cdef Slot *slot
     acceptor_stop(acceptor, False)
     if acceptor.knock != INVALID_SOCKET:
         closesocket(acceptor.knock)
         acceptor.knock = INVALID_SOCKET
+    slot = acceptor_pop(acceptor)
+    while slot != NULL:
+        winsock_reset(slot.socket)
+        if slot.owner == NULL:
+            closesocket(slot.socket)
+            slot_free(slot)
+        else:
+            slot.next = acceptor.dropped
+            acceptor.dropped = slot
+        slot = acceptor_pop(acceptor)
 
 
 cdef void acceptor_free(Acceptor *acceptor) noexcept nogil:

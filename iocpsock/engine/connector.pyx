@@ -122,17 +122,17 @@ cdef void connector_next(Connection *connection) noexcept nogil:
 
 
 cdef int connector_bind(SOCKET sock, Address *remote, Address *local, int local_port) noexcept nogil:
-    """ConnectEx needs a bound socket: 0 or a Winsock code. Where any port will do, let it be chosen as for `connect`, which binds
-    as it connects: then ports in TIME_WAIT for other peers are free. A system that cannot chooses at the bind."""
+    """ConnectEx needs a bound socket: 0 or a Winsock code. Where any port will do, ask for one as `connect` itself would get it,
+    if need be one that others have too, for other peers. A system that cannot gives one that is free for all."""
     cdef Address unspecified
     if local == NULL:
-        if not local_port:
-            winsock_flag(sock, SOL_SOCKET, IOCPSOCK_SO_REUSE_UNICASTPORT, 1)
         memset(&unspecified, 0, sizeof(unspecified))
         unspecified.storage.ss_family = <unsigned short>remote.family
         unspecified.length = remote.length
         address_set_port(&unspecified, local_port)
         local = &unspecified
+    if not address_port(<const sockaddr *>&local.storage):
+        winsock_flag(sock, SOL_SOCKET, IOCPSOCK_SO_REUSE_UNICASTPORT, 1)
     return error_last() if bind(sock, <const sockaddr *>&local.storage, local.length) else 0
 
 

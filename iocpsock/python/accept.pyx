@@ -10,16 +10,18 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 cdef enum:
     ACCEPT_DIGITS = 65              # bytes of a numeric address with its terminator: INET6_ADDRSTRLEN
 
+cdef object _close = _core.socket.close    # no method of Python's, in which Ctrl-C could stop the closing half way
+
 cdef class _Acceptor:
     """Owns an engine's acceptor, and the socket objects that are with it."""
     cdef Acceptor *acceptor
 
     def __dealloc__(self):
         if self.acceptor != NULL:
-            accept_end(self.acceptor)
+            accept_free(self.acceptor)
 
 
-cdef object accept_owner(void *owner):
+cdef object accept_claim(void *owner):
     """The socket object that was with the acceptor."""
     connection = <object>owner
     Py_DECREF(connection)
@@ -30,22 +32,15 @@ cdef object accept_drop(Acceptor *acceptor):
     """Close the sockets that wait for no connection any more."""
     cdef void *owner = acceptor_drop(acceptor)
     while owner != NULL:
-        accept_owner(owner).close()
+        _close(accept_claim(owner))
         owner = acceptor_drop(acceptor)
 
 
-cdef object accept_end(Acceptor *acceptor):
-    """Free the acceptor, and reset the connections that nobody took."""
-    cdef AcceptCall call
+cdef object accept_free(Acceptor *acceptor):
+    """End it, and close what is with it."""
     with nogil:
         acceptor_end(acceptor)
     accept_drop(acceptor)
-    while acceptor_take(acceptor, &call):
-        winsock_reset(call.socket)
-        if call.owner == NULL:
-            closesocket(call.socket)
-        else:
-            accept_owner(call.owner).close()
     acceptor_free(acceptor)
 
 
@@ -88,10 +83,10 @@ cdef _Acceptor accept_holder(object self, SOCKET sock):
 
 
 cdef object accept_supply(object self, _Acceptor holder, AcceptCall *call):
-    """Make the sockets that the acceptor wants, and post them. Of errors it only keeps that there are no more."""
+    """Make the sockets that the acceptor wants, and post them. When the system has no more, the acceptor does with fewer."""
     cdef SOCKET sock
     cdef bint posted = True
-    while posted and call.missing:
+    for _ in range(call.missing):
         try:
             made = socket(_family(self), _type(self), self.proto)
         except OSError as error:
@@ -104,16 +99,29 @@ cdef object accept_supply(object self, _Acceptor holder, AcceptCall *call):
         with nogil:
             posted = acceptor_post(holder.acceptor, call, sock, <void *>made)
         if not posted:
-            accept_owner(<void *>made).close()
-        call.missing -= 1
+            _close(accept_claim(<void *>made))
+            return
 
 
 cdef object accept_taken(object self, AcceptCall *call):
     """(socket, address of its peer) of what the acceptor has given, or None if the peer is gone: nobody need know."""
-    connection = accept_owner(call.owner) if call.owner != NULL else socket(_family(self), _type(self), self.proto, call.socket)
+    connection = accept_claim(call.owner) if call.owner != NULL else socket(_family(self), _type(self), self.proto, call.socket)
     if not call.failure:
         return connection, accept_peer(&call.peer)
-    connection.close()
+    _close(connection)
+
+
+cdef object accept_ready(object self, AcceptCall *call):
+    """(socket, address of its peer) of a connection that is there already, or None."""
+    cdef _Acceptor holder = self._acceptor
+    cdef bint found = holder is not None
+    taken = None
+    while found and taken is None:
+        with nogil:
+            found = acceptor_take(holder.acceptor, call)
+        if found:
+            taken = accept_taken(self, call)
+    return taken
 
 
 cdef object accept_ahead(object self, _Acceptor holder, AcceptCall *call, int *error):
@@ -144,12 +152,10 @@ cdef object accept_one(object self, object timeout):
     """(socket, address of its peer) of the next connection."""
     cdef AcceptCall call
     cdef SOCKET sock
-    cdef _Acceptor holder = self._acceptor
+    cdef _Acceptor holder
     cdef int error
     memset(&call, 0, sizeof(call))
-    taken = None
-    while holder is not None and taken is None and acceptor_take(holder.acceptor, &call):
-        taken = accept_taken(self, &call)
+    taken = accept_ready(self, &call)
     if taken is not None:
         return taken
     if not waits(self, timeout):

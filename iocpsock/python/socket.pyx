@@ -44,7 +44,8 @@ class socket(_stdlib.socket):
         timeout = _gettimeout(self)
         connection, address = accept_one(self, timeout)
         default = _stdlib.getdefaulttimeout()
-        if default is None and timeout or _gettimeout(connection) != default:   # it may have been made before it was set
+        # The socket may have been made before this default was set, and it may have inherited the listener's mode after that.
+        if timeout or default is not None or _gettimeout(connection) is not None:
             connection.settimeout(default)
         connection._sendcap = self._sendcap
         return connection, address

@@ -327,15 +327,21 @@ def test_the_default_timeout_is_the_one_at_the_accept(net, default):
                 sock.close()
 
 
-def test_the_system_gives_no_more_sockets(ours, ready, monkeypatch):
-    """Then a listener accepts with those that it has, says why when there are none left, and goes on when there are again."""
+@pytest.fixture
+def no_more(monkeypatch, ours):
+    """Called, it lets the system give no more sockets, until monkeypatch.undo."""
     def refuse(*arguments):
         raise OSError(errno.EMFILE, "too many open files", None, WSAEMFILE)
 
+    return lambda: monkeypatch.setattr(sys.modules[ours.socket.__module__]._iocpsock, "socket", refuse)
+
+
+def test_the_system_gives_no_more_sockets(ours, ready, no_more, monkeypatch):
+    """Then a listener accepts with those that it has, says why when there are none left, and goes on when there are again."""
     with ours.listener(backlog=BURST) as listener:
         assert ready(listener) == 8
         with clients(ours, listener, 10) as socks:
-            monkeypatch.setattr(sys.modules[ours.socket.__module__]._iocpsock, "socket", refuse)
+            no_more()
             accept_all(listener, socks[:8])
             with pytest.raises(OSError) as caught:
                 listener.accept()
@@ -343,6 +349,33 @@ def test_the_system_gives_no_more_sockets(ours, ready, monkeypatch):
             monkeypatch.undo()
             accept_all(listener, socks[8:])
         assert ready(listener) >= 8
+
+
+def test_a_refusal_is_no_matter_when_it_is_over(ours, no_more, monkeypatch):
+    """A caller that was refused waits with the slots of another thread, and makes new ones when that ends, and they with it."""
+    begun, leave = threading.Event(), threading.Event()
+
+    def first():
+        begin(ours, listener)
+        begun.set()
+        leave.wait(DEADLINE)
+
+    with ours.listener() as listener:
+        thread = threading.Thread(target=first)
+        thread.start()
+        assert begun.wait(DEADLINE)
+        with clients(ours, listener, 1) as socks:
+            accept_all(listener, socks)
+        no_more()
+        waiting = spawn(listener.accept)
+        assert still_waits(waiting)
+        monkeypatch.undo()
+        leave.set()
+        thread.join()
+        with clients(ours, listener, 1) as socks:
+            accepted, address = waiting.result(DEADLINE)
+            accepted.close()
+            assert address == socks[0].getsockname()
 
 
 def test_a_handle_that_others_know_is_not_accepted_on_ahead(ours, engine_stats):
