@@ -77,7 +77,7 @@ cdef Connection *connection_new(SOCKET sock) noexcept nogil:
     connection.socket = sock
     connection.state = CONNECTION_CONNECTING if sock == INVALID_SOCKET else CONNECTION_OPEN
     connection.recv_size = OP_SMALL
-    connection.wanted_flags[CONNECTION_KEEPALIVE] = connection.wanted_flags[CONNECTION_NODELAY] = -1
+    connection_no_flags(connection.wanted_flags)
     settings_init(&connection.settings)
     counter_born(COUNTER_connections)
     return connection
@@ -110,6 +110,22 @@ cdef void connection_retry(Source *source) noexcept nogil:
     if connection.state == CONNECTION_CLOSING:
         closer_step(connection)
     source_unlock_changed(source, connection_ready(connection))
+
+
+cdef inline void connection_no_flags(int *wanted) noexcept nogil:
+    wanted[CONNECTION_KEEPALIVE] = wanted[CONNECTION_NODELAY] = -1
+
+
+cdef void connection_apply_flags(Connection *connection) noexcept nogil:
+    """Give a new socket the options that were asked for. As long as nobody asks for it, there is no Nagle's algorithm: a host
+    hands a message over in pieces, and the last would wait until the peer acknowledges those before it, which a peer puts off
+    (by 40 ms on Linux, up to 200 on Windows) when it waits for all of the message."""
+    cdef int flag
+    for flag in range(CONNECTION_FLAGS):
+        if connection.wanted_flags[flag] >= 0:
+            connection_set_flag(connection, flag, connection.wanted_flags[flag])
+    if connection.wanted_flags[CONNECTION_NODELAY] < 0:
+        winsock_flag(connection.socket, IPPROTO_TCP, TCP_NODELAY, 1)
 
 
 cdef int connection_set_flag(Connection *connection, int flag, int value) noexcept nogil:

@@ -139,15 +139,13 @@ cdef int connector_bind(SOCKET sock, Address *remote, Address *local, int local_
 cdef int connector_attempt(Connection *connection, Address *remote, Address *local) noexcept nogil:
     """Post one ConnectEx: 0 when it is under way (or done), or a Winsock code."""
     cdef Connector *connector = connection.connector
-    cdef int error, flag
+    cdef int error
     cdef Op *op
     connection.socket = winsock_socket(remote.family)
     if connection.socket == INVALID_SOCKET:
         return error_last()
     error = port_associate(connection.socket)
-    for flag in range(CONNECTION_FLAGS):
-        if connection.wanted_flags[flag] >= 0:
-            connection_set_flag(connection, flag, connection.wanted_flags[flag])
+    connection_apply_flags(connection)
     if not error:
         error = connector_bind(connection.socket, remote, local, connector.local_port)
     if error:

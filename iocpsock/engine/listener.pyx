@@ -33,6 +33,7 @@ cdef struct Endpoint:
 cdef struct Listener:
     Source source                   # first: a Source * to it is the Listener *
     Settings settings
+    int wanted_flags[CONNECTION_FLAGS]  # of the connections to come
     Endpoint *endpoints
     bint closed
     Connection *head                # accepted, in order of completion
@@ -52,6 +53,7 @@ cdef Listener *listener_new() noexcept nogil:
         return NULL
     source_init(&listener.source, SOURCE_LISTENER, listener_release)
     settings_init(&listener.settings)
+    connection_no_flags(listener.wanted_flags)
     counter_born(COUNTER_listeners)
     return listener
 
@@ -278,6 +280,8 @@ cdef Connection *listener_adopt(Endpoint *endpoint, Op *op) noexcept nogil:
         closesocket(op.socket)
         return NULL
     connection.settings = endpoint.listener.settings
+    memcpy(connection.wanted_flags, endpoint.listener.wanted_flags, sizeof(connection.wanted_flags))
+    connection_apply_flags(connection)
     if op.transferred:
         receiver_prefill(connection, op)
     winsock.GetAcceptExSockaddrs(op.data, op.length, WINSOCK_ADDRESS, WINSOCK_ADDRESS, &local, &local_length, &peer, &peer_length)

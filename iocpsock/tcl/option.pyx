@@ -87,21 +87,16 @@ cdef int option_get_setting(Channel *channel, Tcl_Interp *interp, int setting, T
     return TCL_OK
 
 
-cdef SOCKET option_socket(Channel *channel) noexcept nogil:
-    cdef void *handle
-    channel_handle(channel, TCL_WRITABLE, &handle)
-    return <SOCKET>handle
-
-
 cdef int option_set_flag(Channel *channel, Tcl_Interp *interp, const char *value, int flag) noexcept nogil:
-    """-keepalive or -nodelay; on a connection that is still being made it holds for the socket that it will get."""
-    cdef int on, error
+    """-keepalive or -nodelay; on a connection that is still being made it holds for the socket that it will get, and on a server
+    for the connections that it will accept."""
+    cdef int on, error = 0
     if Tcl_GetBoolean(interp, value, &on) != TCL_OK:
         return TCL_ERROR
-    if channel.listener != NULL and flag == CONNECTION_KEEPALIVE:
-        error = winsock_flag(option_socket(channel), SOL_SOCKET, SO_KEEPALIVE, on)
-    elif channel.listener != NULL:
-        error = winsock_flag(option_socket(channel), IPPROTO_TCP, TCP_NODELAY, on)
+    if channel.listener != NULL:
+        source_lock(&channel.listener.source)
+        channel.listener.wanted_flags[flag] = on
+        source_unlock(&channel.listener.source)
     else:
         source_lock(&channel.connection.source)
         error = connection_set_flag(channel.connection, flag, on)
@@ -109,13 +104,10 @@ cdef int option_set_flag(Channel *channel, Tcl_Interp *interp, const char *value
     return tcl_fail(interp, b"couldn't set socket option", error) if error else TCL_OK
 
 
-cdef int option_get_flag(Channel *channel, int level, int option) noexcept nogil:
-    cdef int flag = 0, length = sizeof(int)
-    cdef Connection *connection = channel.connection
-    if connection != NULL and option_connecting(channel):
-        return connection.wanted_flags[CONNECTION_NODELAY if level == IPPROTO_TCP else CONNECTION_KEEPALIVE] > 0
-    getsockopt(option_socket(channel), level, option, <char *>&flag, &length)
-    return flag != 0
+cdef const char *option_get_flag(Channel *channel, int flag) noexcept nogil:
+    """What the program has asked for."""
+    cdef int wanted = channel.listener.wanted_flags[flag] if channel.listener != NULL else channel.connection.wanted_flags[flag]
+    return b"1" if wanted > 0 else b"0"
 
 
 cdef int option_get(void *data, Tcl_Interp *interp, const char *name, Tcl_DString *result) noexcept nogil:
@@ -132,9 +124,9 @@ cdef int option_get(void *data, Tcl_Interp *interp, const char *name, Tcl_DStrin
     elif option_matches(name, b"-sockname"):
         return option_append_names(channel, interp, result, OPTION_ADDRESS)
     elif option_matches(name, b"-keepalive"):
-        Tcl_DStringAppend(result, b"1" if option_get_flag(channel, SOL_SOCKET, SO_KEEPALIVE) else b"0", 1)
+        Tcl_DStringAppend(result, option_get_flag(channel, CONNECTION_KEEPALIVE), 1)
     elif option_matches(name, b"-nodelay"):
-        Tcl_DStringAppend(result, b"1" if option_get_flag(channel, IPPROTO_TCP, TCP_NODELAY) else b"0", 1)
+        Tcl_DStringAppend(result, option_get_flag(channel, CONNECTION_NODELAY), 1)
     elif option_setting(name) >= 0:
         return option_get_setting(channel, interp, option_setting(name), result)
     else:
@@ -155,9 +147,9 @@ cdef int option_get_all(Channel *channel, Tcl_Interp *interp, Tcl_DString *resul
     Tcl_DStringEndSublist(result)
     if tcl_major >= 9:
         Tcl_DStringAppendElement(result, b"-keepalive")
-        Tcl_DStringAppendElement(result, b"1" if option_get_flag(channel, SOL_SOCKET, SO_KEEPALIVE) else b"0")
+        Tcl_DStringAppendElement(result, option_get_flag(channel, CONNECTION_KEEPALIVE))
         Tcl_DStringAppendElement(result, b"-nodelay")
-        Tcl_DStringAppendElement(result, b"1" if option_get_flag(channel, IPPROTO_TCP, TCP_NODELAY) else b"0")
+        Tcl_DStringAppendElement(result, option_get_flag(channel, CONNECTION_NODELAY))
     return TCL_OK
 
 

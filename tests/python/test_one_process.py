@@ -4,8 +4,10 @@ The interpreter's event loop runs in the thread that made it, so that thread onl
 waiting calls of the Python side run in threads of their own.
 """
 
+import ctypes
 import os
 import pathlib
+import socket
 import sys
 import time
 
@@ -71,6 +73,47 @@ def run_events_until(tcl, condition):
         assert time.monotonic() < end, "Tcl's side did not get done"
         tcl.tk.dooneevent()
     tcl.eval("after cancel tick")
+
+
+def handle_of(tcl, channel):
+    """The socket of a channel, from Tcl's own functions."""
+    library = ctypes.CDLL(f"tcl{tkinter.TclVersion:.1f}".replace(".", "") + "t.dll")
+    for name in ("Tcl_GetChannel", "Tcl_GetChannelHandle"):
+        getattr(library, name).restype = ctypes.c_void_p
+    handle = ctypes.c_void_p()
+    found = library.Tcl_GetChannel(ctypes.c_void_p(tcl.interpaddr()), str(channel).encode(), None)
+    library.Tcl_GetChannelHandle(ctypes.c_void_p(found), 2, ctypes.byref(handle))
+    return handle.value
+
+
+def no_delay(tcl, channel):
+    """TCP_NODELAY as the system knows it."""
+    flag, size = ctypes.c_int(), ctypes.c_int(ctypes.sizeof(ctypes.c_int))
+    assert ctypes.windll.ws2_32.getsockopt(ctypes.c_void_p(handle_of(tcl, channel)), socket.IPPROTO_TCP, socket.TCP_NODELAY,
+                                           ctypes.byref(flag), ctypes.byref(size)) == 0
+    return flag.value
+
+
+def test_there_is_no_nagle_unless_it_is_asked_for(tcl):
+    """Of the two ends of a connection, and of one whose server and client have asked for it."""
+    tcl.eval("""
+        proc take {channel args} {lappend ::accepted $channel}
+        set server [socket2 -server take -myaddr 127.0.0.1 0]
+        set port [lindex [chan configure $server -sockname] 2]
+        set first [socket2 127.0.0.1 $port]
+        vwait accepted
+        chan configure $server -nodelay 0
+        set second [socket2 -async 127.0.0.1 $port]
+        chan configure $second -nodelay 0
+        vwait accepted
+        chan configure $second -blocking 1
+        puts $second x
+        flush $second
+    """)
+    ends = [tcl.getvar("first"), *tcl.splitlist(tcl.getvar("accepted")), tcl.getvar("second")]
+    assert [no_delay(tcl, channel) for channel in ends] == [1, 1, 0, 0]
+    tcl.call("chan", "configure", ends[0], "-nodelay", 0)
+    assert no_delay(tcl, ends[0]) == 0
 
 
 def test_the_module_is_loaded_once(tcl):
