@@ -162,20 +162,19 @@ cdef int acceptor_begin(Acceptor *acceptor, SOCKET sock, void *owner) noexcept n
     return 0
 
 
-cdef bint acceptor_post(Acceptor *acceptor, AcceptCall *call, SOCKET sock, void *owner) noexcept nogil:
-    """Post a slot with this socket at the end of the list: whether it was. Where it was not, the host still has the socket,
-    and the next acceptor_accept knows whether there is a need for another one."""
-    cdef bint posted = False
-    cdef int error
+cdef int acceptor_post(Acceptor *acceptor, AcceptCall *call, SOCKET *socks, void **owners, int count) noexcept nogil:
+    """Post slots with these sockets at the end of the list: how many of them were. The others are still the host's, and the
+    next acceptor_accept knows whether there is a need for more."""
+    cdef int posted = 0, error = 0
     AcquireSRWLockExclusive(&acceptor.lock)
-    if not acceptor.stopped and acceptor.count < acceptor_target(acceptor):
-        error = acceptor_begin(acceptor, sock, owner)
-        posted = error == 0
-        if error and not waiter_peer_is_gone(error):
-            call.refused = error
-        if error or acceptor_has(acceptor, False):          # a failure may have cleared the event too
-            SetEvent(acceptor.changed)
+    while posted < count and not error and not acceptor.stopped and acceptor.count < acceptor_target(acceptor):
+        error = acceptor_begin(acceptor, socks[posted], owners[posted])
+        posted += error == 0
+    if error or acceptor_has(acceptor, False):              # a failure may have cleared the event too
+        SetEvent(acceptor.changed)
     ReleaseSRWLockExclusive(&acceptor.lock)
+    if error and not waiter_peer_is_gone(error):
+        call.refused = error
     return posted
 
 

@@ -83,24 +83,28 @@ cdef _Acceptor accept_holder(object self, SOCKET sock):
 
 
 cdef object accept_supply(object self, _Acceptor holder, AcceptCall *call):
-    """Make the sockets that the acceptor wants, and post them. When the system has no more, the acceptor does with fewer."""
-    cdef SOCKET sock
-    cdef bint posted = True
-    for _ in range(call.missing):
-        try:
-            made = socket(_family(self), _type(self), self.proto)
-        except OSError as error:
-            if not error.winerror:
-                raise
-            call.refused = error.winerror
-            return
-        sock = _fileno(made)
-        Py_INCREF(made)
-        with nogil:
-            posted = acceptor_post(holder.acceptor, call, sock, <void *>made)
-        if not posted:
-            _close(accept_claim(<void *>made))
-            return
+    """Make the sockets that the acceptor wants, and post them. When the system has no more, the acceptor does with fewer. The GIL
+    is given away once for all of them: among many busy threads it takes long to come back."""
+    cdef SOCKET socks[LISTENER_SLOTS]
+    cdef void *owners[LISTENER_SLOTS]
+    cdef int index, count, posted
+    made = []
+    try:
+        while len(made) < call.missing:
+            made.append(socket(_family(self), _type(self), self.proto))
+    except OSError as error:
+        if not error.winerror:
+            raise
+        call.refused = error.winerror
+    count = len(made)
+    for index in range(count):
+        socks[index] = _fileno(made[index])
+        owners[index] = <void *>made[index]
+        Py_INCREF(made[index])
+    with nogil:
+        posted = acceptor_post(holder.acceptor, call, socks, owners, count)
+    for index in range(posted, count):
+        _close(accept_claim(owners[index]))
 
 
 cdef object accept_taken(object self, AcceptCall *call):
@@ -155,12 +159,12 @@ cdef object accept_one(object self, object timeout):
     cdef _Acceptor holder
     cdef int error
     memset(&call, 0, sizeof(call))
-    taken = accept_ready(self, &call)
-    if taken is not None:
-        return taken
     if not waits(self, timeout):
-        handle, address = self._accept()
-        return socket(_family(self), _type(self), self.proto, handle), address
+        taken = accept_ready(self, &call)
+        if taken is None:
+            handle, address = self._accept()
+            taken = socket(_family(self), _type(self), self.proto, handle), address
+        return taken
     error = engine_start()
     if error:
         raise_error(error)
@@ -171,6 +175,7 @@ cdef object accept_one(object self, object timeout):
         self._listens = True
     holder = accept_holder(self, sock)
     patience_of(&call.patience, timeout)
+    taken = None
     self._waiters += 1
     try:
         error = WSA_OPERATION_ABORTED
