@@ -49,9 +49,9 @@ def main(options):
         results = measure(Bench(windows, length, folder, until), chosen)
     results["machine"] = machine()
     results["options"] = {"quick": quick, **length._asdict()}
-    print(report.text(results), flush=True)
     whole = not options.keys() & {"--only", "--who"}
     path = write(results, ("quick" if quick else "full") if whole else "part")
+    print(path.with_suffix(".txt").read_text(), flush=True)
     say(f"-- written: {path.relative_to(run.ROOT)}")
     if path.stem == "full":
         draw(path)
@@ -146,6 +146,7 @@ def write(results, name):
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(results, indent=1) + "\n")
+    path.with_suffix(".txt").write_text(report.text(results) + "\n")
     return path
 
 
