@@ -14,8 +14,8 @@
 # again together with the last of them.
 # The system clears the event whenever a slot is posted. So whoever posts looks at all slots afterwards, and sets the event
 # again if one is done; a thread that waits may be woken for nothing, and never sleeps over a connection.
-# Owner: the host, which makes no call to accept or to post any more when it calls acceptor_end. Threads: any thread that may block, under
-# `lock`, which is held across the posting and the ending of slots, and never while a caller waits for a connection.
+# Owner: the host, which makes no call to accept or to post any more when it calls acceptor_end. Threads: any thread that may
+# block, under `lock`, which is held across the posting and the ending of slots, and never while a caller waits for a connection.
 
 cdef enum:
     ACCEPTOR_LULL = 5               # milliseconds without a connection after which it is quiet

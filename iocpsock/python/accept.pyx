@@ -83,8 +83,8 @@ cdef _Acceptor accept_holder(object self, SOCKET sock):
 
 
 cdef object accept_supply(object self, _Acceptor holder, AcceptCall *call):
-    """Make the sockets that the acceptor wants, and post them. When the system has no more, the acceptor does with fewer. The GIL
-    is given away once for all of them: among many busy threads it takes long to come back."""
+    """Make the sockets that the acceptor wants, and post them. When the system has no more, the acceptor does with fewer. The
+    GIL is given away once for all of them: among many busy threads it takes long to come back."""
     cdef SOCKET socks[LISTENER_SLOTS]
     cdef void *owners[LISTENER_SLOTS]
     cdef int index, count, posted
@@ -109,7 +109,10 @@ cdef object accept_supply(object self, _Acceptor holder, AcceptCall *call):
 
 cdef object accept_taken(object self, AcceptCall *call):
     """(socket, address of its peer) of what the acceptor has given, or None if the peer is gone: nobody need know."""
-    connection = accept_claim(call.owner) if call.owner != NULL else socket(_family(self), _type(self), self.proto, call.socket)
+    if call.owner != NULL:
+        connection = accept_claim(call.owner)
+    else:
+        connection = socket(_family(self), _type(self), self.proto, call.socket)
     if not call.failure:
         return connection, accept_peer(&call.peer)
     _close(connection)
