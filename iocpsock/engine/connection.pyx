@@ -129,14 +129,16 @@ cdef void connection_apply_flags(Connection *connection) noexcept nogil:
 
 
 cdef int connection_set_flag(Connection *connection, int flag, int value) noexcept nogil:
-    """Set a socket option of the connection, now and on every socket that it is still to get: 0 or a Winsock code. With the
-    lock held."""
-    connection.wanted_flags[flag] = value
-    if connection.socket == INVALID_SOCKET:
-        return 0
-    if flag == CONNECTION_KEEPALIVE:
-        return winsock_flag(connection.socket, SOL_SOCKET, SO_KEEPALIVE, value)
-    return winsock_flag(connection.socket, IPPROTO_TCP, TCP_NODELAY, value)
+    """Set a socket option of the connection, now and on every socket that it is still to get: 0 or a Winsock code, and then
+    nothing has changed. With the lock held."""
+    cdef int error = 0
+    if connection.socket != INVALID_SOCKET and flag == CONNECTION_KEEPALIVE:
+        error = winsock_flag(connection.socket, SOL_SOCKET, SO_KEEPALIVE, value)
+    elif connection.socket != INVALID_SOCKET:
+        error = winsock_flag(connection.socket, IPPROTO_TCP, TCP_NODELAY, value)
+    if not error:
+        connection.wanted_flags[flag] = value
+    return error
 
 
 cdef void connection_free_ops(Op *op) noexcept nogil:

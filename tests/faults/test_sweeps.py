@@ -117,6 +117,12 @@ def test_a_failed_start_is_reported_and_tried_again(tclsh, call, code):
     assert messages
 
 
+def test_an_option_that_is_refused_changes_nothing(tclsh):
+    ended, lines, log = tclsh("refused.tcl")
+    assert (ended, lines) == (0, [line for option in ("-keepalive", "-nodelay") for line in (
+        f"{option} refused: 1 <couldn't set socket option: no buffer space available> 0", f"{option} granted: 0 <> 1")]), log
+
+
 def test_a_provider_that_cannot_skip_packets(tclsh):
     """With a layered provider each operation sends its packet, whatever it did at once."""
     ended, lines, log = tclsh("start.tcl", "getsockopt", ENOBUFS)

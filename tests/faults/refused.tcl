@@ -1,0 +1,18 @@
+# refused.tcl: an option that the system refuses changes nothing.
+#
+# Prints what each attempt comes to, and what the option then is.
+
+chan configure stdout -buffering line -translation lf
+package require iocpsock
+
+set server [socket2 -server {apply {{channel args} {set ::accepted $channel}}} -myaddr 127.0.0.1 0]
+set client [socket2 127.0.0.1 [lindex [chan configure $server -sockname] 2]]
+vwait accepted
+foreach option {-keepalive -nodelay} {
+    iocpsock::fault clear
+    iocpsock::fault plan setsockopt fail 10055 0 1 1000
+    foreach attempt {refused granted} {
+        puts "$option $attempt: [catch {chan configure $client $option 1} message] <$message> [chan configure $client $option]"
+    }
+}
+exit
