@@ -19,6 +19,7 @@ cdef enum:
     LISTENER_SLOTS = 8              # posted on an endpoint at least, when their number is fitted to the traffic ...
     LISTENER_SLOTS_MOST = 256       # ... and at most
     LISTENER_BURST = 10000          # milliseconds after which a burst counts as over
+    LISTENER_ENDING = 1000          # milliseconds that a close waits at most for the slots to end
 
 cdef struct Endpoint:
     Endpoint *next
@@ -367,19 +368,29 @@ cdef Connection *listener_take(Listener *listener) noexcept nogil:
     return connection
 
 
-cdef void listener_close(Listener *listener) noexcept nogil:
-    """The host lets go: takes its reference. The port is free when this returns; connections nobody took are reset."""
-    cdef Connection *connection
-    cdef Connection *next
-    cdef Endpoint *endpoint
-    source_attach(&listener.source, NULL)
-    source_lock(&listener.source)
-    listener.closed = True
-    endpoint = listener.endpoints
+cdef void listener_end(Listener *listener) noexcept nogil:
+    """Close the endpoints and wait for the packets of their slots: a socket keeps its port as long as an operation on it is
+    under way, and that of another thread may be for a while after the close. With the lock held, which the wait releases."""
+    cdef ULONGLONG deadline = GetTickCount64() + LISTENER_ENDING
+    cdef Endpoint *endpoint = listener.endpoints
     while endpoint != NULL:
         closesocket(endpoint.socket)
         endpoint.socket = INVALID_SOCKET
         endpoint = endpoint.next
+    endpoint = listener.endpoints
+    while endpoint != NULL and (endpoint.posted == 0 or source_wait(&listener.source, deadline)):
+        if endpoint.posted == 0:
+            endpoint = endpoint.next
+
+
+cdef void listener_close(Listener *listener) noexcept nogil:
+    """The host lets go: takes its reference. The port is free when this returns; connections nobody took are reset."""
+    cdef Connection *connection
+    cdef Connection *next
+    source_attach(&listener.source, NULL)
+    source_lock(&listener.source)
+    listener.closed = True
+    listener_end(listener)
     connection = listener.head
     listener.head = listener.tail = NULL
     listener.waiting = 0
