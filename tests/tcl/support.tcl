@@ -136,17 +136,18 @@ proc under_wine {} {
     file exists [file join $::env(SystemRoot) system32 winecfg.exe]
 }
 
-# Is `localhost` a name of the address?
+# Is `localhost` a name of the address? Another program may listen on the same port of another of its addresses.
 proc connects_to_localhost {address} {
     if {[catch {stock_socket -server ignore -myaddr $address 0} server]} {
         return 0
     }
-    set refused [catch {stock_socket localhost [port_of $server]} client]
-    close $server
-    if {!$refused} {
+    set reached ""
+    if {![catch {stock_socket localhost [port_of $server]} client]} {
+        set reached [lindex [chan configure $client -peername] 0]
         close $client
     }
-    return [expr {!$refused}]
+    close $server
+    return [expr {$reached eq $address}]
 }
 
 # Bytes in which every position differs from its neighbours, so that a lost, doubled or moved byte changes the checksum.
