@@ -187,7 +187,7 @@ proc scenario::connected {channel id} {
         talk { chan event $channel readable [list scenario::finish_client $channel $id ""] }
         leave {
             chan event $channel readable [list scenario::echoed $channel $id]
-            after 15 [list scenario::finish_client $channel $id ""]
+            after 15 [list scenario::leave $channel $id]
         }
         default { finish_client $channel $id "" }
     }
@@ -204,12 +204,17 @@ proc scenario::echoed {channel id} {
     }
 }
 
+# The client's time is over, unless it has ended before; then another one's channel may have its name.
+proc scenario::leave {channel id} {
+    variable flows
+    if {[info exists flows($id)] && [dict get $flows($id) client] eq "open"} {
+        finish_client $channel $id ""
+    }
+}
+
 proc scenario::finish_client {channel id message} {
     variable flows
     variable changed
-    if {$channel ni [file channels]} {
-        return                              ;# it ended before its time to leave came
-    }
     if {$message eq ""} {
         set message [chan configure $channel -error]
     }
