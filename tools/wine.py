@@ -7,6 +7,7 @@ Windows program that is still there.
 """
 
 import contextlib
+import functools
 import itertools
 import os
 import shutil
@@ -35,7 +36,7 @@ class Slot:
         cpus = sorted(os.sched_getaffinity(0))
         self.number = number
         self.prefix = cache.directory(f"wine-{number}", cache.fingerprint(_SETTINGS), f"Wine prefix {number}", self._make)
-        self.pin = ["taskset", "-c", str(cpus[number % len(cpus)])]
+        self.pin = [*fixed_addresses(), "taskset", "-c", str(cpus[number % len(cpus)])]
 
     def command(self, program, *arguments):
         """The command line that runs a Windows program in this slot."""
@@ -64,12 +65,24 @@ class Slot:
     def _make(path):
         try:
             for argv in _SETTINGS:
-                subprocess.run(argv, env=environment(path), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL, start_new_session=True, check=True)
+                subprocess.run([*fixed_addresses(), *argv], env=environment(path), stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, check=True)
         except subprocess.CalledProcessError as error:
-            raise Problem(f"Wine prefix: {' '.join(error.cmd)} ended with status {error.returncode}") from error
+            raise Problem(f"Wine prefix: {' '.join(argv)} ended with status {error.returncode}") from error
         finally:
             end_server(path)
+
+
+@functools.cache
+def fixed_addresses():
+    """What to put before a command whose memory is to lie at the same addresses each time, if this machine allows it.
+
+    Otherwise Linux begins the heap anywhere in the GiB behind Wine's program (0x7d000000), and in one start of some thousands
+    it has the page 0x7ffe0000, which Wine needs: then Wine ends with status 1 before the program begins.
+    """
+    argv = ["setarch", "--addr-no-randomize"]
+    allowed = shutil.which(argv[0]) and subprocess.run([*argv, "true"], stderr=subprocess.DEVNULL).returncode == 0
+    return argv if allowed else []
 
 
 def environment(prefix):

@@ -1,6 +1,7 @@
 """The rig's own promises: nothing half-made is used, nothing unpinned is used, and what is missing is named."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -252,3 +253,11 @@ def test_a_suite_cell_that_lost_nothing_says_nothing(suite_file, capsys):
 def test_what_runs_under_wine_does_not_see_that_a_service_started_it(monkeypatch):
     monkeypatch.setenv("CI", "true")
     assert "CI" not in wine.environment("prefix")
+
+
+def test_what_runs_under_wine_has_its_heap_at_the_same_place_each_time():
+    if not wine.fixed_addresses():
+        pytest.skip("this machine does not let a program have fixed addresses")
+    argv = [*wine.fixed_addresses(), "cat", "/proc/self/maps"]
+    maps = [subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True).stdout for _ in range(4)]
+    assert len({line for text in maps for line in text.splitlines() if line.endswith("[heap]")}) == 1
