@@ -135,6 +135,11 @@ static const char *const recv_mode_names[] = {"buffered", "zero", "auto"};
 #define OP_KEEP_BYTES (4 << 20)
 #endif
 
+/* Waiters kept, each with an event: as many as threads commonly wait at the same time. */
+#ifndef WAITER_KEEP
+#define WAITER_KEEP 64
+#endif
+
 /* The names of the extension functions for SIO_GET_EXTENSION_FUNCTION_POINTER (mswsock.h has them as initialisers). */
 static const GUID acceptex_id = WSAID_ACCEPTEX;
 static const GUID connectex_id = WSAID_CONNECTEX;

@@ -28,6 +28,7 @@ include "engine/closer.pyx"
 include "engine/connector.pyx"
 include "engine/listener.pyx"
 include "engine/patience.pyx"
+include "engine/guard.pyx"
 include "engine/waiter.pyx"
 include "engine/acceptor.pyx"
 

@@ -28,3 +28,8 @@ class SSLSocket(ssl.SSLSocket, socket):
         if made is not None and self.family in (_stdlib.AF_INET, _stdlib.AF_INET6):
             made = _Stream(self, made, self._session)
         self._stream = made
+
+    def _let_go(self):
+        """A send that is posted uses the handle."""
+        self._stream = None
+        super()._let_go()

@@ -303,6 +303,7 @@ cdef void acceptor_begin_knock(Acceptor *acceptor) noexcept nogil:
     held."""
     cdef Address address
     cdef Patience patience
+    cdef GuardCall call
     memset(&address, 0, sizeof(address))
     memset(&patience, 0, sizeof(patience))
     address.family = acceptor.family
@@ -313,7 +314,8 @@ cdef void acceptor_begin_knock(Acceptor *acceptor) noexcept nogil:
     if acceptor.knock == INVALID_SOCKET:
         return
     patience_begin(&patience, ACCEPTOR_KNOCK)
-    if waiter_connect(acceptor.knock, &address, &patience):
+    guard_own(&call, acceptor.knock)
+    if waiter_connect(&call, &address, &patience):
         closesocket(acceptor.knock)
         acceptor.knock = INVALID_SOCKET
 
@@ -324,13 +326,15 @@ cdef void acceptor_end_knock(Acceptor *acceptor) noexcept nogil:
     cdef sockaddr_storage ours, peer
     cdef SOCKET sock = INVALID_SOCKET
     cdef Patience patience
+    cdef GuardCall call
     cdef int length = sizeof(ours)
     cdef bint found = False
     memset(&patience, 0, sizeof(patience))
     memset(&ours, 0, sizeof(ours))
     patience_begin(&patience, ACCEPTOR_KNOCK)
     getsockname(acceptor.knock, <sockaddr *>&ours, &length)
-    while not found and waiter_accept(acceptor.listening, acceptor.family, &patience, &sock, &peer) == 0:
+    guard_own(&call, acceptor.listening)                    # the host's, whose calls are inside its guard
+    while not found and waiter_accept(&call, acceptor.family, &patience, &sock, &peer) == 0:
         found = memcmp(&peer, &ours, length) == 0
         if found:
             closesocket(sock)

@@ -65,6 +65,7 @@ cdef extern from "engine_tables.h" nogil:
         RECV_MODES
     enum:
         OP_KEEP_BYTES
+        WAITER_KEEP
     const GUID acceptex_id
     const GUID connectex_id
     const GUID getacceptexsockaddrs_id

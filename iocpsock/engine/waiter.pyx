@@ -4,7 +4,10 @@
 # that the socket may belong to (documented with GetQueuedCompletionStatus), and the calling thread waits for the event. The
 # data go straight to and from the caller's memory. A wait that ends early (time-out, interrupt) cancels the operation and
 # then waits for its end: until then the memory is the kernel's, and what arrived in the last moment is delivered, not lost.
-# An operation that somebody else cancels, as whoever closes the socket does, ends with WSA_OPERATION_ABORTED.
+# Only an interrupt cancels a send, and no send may follow it: Windows does not tell how much of it went out, and may end the
+# connection. A send with a time-out posts nothing that would have to be cancelled (waiter_send_some).
+# The handle is that of a GuardCall (engine/guard.pyx), which the caller has entered. Whoever closes the socket cancels the operation,
+# and nothing is posted after that.
 # The system clears the event when the operation starts, so a waiter can be used again as it is.
 # Owner: waiters are kept in a free list, each with its event; one belongs to the calling thread from take to give.
 # Threads: any thread that may block.
@@ -17,6 +20,7 @@ cdef struct Waiter:
 cdef struct WaiterPool:
     SRWLOCK lock
     Waiter *free
+    int kept
 
 cdef WaiterPool waiters
 
@@ -28,6 +32,7 @@ cdef Waiter *waiter_take() noexcept nogil:
     waiter = waiters.free
     if waiter != NULL:
         waiters.free = waiter.next
+        waiters.kept -= 1
     ReleaseSRWLockExclusive(&waiters.lock)
     if waiter == NULL:
         waiter = <Waiter *>memory_new(sizeof(Waiter))
@@ -44,18 +49,41 @@ cdef Waiter *waiter_take() noexcept nogil:
 
 
 cdef void waiter_give(Waiter *waiter) noexcept nogil:
+    cdef bint keep
     counter_gone(COUNTER_operations)
     AcquireSRWLockExclusive(&waiters.lock)
-    waiter.next = waiters.free
-    waiters.free = waiter
+    keep = waiters.kept < WAITER_KEEP
+    if keep:
+        waiter.next = waiters.free
+        waiters.free = waiter
+        waiters.kept += 1
     ReleaseSRWLockExclusive(&waiters.lock)
+    if not keep:
+        CloseHandle(waiter.event)
+        memory_free(waiter, sizeof(Waiter))
+
+
+cdef int waiter_begin(Waiter *waiter, GuardCall *call, int use) noexcept nogil:
+    """Before the operation is posted: 0, and then waiter_posted follows the call that posts, or a Winsock code. Not every function
+    that says WSA_IO_PENDING has written the status by then."""
+    waiter.overlapped.Internal = <ULONG_PTR>STATUS_PENDING
+    waiter.overlapped.InternalHigh = 0
+    return guard_begin(call, use)
+
+
+cdef inline int waiter_posted(Waiter *waiter, GuardCall *call, int error) noexcept nogil:
+    return guard_posted(call, call.socket, &waiter.overlapped, error)
 
 
 cdef inline bint waiter_pending(Waiter *waiter) noexcept nogil:
-    return waiter.overlapped.Internal == STATUS_PENDING
+    """The status is the low half alone (HasOverlappedIoCompleted in winbase.h); what the kernel wrote is seen after it."""
+    if <DWORD>waiter.overlapped.Internal == <DWORD>STATUS_PENDING:
+        return True
+    MemoryBarrier()
+    return False
 
 
-cdef int waiter_finish(Waiter *waiter, SOCKET sock, int error, Patience *patience, bint repeatable) noexcept nogil:
+cdef int waiter_finish(Waiter *waiter, GuardCall *call, int error, Patience *patience, bint repeatable) noexcept nogil:
     """After the call that posted: wait for the end of the operation. 0 or a Winsock code, which is PATIENCE_EXPIRED or
     WSAEINTR only if nothing happened.
 
@@ -72,14 +100,17 @@ cdef int waiter_finish(Waiter *waiter, SOCKET sock, int error, Patience *patienc
         if ended == WSAEINTR and not repeatable and not patience.interrupted():
             ended = 0
         if ended:
-            CancelIoEx(<HANDLE>sock, &waiter.overlapped)
-    if ended == WSAEINTR and not repeatable:                # the host has said no: whatever became of it
-        return WSAEINTR
+            guard_cancel(call)
+    guard_ended(call)
     error = error_from_status(waiter.overlapped.Internal)
+    if ended == WSAEINTR and not repeatable:                # the host has said no: whatever became of it
+        if error == WSA_OPERATION_ABORTED and call.use == GUARD_GIVES:
+            guard_break(call)
+        return WSAEINTR
     return ended if ended and error == WSA_OPERATION_ABORTED else error
 
 
-cdef int waiter_receive(SOCKET sock, char *buffer, DWORD size, Patience *patience, DWORD *received) noexcept nogil:
+cdef int waiter_receive(GuardCall *call, char *buffer, DWORD size, Patience *patience, DWORD *received) noexcept nogil:
     """Receive into `buffer` and wait for it: 0 with the count in `received` (0 bytes: end of stream), or a Winsock code.
     With a `size` of 0: wait until there is something to receive, and leave it there."""
     cdef Waiter *waiter = waiter_take()
@@ -93,8 +124,12 @@ cdef int waiter_receive(SOCKET sock, char *buffer, DWORD size, Patience *patienc
     target.len = size
     while True:
         flags = 0
-        error = error_last() if WSARecv(sock, &target, 1, NULL, &flags, &waiter.overlapped, NULL) else 0
-        error = waiter_finish(waiter, sock, error, patience, True)
+        error = waiter_begin(waiter, call, GUARD_TAKES)
+        if not error:
+            if WSARecv(call.socket, &target, 1, NULL, &flags, &waiter.overlapped, NULL):
+                error = error_last()
+            error = waiter_posted(waiter, call, error)
+        error = waiter_finish(waiter, call, error, patience, True)
         if error != WSAEINTR or patience.interrupted():
             break
     if not error:
@@ -104,12 +139,17 @@ cdef int waiter_receive(SOCKET sock, char *buffer, DWORD size, Patience *patienc
     return error
 
 
-cdef int waiter_post_send(Waiter *waiter, SOCKET sock, const char *data, DWORD size, DWORD flags) noexcept nogil:
+cdef int waiter_post_send(Waiter *waiter, GuardCall *call, const char *data, DWORD size, DWORD flags) noexcept nogil:
     """Begin to send from `data`: what Winsock says to that, 0 or WSA_IO_PENDING if the operation is under way."""
     cdef WSABUF source
+    cdef int error = waiter_begin(waiter, call, GUARD_GIVES)
     source.buf = <char *>data
     source.len = size
-    return error_last() if WSASend(sock, &source, 1, NULL, flags, &waiter.overlapped, NULL) else 0
+    if error:
+        return error
+    if WSASend(call.socket, &source, 1, NULL, flags, &waiter.overlapped, NULL):
+        error = error_last()
+    return waiter_posted(waiter, call, error)
 
 
 cdef int waiter_wait(Waiter *waiter, Patience *patience) noexcept nogil:
@@ -122,41 +162,44 @@ cdef int waiter_wait(Waiter *waiter, Patience *patience) noexcept nogil:
     return 0
 
 
-cdef int waiter_send(SOCKET sock, const char *data, DWORD size, DWORD flags, Patience *patience, DWORD *sent) noexcept nogil:
-    """Send from `data` and wait until the kernel took it: 0 with the count in `sent`, or a Winsock code."""
+cdef int waiter_send(GuardCall *call, const char *data, DWORD size, DWORD flags, Patience *patience, DWORD *sent) noexcept nogil:
+    """Send from `data` and wait, without a time-out, until the kernel took it: 0 with the count in `sent`, or a Winsock code."""
     cdef Waiter *waiter = waiter_take()
     cdef int error
     sent[0] = 0
     if waiter == NULL:
         return WSAENOBUFS
-    error = waiter_post_send(waiter, sock, data, size, flags)
-    error = waiter_finish(waiter, sock, error, patience, False)
-    if not error or error == PATIENCE_EXPIRED:
+    error = waiter_post_send(waiter, call, data, size, flags)
+    error = waiter_finish(waiter, call, error, patience, False)
+    if not error:
         sent[0] = <DWORD>waiter.overlapped.InternalHigh
     waiter_give(waiter)
     counter_add(COUNTER_bytes_sent, sent[0])
     return error
 
 
-cdef int waiter_room(SOCKET sock, Patience *patience) noexcept nogil:
+cdef int waiter_room(GuardCall *call, Patience *patience) noexcept nogil:
     """Wait until a connected socket has room to send, or can tell why not: 0 or a Winsock code."""
-    cdef SOCKET base = winsock_base(sock)
+    cdef SOCKET base = guard_base(call)
     cdef Waiter *waiter = waiter_take()
     cdef afd_poll poll                                      # the kernel's until waiter_finish returns
     cdef int status, error
     if waiter == NULL:
         return WSAENOBUFS
     while True:
-        status = afd_poll_room(base, &poll, waiter.event, &waiter.overlapped)
-        error = WSA_IO_PENDING if status == STATUS_PENDING else error_from_status(<ULONG_PTR>status)
-        error = waiter_finish(waiter, base, error, patience, True)
+        error = waiter_begin(waiter, call, GUARD_TAKES)
+        if not error:
+            status = afd_poll_room(base, &poll, waiter.event, &waiter.overlapped)
+            error = WSA_IO_PENDING if status == STATUS_PENDING else error_from_status(<ULONG_PTR>status)
+            error = guard_posted(call, base, &waiter.overlapped, error)
+        error = waiter_finish(waiter, call, error, patience, True)
         if error != WSAEINTR or patience.interrupted():
             break
     waiter_give(waiter)
     return error
 
 
-cdef int waiter_send_some(SOCKET sock, const char *data, DWORD size, DWORD flags, Patience *patience, DWORD *sent) noexcept nogil:
+cdef int waiter_send_some(GuardCall *call, const char *data, DWORD size, DWORD flags, Patience *patience, DWORD *sent) noexcept nogil:
     """Send what the kernel takes at once of `data`, on a non-blocking socket, waiting until it takes any: 0 with the count
     in `sent`, or a Winsock code, and then nothing was sent."""
     cdef WSABUF source
@@ -165,73 +208,87 @@ cdef int waiter_send_some(SOCKET sock, const char *data, DWORD size, DWORD flags
     source.len = size
     while True:
         sent[0] = 0
-        error = error_last() if WSASend(sock, &source, 1, sent, flags, NULL, NULL) else 0
+        error = guard_begin(call, GUARD_GIVES)
+        if not error:
+            if WSASend(call.socket, &source, 1, sent, flags, NULL, NULL):
+                error = error_last()
+            guard_posted(call, call.socket, NULL, error)
         if error == WSAEWOULDBLOCK:
-            error = waiter_room(sock, patience)
+            error = waiter_room(call, patience)
             if not error:
                 continue
         counter_add(COUNTER_bytes_sent, sent[0])
         return error
 
 
-cdef int waiter_transmit(SOCKET sock, HANDLE file, ULONGLONG offset, DWORD size, Patience *patience, DWORD *sent) noexcept nogil:
-    """Send `size` bytes of `file` from `offset` on and wait until the kernel took them: 0 with the count in `sent`, which is
-    less at the end of the file, or a Winsock code."""
+cdef int waiter_transmit(GuardCall *call, HANDLE file, ULONGLONG offset, DWORD size, Patience *patience, DWORD *sent) noexcept nogil:
+    """Send `size` bytes of `file` from `offset` on and wait, without a time-out, until the kernel took them: 0 with the count in
+    `sent`, which is less at the end of the file, or a Winsock code."""
     cdef Waiter *waiter = waiter_take()
-    cdef int error = 0
+    cdef int error
     sent[0] = 0
     if waiter == NULL:
         return WSAENOBUFS
     waiter.overlapped.Offset = <DWORD>offset
     waiter.overlapped.OffsetHigh = <DWORD>(offset >> 32)
-    if not winsock.TransmitFile(sock, file, size, 0, &waiter.overlapped, NULL, 0):
-        error = error_last()
-    error = waiter_finish(waiter, sock, error, patience, False)
-    if not error or error == PATIENCE_EXPIRED:
+    error = waiter_begin(waiter, call, GUARD_GIVES)
+    if not error:
+        if not winsock.TransmitFile(call.socket, file, size, 0, &waiter.overlapped, NULL, 0):
+            error = error_last()
+        error = waiter_posted(waiter, call, error)
+    error = waiter_finish(waiter, call, error, patience, False)
+    if not error:
         sent[0] = <DWORD>waiter.overlapped.InternalHigh
     waiter_give(waiter)
     counter_add(COUNTER_bytes_sent, sent[0])
     return 0 if error == ERROR_HANDLE_EOF else error
 
 
-cdef int waiter_connect(SOCKET sock, Address *remote, Patience *patience) noexcept nogil:
-    """Connect `sock`, binding it first if it is not bound, and wait for it: 0 or a Winsock code."""
+cdef int waiter_connect(GuardCall *call, Address *remote, Patience *patience) noexcept nogil:
+    """Connect the call's socket, binding it first if it is not bound, and wait for it: 0 or a Winsock code."""
     cdef Waiter *waiter
-    cdef int error = connector_bind(sock, remote, NULL, 0)
+    cdef int error = connector_bind(call.socket, remote, NULL, 0)
     if error and error != WSAEINVAL:                        # WSAEINVAL: it is bound already
         return error
     waiter = waiter_take()
     if waiter == NULL:
         return WSAENOBUFS
-    error = 0
     address_any_to_loopback(remote)
     if address_is_loopback(<const sockaddr *>&remote.storage):
-        winsock_no_retry(sock)
-    if not winsock.ConnectEx(sock, <const sockaddr *>&remote.storage, remote.length, NULL, 0, NULL, &waiter.overlapped):
-        error = error_last()
-    error = waiter_finish(waiter, sock, error, patience, False)
+        winsock_no_retry(call.socket)
+    error = waiter_begin(waiter, call, GUARD_GIVES)
+    if not error:
+        if not winsock.ConnectEx(call.socket, <const sockaddr *>&remote.storage, remote.length, NULL, 0, NULL,
+                                 &waiter.overlapped):
+            error = error_last()
+        error = waiter_posted(waiter, call, error)
+    error = waiter_finish(waiter, call, error, patience, False)
     waiter_give(waiter)
-    if not error and setsockopt(sock, SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, NULL, 0):
+    if not error and setsockopt(call.socket, SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, NULL, 0):
         error = error_last()
     counter_add(COUNTER_connect_failures if error else COUNTER_connects, 1)
     return error
 
 
-cdef int waiter_accept_once(SOCKET listening, int family, Patience *patience, SOCKET *accepted, sockaddr_storage *peer) noexcept nogil:
+cdef int waiter_accept_once(GuardCall *call, int family, Patience *patience, SOCKET *accepted, sockaddr_storage *peer) noexcept nogil:
     """One AcceptEx: 0, or a Winsock code and no socket."""
     cdef Waiter *waiter = waiter_take()
     cdef char addresses[2 * WINSOCK_ADDRESS]
     cdef DWORD ignored = 0
-    cdef int error = 0
+    cdef int error
     cdef SOCKET sock = winsock_socket(family) if waiter != NULL else INVALID_SOCKET
     if sock == INVALID_SOCKET:
         error = error_last() if waiter != NULL else WSAENOBUFS
     else:
-        if not winsock.AcceptEx(listening, sock, addresses, 0, WINSOCK_ADDRESS, WINSOCK_ADDRESS, &ignored, &waiter.overlapped):
-            error = error_last()
-        error = waiter_finish(waiter, listening, error, patience, True)
+        error = waiter_begin(waiter, call, GUARD_TAKES)
         if not error:
-            error = winsock_adopt(listening, sock, addresses, peer)
+            if not winsock.AcceptEx(call.socket, sock, addresses, 0, WINSOCK_ADDRESS, WINSOCK_ADDRESS, &ignored,
+                                    &waiter.overlapped):
+                error = error_last()
+            error = waiter_posted(waiter, call, error)
+        error = waiter_finish(waiter, call, error, patience, True)
+        if not error:
+            error = winsock_adopt(call.socket, sock, addresses, peer)
         if error:
             closesocket(sock)
     if waiter != NULL:
@@ -246,13 +303,13 @@ cdef bint waiter_peer_is_gone(int error) noexcept nogil:
     return error == WSAECONNRESET or error == WSAECONNABORTED or error == WSAENOTCONN or error == WSAETIMEDOUT
 
 
-cdef int waiter_accept(SOCKET listening, int family, Patience *patience, SOCKET *accepted, sockaddr_storage *peer) noexcept nogil:
+cdef int waiter_accept(GuardCall *call, int family, Patience *patience, SOCKET *accepted, sockaddr_storage *peer) noexcept nogil:
     """Wait for a connection on a listening socket: 0 with its socket and its peer's address, or a Winsock code. A peer that
     is gone before it could be accepted is passed over. Nothing stays posted, so the listening socket is an ordinary one
     between calls."""
     cdef int error
     while True:
-        error = waiter_accept_once(listening, family, patience, accepted, peer)
+        error = waiter_accept_once(call, family, patience, accepted, peer)
         if error == WSAEINTR and not patience.interrupted():
             continue
         if not error:

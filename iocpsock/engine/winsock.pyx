@@ -10,6 +10,8 @@ cdef enum:
     WINSOCK_ADDRESS = 144           # bytes AcceptEx wants for an address: sizeof(sockaddr_storage) + 16
 
 cdef struct WinsockFunctions:
+    SRWLOCK lock                    # serialises the start
+    LONG started
     LPFN_ACCEPTEX AcceptEx
     LPFN_CONNECTEX ConnectEx
     LPFN_GETACCEPTEXSOCKADDRS GetAcceptExSockaddrs
@@ -29,7 +31,21 @@ cdef int winsock_extension(SOCKET sock, const GUID *identifier, void *function) 
 
 
 cdef int winsock_start() noexcept nogil:
-    """Start Winsock and look up its extension functions: 0 or a Winsock code. Called once, by the engine's start."""
+    """Start Winsock and look up its extension functions, once for the process, whoever comes first: 0 or a Winsock code. A start
+    that failed is tried again by the next caller."""
+    cdef int error = 0
+    if winsock.started:
+        return 0
+    AcquireSRWLockExclusive(&winsock.lock)
+    if not winsock.started:
+        error = winsock_begin()
+        if not error:
+            InterlockedExchange(&winsock.started, 1)
+    ReleaseSRWLockExclusive(&winsock.lock)
+    return error
+
+
+cdef int winsock_begin() noexcept nogil:
     cdef WSADATA data
     cdef int error = WSAStartup(WINSOCK_VERSION, &data)
     cdef SOCKET probe
@@ -119,6 +135,11 @@ cdef int winsock_connect_time(SOCKET sock) noexcept nogil:
     """Seconds for which a socket given to AcceptEx has been connected; -1 if it is not."""
     cdef int seconds = -1, length = sizeof(int)
     return -1 if getsockopt(sock, SOL_SOCKET, SO_CONNECT_TIME, <char *>&seconds, &length) else seconds
+
+
+cdef bint winsock_listens(SOCKET sock) noexcept nogil:
+    cdef int listens = 0, length = sizeof(int)
+    return getsockopt(sock, SOL_SOCKET, SO_ACCEPTCONN, <char *>&listens, &length) == 0 and listens != 0
 
 
 cdef u_long winsock_unread(SOCKET sock) noexcept nogil:

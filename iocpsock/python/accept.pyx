@@ -13,12 +13,17 @@ cdef enum:
 cdef object _close = _core.socket.close    # no method of Python's, in which Ctrl-C could stop the closing half way
 
 cdef class _Acceptor:
-    """Owns an engine's acceptor, and the socket objects that are with it."""
+    """Owns an engine's acceptor, and the socket objects that are with it. It is inside the guard of the listening socket as long
+    as it lives, for it uses the handle to the last."""
     cdef Acceptor *acceptor
+    cdef _Guard guard
+    cdef GuardCall call
 
     def __dealloc__(self):
         if self.acceptor != NULL:
             accept_free(self.acceptor)
+        if self.call.guard != NULL:
+            guard_leave(&self.call)
 
 
 cdef object accept_claim(void *owner):
@@ -74,6 +79,8 @@ cdef _Acceptor accept_holder(object self, SOCKET sock):
     if holder is not None or self._shown or self._acceptcount < 0:
         return holder
     holder = _Acceptor()
+    holder.guard = call_enter(self, &holder.call)
+    holder.call.thread = 0
     holder.acceptor = acceptor_new(sock, _family(self), self._acceptcount)
     if holder.acceptor == NULL:
         raise_error(WSAENOBUFS)
@@ -146,21 +153,22 @@ cdef object accept_ahead(object self, _Acceptor holder, AcceptCall *call, int *e
     return taken
 
 
-cdef object accept_once(object self, SOCKET sock, AcceptCall *call, int *error):
+cdef object accept_once(object self, GuardCall *inside, AcceptCall *call, int *error):
     """The same by an operation of its own."""
     cdef int family = _family(self)
     call.owner, call.failure = NULL, 0
     with nogil:
-        error[0] = waiter_accept(sock, family, &call.patience, &call.socket, &call.peer)
+        error[0] = waiter_accept(inside, family, &call.patience, &call.socket, &call.peer)
     return None if error[0] else accept_taken(self, call)
 
 
 cdef object accept_one(object self, object timeout):
     """(socket, address of its peer) of the next connection."""
     cdef AcceptCall call
-    cdef SOCKET sock
+    cdef GuardCall inside
+    cdef _Guard guard
     cdef _Acceptor holder
-    cdef int error
+    cdef int error = WSA_OPERATION_ABORTED
     memset(&call, 0, sizeof(call))
     if not waits(self, timeout):
         taken = accept_ready(self, &call)
@@ -168,28 +176,22 @@ cdef object accept_one(object self, object timeout):
             handle, address = self._accept()
             taken = socket(_family(self), _type(self), self.proto, handle), address
         return taken
-    error = engine_start()
-    if error:
-        raise_error(error)
-    sock = handle_of(self)
-    if not self._listens:                                   # where it does not, AcceptEx might wait for ever
-        if not self.getsockopt(_core.SOL_SOCKET, _core.SO_ACCEPTCONN):
-            raise_error(WSAEINVAL)
-        self._listens = True
-    holder = accept_holder(self, sock)
-    patience_of(&call.patience, timeout)
     taken = None
-    self._waiters += 1
+    guard = call_enter(self, &inside)
     try:
-        error = WSA_OPERATION_ABORTED
+        if not self._listens:                               # where it does not, AcceptEx might wait for ever
+            if not winsock_listens(inside.socket):
+                raise_error(WSAEINVAL)
+            self._listens = True
+        holder = accept_holder(self, inside.socket)
+        patience_of(&call.patience, timeout)
         if holder is not None:
             taken = accept_ahead(self, holder, &call, &error)
-            if error == WSA_OPERATION_ABORTED and self._closed:
-                raise_closed()
         if error == WSA_OPERATION_ABORTED:                  # there are no slots, or they ended meanwhile
-            taken = accept_once(self, sock, &call, &error)
+            taken = accept_once(self, &inside, &call, &error)
         if error:
-            raise_failure(self, error)
+            raise_failure(guard, error)
     finally:
-        self._waiters -= 1
+        holder = None                                       # if the socket is closed, and this is the last call, it leaves first
+        guard_leave(&inside)
     return taken

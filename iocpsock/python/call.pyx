@@ -1,12 +1,14 @@
 # Call: the calls of a TCP socket that wait: as one overlapped operation on the caller's own memory (engine/waiter.pyx),
-# without the GIL. What a socket object must have for them: `_waiters`, the number of its calls on the engine now.
-# Owner: Python's object owns the handle. Threads: any Python thread; no Python code runs on a completion thread.
+# without the GIL. Each enters the guard of its socket (`_guard`, engine/guard.pyx) for as long as it uses the handle, and no longer:
+# a lookup, the reading of a file, and whatever else runs Python code for a while are made outside.
+# Owner: Python's object owns the handle, and its guard. Threads: any Python thread; no Python code runs on a completion thread.
 import sys as _sys
 
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 
 cdef object _fileno = _core.socket.fileno                   # not the method of iocpsock.socket, which has an effect
+cdef object _detach = _core.socket.detach
 cdef object _gettimeout = _core.socket.gettimeout
 cdef object _family = _core.socket.family.__get__           # plain ints, without the enums that socket.socket makes of them
 cdef object _type = _core.socket.type.__get__
@@ -14,12 +16,21 @@ cdef object _families = (_core.AF_INET, _core.AF_INET6)
 cdef object _stream = _core.SOCK_STREAM
 
 
-cdef SOCKET handle_of(object sock) except? 0:
-    """The handle of a socket that is not closed."""
-    handle = _fileno(sock)
-    if handle < 0:
-        raise_error(WSAENOTSOCK)
-    return handle
+cdef class _Guard:
+    """The guard of a socket object's handle. It is that of no handle until the object is initialised."""
+    cdef Guard guard
+
+    def __cinit__(self, handle=-1):
+        guard_init(&self.guard, INVALID_SOCKET if handle < 0 else <SOCKET><size_t>handle)
+
+
+cdef _Guard call_enter(object sock, GuardCall *call):
+    """Enter the guard of a socket: the guard, which the caller keeps until it has left. OSError if the socket is closed."""
+    cdef _Guard guard = sock._guard
+    cdef int error = guard_enter(&guard.guard, call)
+    if error:
+        raise_error(error)
+    return guard
 
 
 cdef bint waits(object sock, object timeout):
@@ -27,11 +38,11 @@ cdef bint waits(object sock, object timeout):
     return timeout != 0.0 and _type(sock) == _stream and _family(sock) in _families
 
 
-cdef object raise_failure(object sock, int error):
-    """Raise what ended a call of this socket."""
+cdef object raise_failure(_Guard guard, int error):
+    """Raise what ended a call inside this guard. Whatever it was, if the socket was closed meanwhile that is the reason."""
     if error == WSAEINTR:
         interrupt_raise()
-    if _fileno(sock) < 0 and (error == WSA_OPERATION_ABORTED or error == WSAECONNABORTED or error == WSAENOTSOCK):
+    if guard.guard.state != GUARD_OPEN:
         raise_closed()
     raise_error(error)
 
@@ -40,25 +51,23 @@ cdef DWORD wait_receive(object sock, char *target, DWORD size, object timeout, b
     """Receive so many bytes at most, or with a size of 0 wait until there are any. If `whole`, fewer only at the end of the
     stream, and when an error or a signal comes between, of which the caller hears later."""
     cdef Patience patience
+    cdef GuardCall call
     cdef DWORD received = 0, piece
-    cdef SOCKET handle = handle_of(sock)
+    cdef _Guard guard = call_enter(sock, &call)
     cdef int error
     patience_of(&patience, timeout)
-    sock._waiters += 1                                      # the GIL guards the count
-    try:
-        with nogil:
-            error = waiter_receive(handle, target, size, &patience, &received)
-            piece = received
-            patience.interrupted = interrupt_ends_call_with_data
-            while whole and not error and piece and received < size:
-                if waiter_receive(handle, target + received, size - received, &patience, &piece):
-                    break
-                received += piece
-        if error:
-            raise_failure(sock, error)
-        interrupt_raise()
-    finally:
-        sock._waiters -= 1
+    with nogil:
+        error = waiter_receive(&call, target, size, &patience, &received)
+        piece = received
+        patience.interrupted = interrupt_ends_call_with_data
+        while whole and not error and piece and received < size:
+            if waiter_receive(&call, target + received, size - received, &patience, &piece):
+                break
+            received += piece
+        guard_leave(&call)
+    if error:
+        raise_failure(guard, error)
+    interrupt_raise()
     return received
 
 
@@ -107,13 +116,14 @@ cdef int connect_to(object self, object address, object timeout) except -1:
     """0 or a Winsock code. A lookup that fails, and what a signal handler raises, are raised."""
     cdef Address *remote = NULL
     cdef Patience patience
-    cdef SOCKET sock
+    cdef GuardCall call
+    cdef _Guard guard = self._guard                         # a lookup takes time, and may find another handle when it is over
     cdef int error, family = _family(self), port_number = address[1]
     _sys.audit("socket.connect", self, address)
-    error = engine_start()
+    error = winsock_start()
     if error:
         return error
-    name, sock = address[0].encode("idna"), handle_of(self)
+    name = address[0].encode("idna")
     error = address_lookup(name, port_number, family, False, True, &remote)
     if error:                                               # it is no literal address
         found = lookup_addresses(address[0], port_number, family)[0][4]
@@ -126,44 +136,82 @@ cdef int connect_to(object self, object address, object timeout) except -1:
         if len(address) > 3:
             (<sockaddr_in6 *>&remote.storage).sin6_scope_id = address[3]
     patience_of(&patience, timeout)
-    self._waiters += 1
-    try:
-        with nogil:
-            error = waiter_connect(sock, remote, &patience)
-            address_list_free(remote)
-        if error == WSAEINTR:
-            interrupt_raise()
-    finally:
-        self._waiters -= 1
-    return error
+    with nogil:
+        error = guard_enter(&guard.guard, &call)
+        if not error:
+            error = waiter_connect(&call, remote, &patience)
+            guard_leave(&call)
+        address_list_free(remote)
+    if error == WSAEINTR:
+        interrupt_raise()
+    return WSAENOTSOCK if error and guard.guard.state != GUARD_OPEN else error
 
 
 cdef object send_from(object self, object data, int flags, object timeout, bint everything):
     """Send from the caller's memory: all of it, or one piece; with a time-out as much of it as the kernel takes at once."""
     cdef Py_buffer view
     cdef Patience patience
+    cdef GuardCall call
+    cdef _Guard guard
     cdef Py_ssize_t done = 0, cap = self._sendcap
     cdef DWORD sent = 0, piece
-    cdef SOCKET sock
     cdef int error = 0
     PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
-    patience_of(&patience, timeout)
-    self._waiters += 1
     try:
-        while True:
-            piece = min(view.len - done, cap)
-            sock = handle_of(self)
-            with nogil:
-                if everything or patience.deadline == 0:
-                    error = waiter_send(sock, <const char *>view.buf + done, piece, flags, &patience, &sent)
-                else:                                       # what was sent when the time is up must be known
-                    error = waiter_send_some(sock, <const char *>view.buf + done, piece, flags, &patience, &sent)
-            done += sent
-            if error or not everything or done == view.len:
-                break
+        guard = call_enter(self, &call)
+        patience_of(&patience, timeout)
+        with nogil:
+            while True:
+                piece = <DWORD>min(view.len - done, cap)
+                if patience.deadline == 0:
+                    error = waiter_send(&call, <const char *>view.buf + done, piece, flags, &patience, &sent)
+                else:                                       # a send whose time is up must not be under way
+                    error = waiter_send_some(&call, <const char *>view.buf + done, piece, flags, &patience, &sent)
+                done += sent
+                if error or not everything or done == view.len:
+                    break
+            guard_leave(&call)
         if error:
-            raise_failure(self, error)
+            raise_failure(guard, error)
     finally:
-        self._waiters -= 1
         PyBuffer_Release(&view)
     return done
+
+
+cdef object call_inherited(object sock, object method, tuple arguments):
+    """An inherited call of a TCP socket that does not wait, and so may keep the handle from being closed."""
+    cdef GuardCall call
+    cdef _Guard guard = call_enter(sock, &call)
+    try:
+        return method(*arguments)
+    finally:
+        guard_leave(&call)
+
+
+cdef object call_close(object sock):
+    """Close a socket. Its calls on other threads end with WSAENOTSOCK, and its handle is closed when they have left."""
+    cdef _Guard guard = sock._guard
+    cdef size_t handle
+    cdef int error = 0
+    with nogil:
+        guard_close(&guard.guard, GUARD_CLOSED)
+    sock._let_go()
+    if _fileno(sock) < 0:
+        return
+    _detach(sock)                                           # nobody meets the number in this object again
+    with nogil:
+        guard_wait(&guard.guard)
+        error = guard_finish(&guard.guard)
+    if error and error != WSAECONNRESET:
+        raise_error(error)
+
+
+cdef object call_detach(object sock):
+    """Give the handle away. Receives on other threads end; sends, which cannot be taken back, go on."""
+    cdef _Guard guard = sock._guard
+    with nogil:
+        guard_close(&guard.guard, GUARD_DETACHED)
+    sock._let_go()
+    with nogil:
+        guard_wait(&guard.guard)
+    return _detach(sock)

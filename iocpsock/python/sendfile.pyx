@@ -17,13 +17,9 @@ cdef enum:
 cdef object send_file(object self, object file, object offset, object count):
     """socket.sendfile on a socket that waits on the engine."""
     self._check_sendfile_params(file, offset, count)
-    self._waiters += 1
-    try:
-        if _is_file(file):
-            return _transmit(self, file, offset or file.tell(), count)
-        return _send_what_is_read(self, file, offset, count)
-    finally:
-        self._waiters -= 1
+    if _is_file(file):
+        return _transmit(self, file, offset or file.tell(), count)
+    return _send_what_is_read(self, file, offset, count)
 
 
 cdef bint _is_file(object file):
@@ -36,7 +32,8 @@ cdef object _transmit(object self, object file, object start, object count):
     cdef Patience patience
     cdef ULONGLONG position = start, end
     cdef DWORD largest, piece, sent = 0
-    cdef SOCKET sock
+    cdef GuardCall call
+    cdef _Guard guard
     cdef size_t handle
     cdef int error = 0
     timeout = _gettimeout(self)
@@ -51,13 +48,14 @@ cdef object _transmit(object self, object file, object start, object count):
     try:
         while position < end:
             piece = min(end - position, largest)
-            sock = handle_of(self)
             patience_of(&patience, timeout)
+            guard = call_enter(self, &call)
             with nogil:
-                error = waiter_transmit(sock, <HANDLE>handle, position, piece, &patience, &sent)
+                error = waiter_transmit(&call, <HANDLE>handle, position, piece, &patience, &sent)
+                guard_leave(&call)
             position += sent
             if error:
-                raise_failure(self, error)
+                raise_failure(guard, error)
             if sent == 0:
                 break                                       # the file has become shorter meanwhile
     finally:
@@ -72,7 +70,8 @@ cdef object _send_what_is_read(object self, object file, object offset, object c
     cdef Py_ssize_t done, size
     cdef const char *start
     cdef DWORD piece, sent = 0
-    cdef SOCKET sock
+    cdef GuardCall call
+    cdef _Guard guard
     cdef int error = 0
     timeout = _gettimeout(self)
     largest = SENDFILE_READ if timeout is None else SENDFILE_TIMED
@@ -87,14 +86,15 @@ cdef object _send_what_is_read(object self, object file, object offset, object c
                 break
             while done < size:
                 piece = <DWORD>(size - done)
-                sock = handle_of(self)
                 patience_of(&patience, timeout)
+                guard = call_enter(self, &call)
                 with nogil:
-                    error = waiter_send(sock, start + done, piece, 0, &patience, &sent)
+                    error = waiter_send(&call, start + done, piece, 0, &patience, &sent)
+                    guard_leave(&call)
                 done += sent
                 total += sent
                 if error:
-                    raise_failure(self, error)
+                    raise_failure(guard, error)
         return total
     finally:
         if total and hasattr(file, "seek"):

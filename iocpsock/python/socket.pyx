@@ -5,17 +5,27 @@
 # select, ssl and event loops see an ordinary socket.
 # Owner: Python's object owns the handle. Threads: any Python thread.
 
+cdef object _finalize = _core.socket.__del__              # warns of a socket that was not closed, and closes it
+
+
 class socket(_stdlib.socket):
     """socket(family=AF_INET, type=SOCK_STREAM, proto=0, fileno=None): as `socket.socket`, on the iocpsock engine."""
 
     __module__ = "iocpsock"
-    # Calls on the engine now, of all threads; known to listen; the _Acceptor, if there is one; whether others may
-    # look at the handle; the tuning attributes.
-    __slots__ = ("_waiters", "_listens", "_acceptor", "_shown", "_acceptcount", "_sendcap")
+    # The guard of the handle; known to listen; the _Acceptor, if there is one; whether others may look at the handle; the
+    # tuning attributes.
+    __slots__ = ("_guard", "_listens", "_acceptor", "_shown", "_acceptcount", "_sendcap")
+
+    def __new__(cls, *arguments, **options):
+        self = super().__new__(cls)
+        self._guard = _Guard()
+        self._acceptor = None                               # what ends a socket looks at these, initialised or not
+        self._shown = True
+        return self
 
     def __init__(self, family=-1, type=-1, proto=-1, fileno=None):
         super().__init__(family, type, proto, fileno)
-        self._waiters = 0
+        self._guard = _Guard(_fileno(self))
         self._listens = False
         self._acceptor = None
         self._shown = fileno is not None
@@ -28,8 +38,10 @@ class socket(_stdlib.socket):
         if not waits(self, timeout) or not is_plain_address(address, _family(self)):
             return super().connect(address)                 # which knows what is wrong with it
         error = connect_to(self, address, timeout)
-        if error:
-            raise_failure(self, error)
+        if error == WSAENOTSOCK:
+            raise_closed()
+        elif error:
+            raise_error(error)
 
     def connect_ex(self, address):
         """As `connect`, but return what the system says, 0 or an error number, instead of raising it."""
@@ -58,6 +70,8 @@ class socket(_stdlib.socket):
         if flags and not whole or not isinstance(bufsize, int) or not 0 < bufsize <= 0x7FFFFFFF or not waits(self, timeout):
             if flags:
                 wait_readable(self, bufsize, flags)
+            if timeout == 0.0:
+                return call_inherited(self, super().recv, (bufsize, flags))
             return super().recv(bufsize, flags)
         size = bufsize
         data = PyBytes_FromStringAndSize(NULL, size)
@@ -73,6 +87,8 @@ class socket(_stdlib.socket):
         if flags and not whole or not isinstance(nbytes, int) or nbytes < 0 or not waits(self, timeout):
             if flags:
                 wait_readable(self, room_in(buffer, nbytes), flags)
+            if timeout == 0.0:
+                return call_inherited(self, super().recv_into, (buffer, nbytes, flags))
             return super().recv_into(buffer, nbytes, flags)
         try:
             PyObject_GetBuffer(buffer, &view, PyBUF_SIMPLE | PyBUF_WRITABLE)
@@ -99,6 +115,8 @@ class socket(_stdlib.socket):
     def send(self, data, flags=0):
         """Send `data`, or part of it: the number of bytes."""
         timeout = _gettimeout(self)
+        if timeout == 0.0:
+            return call_inherited(self, super().send, (data, flags))
         if not waits(self, timeout):
             return super().send(data, flags)
         return send_from(self, data, flags, timeout, False)
@@ -106,6 +124,8 @@ class socket(_stdlib.socket):
     def sendall(self, data, flags=0):
         """Send all of `data`. After an error there is no telling how much of it was sent."""
         timeout = _gettimeout(self)
+        if timeout == 0.0:
+            return call_inherited(self, super().sendall, (data, flags))
         if not waits(self, timeout):
             return super().sendall(data, flags)
         send_from(self, data, flags, timeout, True)
@@ -125,8 +145,7 @@ class socket(_stdlib.socket):
 
     def detach(self):
         """Give the handle away, an int: the object is closed, the socket is not."""
-        accept_expose(self, False)
-        return super().detach()
+        return call_detach(self)
 
     def dup(self):
         """Another socket object on a handle of its own, for the same connection."""
@@ -151,13 +170,17 @@ class socket(_stdlib.socket):
             accept_expose(self, True)
 
     def _real_close(self):
-        cdef SOCKET sock
-        if (self._waiters or self._acceptor is not None) and _fileno(self) >= 0:
-            sock = _fileno(self)
-            CancelIoEx(<HANDLE>sock, NULL)                  # wake whoever waits on another thread
+        call_close(self)
+
+    def _let_go(self):
+        """Give up what uses the handle for longer than a call: connections that were accepted ahead are reset."""
         accept_expose(self, False)
-        super()._real_close()
-        self._acceptor = None                               # what was taken and not handed out is reset
+        self._acceptor = None
+
+    def __del__(self):
+        if _fileno(self) >= 0:
+            self._let_go()                                  # while there is a handle
+        _finalize(self)
 
     @property
     def acceptcount(self):

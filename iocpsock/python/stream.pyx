@@ -72,19 +72,17 @@ cdef object lost(object error):
 
 cdef object receive_some(object sock, DWORD size, Patience *patience):
     """What there is to receive, but not more than that; b"" at the end."""
-    cdef SOCKET handle = handle_of(sock)
+    cdef GuardCall inside
+    cdef _Guard guard = call_enter(sock, &inside)
     cdef DWORD received = 0
     cdef int error
     data = PyBytes_FromStringAndSize(NULL, size)
     cdef char *target = PyBytes_AsString(data)
-    sock._waiters += 1
-    try:
-        with nogil:
-            error = waiter_receive(handle, target, size, patience, &received)
-        if error:
-            raise_failure(sock, error)
-    finally:
-        sock._waiters -= 1
+    with nogil:
+        error = waiter_receive(&inside, target, size, patience, &received)
+        guard_leave(&inside)
+    if error:
+        raise_failure(guard, error)
     return data if received == size else data[:received]
 
 
@@ -102,8 +100,9 @@ cdef class _Stream:
     cdef Py_ssize_t begun           # bytes of an unfinished write that OpenSSL has
     cdef bytes unsent               # ciphertext that is being sent, and how much of it was
     cdef Py_ssize_t sent
-    cdef Waiter *waiter             # the send that is posted, or NULL
-    cdef SOCKET handle              # its socket
+    cdef Waiter *waiter             # the send that is posted, or NULL ...
+    cdef GuardCall posted           # ... as a call inside the socket's guard
+    cdef _Guard guard
     cdef int failed                 # how sending has failed: a Winsock code
 
     def __init__(self, owner, model, session):              # the model: what the context of the SSLSocket has made on its handle
@@ -112,6 +111,7 @@ cdef class _Stream:
             import _ssl
             _openssl = _ssl
         self.owner = _weakref.ref(owner)
+        self.guard = owner._guard
         self.incoming, self.outgoing = _openssl.MemoryBIO(), _openssl.MemoryBIO()
         self.tls = model.context._wrap_bio(self.incoming, self.outgoing, model.server_side, model.server_hostname,
                                            owner=owner, session=session)
@@ -121,8 +121,12 @@ cdef class _Stream:
     def __dealloc__(self):
         if self.waiter != NULL:
             with nogil:
-                CancelIoEx(<HANDLE>self.handle, &self.waiter.overlapped)
-                WaitForSingleObject(self.waiter.event, INFINITE)
+                guard_cancel(&self.posted)                  # on a handle that is open as long as the send is inside
+                while waiter_pending(self.waiter):
+                    WaitForSingleObject(self.waiter.event, INFINITE)
+                guard_ended(&self.posted)
+                guard_break(&self.posted)
+                guard_leave(&self.posted)
             waiter_give(self.waiter)
         turn_free(&self.reading)
         turn_free(&self.writing)
@@ -261,7 +265,7 @@ cdef class _Stream:
             self.send(sock, call)
         elif self.failed:
             if not call.reads:
-                raise_failure(sock, self.failed)
+                raise_failure(self.guard, self.failed)
         else:
             while not self.writing.taken and (self.outgoing.pending
                                               or self.sent < len(self.unsent) and not (call.reads and self.begun)):
@@ -274,7 +278,7 @@ cdef class _Stream:
     cdef object send(self, object sock, StreamCall *call):
         """Send all ciphertext there is. Only in one's turn."""
         if self.failed:
-            raise_failure(sock, self.failed)
+            raise_failure(self.guard, self.failed)
         while True:
             if self.sent == len(self.unsent):
                 with self.state:
@@ -289,79 +293,77 @@ cdef class _Stream:
             else:
                 if waiter_pending(self.waiter):
                     self.wait(sock, call)
-                self.finish(sock)
+                self.finish()
 
     cdef object send_some(self, object sock, StreamCall *call):
         """Send what the system takes at once, when it has room."""
-        cdef SOCKET handle = handle_of(sock)
+        cdef GuardCall inside
         cdef const char *data = PyBytes_AsString(self.unsent)
         cdef DWORD size = <DWORD>(len(self.unsent) - self.sent), sent = 0
         cdef int error
         if not call.waits:
             try:
-                self.sent += _send(sock, memoryview(self.unsent)[self.sent:])
+                self.sent += call_inherited(sock, _send, (sock, memoryview(self.unsent)[self.sent:]))
             except BlockingIOError:
                 raise want_write() from None
             except OSError as failure:
-                self.fail(sock, failure.winerror)
+                self.fail(failure.winerror)
             return
-        sock._waiters += 1
-        try:
-            with nogil:
-                error = waiter_send_some(handle, data + self.sent, size, 0, &call.patience, &sent)
-            self.sent += sent
-            if error == WSAEINTR or error == PATIENCE_EXPIRED:
-                raise_failure(sock, error)
-        finally:
-            sock._waiters -= 1
+        call_enter(sock, &inside)
+        with nogil:
+            error = waiter_send_some(&inside, data + self.sent, size, 0, &call.patience, &sent)
+            guard_leave(&inside)
+        self.sent += sent
+        if error == WSAEINTR or error == PATIENCE_EXPIRED:
+            raise_failure(self.guard, error)
         if error:
-            self.fail(sock, error)
+            self.fail(error)
 
     cdef object post(self, object sock):
-        cdef SOCKET handle = handle_of(sock)
+        """Begin to send what there is. The posted send is inside the guard until `finish`."""
         cdef const char *data = PyBytes_AsString(self.unsent)
         cdef int error = WSAENOBUFS
+        call_enter(sock, &self.posted)
+        self.posted.thread = 0
         self.waiter = waiter_take()
         if self.waiter != NULL:
-            error = waiter_post_send(self.waiter, handle, data + self.sent, <DWORD>(len(self.unsent) - self.sent), 0)
+            error = waiter_post_send(self.waiter, &self.posted, data + self.sent, <DWORD>(len(self.unsent) - self.sent), 0)
             if error == WSA_IO_PENDING:
                 error = 0
             if error:
                 waiter_give(self.waiter)
                 self.waiter = NULL
         if error:
-            self.fail(sock, error)
-        self.handle = handle
+            guard_leave(&self.posted)
+            self.fail(error)
 
     cdef object wait(self, object sock, StreamCall *call):
         """Wait for the end of the send that is posted, which goes on if the wait ends before."""
         cdef int error
         if not call.waits:
             raise want_write()
-        sock._waiters += 1
-        try:
-            with nogil:
-                error = waiter_wait(self.waiter, &call.patience)
-            if error:
-                raise_failure(sock, error)
-        finally:
-            sock._waiters -= 1
+        with nogil:
+            error = waiter_wait(self.waiter, &call.patience)
+        if error:
+            raise_failure(self.guard, error)
 
-    cdef object finish(self, object sock):
+    cdef object finish(self):
         cdef int error = error_from_status(self.waiter.overlapped.Internal)
         cdef DWORD sent = <DWORD>self.waiter.overlapped.InternalHigh
+        guard_ended(&self.posted)
+        guard_leave(&self.posted)
         waiter_give(self.waiter)
         self.waiter = NULL
         self.sent += sent
         counter_add(COUNTER_bytes_sent, sent)
         if error:
-            self.fail(sock, error)
+            self.fail(error)
 
-    cdef object fail(self, object sock, int error):
+    cdef object fail(self, int error):
         """Raise what a send has failed with. After that nothing can be sent any more, unless it has not even begun."""
         if error != WSAENOBUFS:
             self.failed, self.unsent, self.sent = error, b"", 0
-        raise_failure(sock, error)
+        raise_failure(self.guard, error)
 
     cdef object receive(self, object sock, StreamCall *call, unsigned long long records):
         """Receive what is missing of a record, for OpenSSL, unless another thread has done it: there were so many."""
@@ -372,7 +374,7 @@ cdef class _Stream:
         try:
             while self.records == records:
                 missing = stream_size(self.header, self.got, not records) - self.got
-                data = receive_some(sock, missing, &call.patience) if call.waits else _recv(sock, missing)
+                data = receive_some(sock, missing, &call.patience) if call.waits else call_inherited(sock, _recv, (sock, missing))
                 size = len(data)
                 with self.state:
                     self.incoming.write(data) if size else self.incoming.write_eof()

@@ -40,6 +40,7 @@ cdef extern from "winsock2.h" nogil:
         IPV6_V6ONLY
         TCP_NODELAY
         SOL_SOCKET
+        SO_ACCEPTCONN
         SO_ERROR
         SO_KEEPALIVE
         SO_LINGER

@@ -50,7 +50,7 @@ def watchdog(request):
 
 @pytest.fixture(scope="session")
 def engine_stats():
-    """iocpsock's stats(), after a first connection has made what the engine keeps for good (its port and threads)."""
+    """iocpsock's stats(), after a first connection has made what the engine keeps for good."""
     import iocpsock
     with Net("iocpsock").pair() as (client, server):
         client.sendall(b"x")

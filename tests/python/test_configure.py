@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from support import Net
+
 
 @pytest.fixture
 def configure(engine_stats):
@@ -48,10 +50,14 @@ def test_an_unknown_name_is_refused_with_those_there_are(configure):
         configure(recvsize=1)
 
 
-def test_the_number_of_threads_is_settled_once_the_engine_runs(configure):
-    with pytest.raises(ValueError, match="^threads: can only be changed before"):
-        configure(threads=configure()["threads"] + 1)
-    configure(threads=configure()["threads"])
+def test_sockets_of_python_need_no_completion_thread(configure, balance):
+    """So their number can still be chosen, for a Tcl that the process may load."""
+    with Net("iocpsock").pair() as (client, server):
+        client.sendall(b"x")
+        assert server.recv(1) == b"x"
+    before = configure()["threads"]
+    assert configure(threads=before + 1)["threads"] == before + 1
+    configure(threads=before)
 
 
 def imported_with(text):

@@ -52,6 +52,14 @@ CLIENT = """
 """
 
 
+def test_the_number_of_threads_is_settled_once_the_engine_runs(tcl):
+    import iocpsock
+    tcl.eval("close [socket2 -server x -myaddr 127.0.0.1 0]")
+    with pytest.raises(ValueError, match="^threads: can only be changed before"):
+        iocpsock.configure(threads=iocpsock.configure()["threads"] + 1)
+    iocpsock.configure(threads=iocpsock.configure()["threads"])
+
+
 @pytest.fixture
 def tcl(balance):
     """An interpreter with the package, from the folder that Python has loaded the module from."""

@@ -1,0 +1,204 @@
+# Guard: keeps a socket's handle open, and so its number from being given to another socket, while calls use it.
+#
+# The host's sockets may be closed by one thread while another is about to post an operation on them. Windows gives the number of a
+# closed handle to the next socket, and the operation would reach that one. So a call enters the guard before it uses the handle, and
+# leaves it afterwards. Whoever closes marks the guard, cancels what is posted, and waits a moment for the calls inside; the last of them
+# closes the handle if that moment was too short. An operation is posted under the guard's lock, which also tells whether the guard is
+# still open. So no call posts after the mark, and the closing thread sees every operation that was posted before it.
+#
+#     GUARD_OPEN --guard_close--> GUARD_CLOSED      the calls inside end; no call enters or posts
+#         |
+#         +------guard_close----> GUARD_DETACHED    the same, but the handle lives on in other hands: sends go on, nobody closes it
+#
+# Owner: the host has the Guard, and keeps it as long as a call is inside. A GuardCall belongs to the calling thread, on its stack, or to
+# an object that uses the handle for longer than a call.
+# Threads: any. The lock is held while an operation is posted, never while one is waited for.
+
+cdef enum GuardState:
+    GUARD_OPEN
+    GUARD_CLOSED
+    GUARD_DETACHED
+
+cdef enum GuardUse:                 # what a posted operation does with the stream
+    GUARD_TAKES                     # receives, accepts or polls: it can be taken back, and nothing has happened
+    GUARD_GIVES                     # sends or connects: when it is taken back, nobody can tell what has happened
+
+cdef enum:
+    GUARD_LEAVING = 1000            # milliseconds that a close waits at most for the calls of other threads to leave
+
+cdef struct GuardCall:
+    Guard *guard                    # NULL: the handle is the engine's own, and nobody else closes it
+    GuardCall *next                 # inside the same guard
+    DWORD thread                    # who calls; 0: an object that outlives calls
+    SOCKET socket
+    OVERLAPPED *posted              # the kernel's now, or NULL ...
+    SOCKET target                   # ... and the handle that it was posted on
+    int use
+
+cdef struct Guard:
+    SRWLOCK lock
+    CONDITION_VARIABLE left         # broadcast when a call has left a guard that is not open
+    int state
+    bint orphaned                   # closed, and the closing thread has gone: the last call to leave closes the handle
+    SOCKET socket
+    SOCKET base                     # its handle below layered providers; INVALID_SOCKET until it is asked for
+    int send_error                  # Winsock code that every further send fails with: one was cancelled half way
+    GuardCall *calls                # inside
+
+
+cdef void guard_init(Guard *guard, SOCKET sock) noexcept nogil:
+    """Guard this handle. Nobody may be inside."""
+    memset(guard, 0, sizeof(Guard))
+    guard.socket = sock
+    guard.base = INVALID_SOCKET
+    if sock == INVALID_SOCKET:
+        guard.state = GUARD_CLOSED
+
+
+cdef int guard_enter(Guard *guard, GuardCall *call) noexcept nogil:
+    """Begin a call: 0, or WSAENOTSOCK if the guard is not open, or the Winsock code for which Winsock cannot be started."""
+    cdef int error = winsock_start()
+    memset(call, 0, sizeof(GuardCall))
+    if error:
+        return error
+    AcquireSRWLockExclusive(&guard.lock)
+    if guard.state == GUARD_OPEN:
+        call.guard = guard
+        call.socket = guard.socket
+        call.thread = GetCurrentThreadId()
+        call.next = guard.calls
+        guard.calls = call
+    else:
+        error = WSAENOTSOCK
+    ReleaseSRWLockExclusive(&guard.lock)
+    return error
+
+
+cdef void guard_own(GuardCall *call, SOCKET sock) noexcept nogil:
+    """Begin a call on a handle of the engine's own. It need not leave."""
+    memset(call, 0, sizeof(GuardCall))
+    call.socket = sock
+
+
+cdef void guard_leave(GuardCall *call) noexcept nogil:
+    """End a call, which has nothing posted any more."""
+    cdef Guard *guard = call.guard
+    cdef GuardCall **link = &guard.calls
+    cdef bint last
+    AcquireSRWLockExclusive(&guard.lock)
+    while link[0] != call:
+        link = &link[0].next
+    link[0] = call.next
+    last = guard.calls == NULL and guard.orphaned
+    if last:
+        guard.orphaned = False
+        closesocket(guard.socket)
+    if guard.state != GUARD_OPEN:
+        WakeAllConditionVariable(&guard.left)
+    ReleaseSRWLockExclusive(&guard.lock)
+
+
+cdef int guard_begin(GuardCall *call, int use) noexcept nogil:
+    """Before an operation is posted: 0 with the lock held, to be released by guard_posted, or a Winsock code."""
+    cdef Guard *guard = call.guard
+    cdef int error = 0
+    call.use = use
+    if guard == NULL:
+        return 0
+    AcquireSRWLockExclusive(&guard.lock)
+    if guard.state != GUARD_OPEN:
+        error = WSAENOTSOCK
+    elif use == GUARD_GIVES:
+        error = guard.send_error
+    if error:
+        ReleaseSRWLockExclusive(&guard.lock)
+    return error
+
+
+cdef int guard_posted(GuardCall *call, SOCKET target, OVERLAPPED *overlapped, int error) noexcept nogil:
+    """After the call that posted, which has returned `error`: the same. If the operation is under way, the guard knows it now."""
+    call.target = target
+    call.posted = overlapped if error == WSA_IO_PENDING else NULL
+    if call.guard != NULL:
+        ReleaseSRWLockExclusive(&call.guard.lock)
+    return error
+
+
+cdef void guard_cancel(GuardCall *call) noexcept nogil:
+    """Ask the kernel to end the operation of this call."""
+    if call.posted != NULL:
+        CancelIoEx(<HANDLE>call.target, call.posted)
+
+
+cdef void guard_ended(GuardCall *call) noexcept nogil:
+    """The operation of this call is no longer the kernel's."""
+    if call.posted == NULL:
+        return
+    if call.guard != NULL:
+        AcquireSRWLockExclusive(&call.guard.lock)
+    call.posted = NULL
+    if call.guard != NULL:
+        ReleaseSRWLockExclusive(&call.guard.lock)
+
+
+cdef void guard_break(GuardCall *call) noexcept nogil:
+    """A send was cancelled, and an unknown part of it is on its way: nothing may follow it."""
+    if call.guard != NULL:
+        AcquireSRWLockExclusive(&call.guard.lock)
+        call.guard.send_error = WSAECONNABORTED
+        ReleaseSRWLockExclusive(&call.guard.lock)
+
+
+cdef SOCKET guard_base(GuardCall *call) noexcept nogil:
+    """The call's socket in the system's own driver."""
+    cdef Guard *guard = call.guard
+    if guard == NULL:
+        return winsock_base(call.socket)
+    if guard.base == INVALID_SOCKET:
+        guard.base = winsock_base(call.socket)              # two threads that ask at once are told the same
+    return guard.base
+
+
+cdef void guard_close(Guard *guard, int state) noexcept nogil:
+    """From now on no call enters or posts. What is posted is cancelled, but for sends on a handle that lives on."""
+    cdef GuardCall *call
+    AcquireSRWLockExclusive(&guard.lock)
+    if guard.state == GUARD_OPEN:
+        guard.state = state
+        call = guard.calls
+        while call != NULL:
+            if state == GUARD_CLOSED or call.use == GUARD_TAKES:
+                guard_cancel(call)
+            call = call.next
+    ReleaseSRWLockExclusive(&guard.lock)
+
+
+cdef void guard_wait(Guard *guard) noexcept nogil:
+    """After guard_close: wait until the calls of other threads have left, but not for ever. A call of this thread may be inside too: a
+    signal handler closes the socket that its thread waits on. An object leaves with the last call that uses it."""
+    cdef DWORD thread = GetCurrentThreadId()
+    cdef Patience patience
+    cdef GuardCall *call
+    cdef DWORD left
+    memset(&patience, 0, sizeof(patience))
+    patience_begin(&patience, GUARD_LEAVING)
+    AcquireSRWLockExclusive(&guard.lock)
+    while True:
+        call = guard.calls
+        while call != NULL and (call.thread == thread or call.thread == 0):
+            call = call.next
+        left = patience_left(&patience)
+        if call == NULL or left == 0:
+            break
+        SleepConditionVariableSRW(&guard.left, &guard.lock, left, 0)
+    ReleaseSRWLockExclusive(&guard.lock)
+
+
+cdef int guard_finish(Guard *guard) noexcept nogil:
+    """Close the handle, or leave that to the last of the calls inside: 0 or a Winsock code."""
+    cdef bint empty
+    AcquireSRWLockExclusive(&guard.lock)
+    empty = guard.calls == NULL
+    guard.orphaned = not empty
+    ReleaseSRWLockExclusive(&guard.lock)
+    return error_last() if empty and closesocket(guard.socket) else 0
