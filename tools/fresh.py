@@ -22,6 +22,7 @@ RELEASES = ("bookworm", "trixie")
 COMMANDS = ("demo", "test")             # the two of the README, in its order
 CHECKOUT = "a checkout/iocpsock"        # below the home folder: a path with a space
 USER = "somebody"
+AUTHORITIES = Path("/usr/local/share/ca-certificates")      # whom this machine trusts besides Debian's choice
 
 # Variables that say how registries are reached, and those for the matrix. Of the first kind a value may name files.
 _CARRIED = re.compile(r"PIP_\w+|\w+_proxy|SSL_CERT_FILE|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|IOCPSOCK_(SOURCES|REQUIRE_ALL)", re.I)
@@ -99,6 +100,9 @@ class Machine:
         """What reaches the registries, python3, and the checkout."""
         for file in ("/etc/resolv.conf", "/etc/hosts"):
             self.bring(file)
+        if AUTHORITIES.is_dir():
+            # Debian's package of certificates, which others bring, puts them among its own.
+            shutil.copytree(AUTHORITIES, self.place / AUTHORITIES.relative_to("/"), dirs_exist_ok=True)
         self.write("etc/apt/apt.conf.d/99carried", apt_settings())
         settings = pip_settings()
         self.write("etc/pip.conf", settings)
