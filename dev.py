@@ -21,6 +21,9 @@ usage: python3 dev.py COMMAND
   soak --load [--count N]              N connections (10000) open on one listener, of each kind of server
   faults [--tcl V] ARGS...             fail the engine's calls of Windows one by one, and count; `--every 1`: at each place
                                        of the scenario instead of every fifth; other ARGS are pytest's
+  fresh [bookworm|trixie] [--only demo|test] [--user] [--keep] [ARGS of test...]
+                                       follow the README in a bare Debian in a folder, trixie unless told: a clone of what is
+                                       committed, python3 and nothing else; --user: by a user with sudo; --keep: leave it there
   bench [--quick] [--only NAME,...] [--who NAME,...]   measure us and what else there is; a NAME is how the names of
                                        scenarios or contenders begin
 
@@ -140,6 +143,13 @@ def soak(arguments):
     return run_soak.main(number(options, "--minutes", 30), options.get("--tcl", run.TCL_VERSIONS[0]))
 
 
+def fresh(arguments):
+    from tools import fresh as debian
+    release, *rest = arguments if arguments and not arguments[0].startswith("-") else [debian.RELEASES[-1], *arguments]
+    options, rest = leading_options(rest, values=("--only",), flags=("--user", "--keep"))
+    return debian.main(release, options.get("--only"), "--user" in options, "--keep" in options, rest)
+
+
 def number(options, name, default):
     text = options.get(name, str(default))
     if not text.isdecimal():
@@ -182,7 +192,7 @@ def nothing_more(command, arguments):
 COMMANDS = {"demo": demo, "test": test, "build": build_only, "setup": setup_only, "clean": clean, "tcltest": tcltest,
             "python": interpreter(python), "tclsh": interpreter(tclsh), "pytest": interpreter(pytest),
             "pysuite": pysuite, "conformance": conformance, "soak": soak, "bench": bench,
-            "faults": faults}
+            "faults": faults, "fresh": fresh}
 
 
 def main(arguments):

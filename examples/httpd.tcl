@@ -43,7 +43,9 @@ proc httpd::converse {channel peer} {
     variable buffer
     try {
         chan configure $channel -blocking 0 -translation binary -buffering full -buffersize $buffer
-        while {[serve $channel]} {}
+        # One request an event: who has sent many gets the next answer when the others had their turn. A request that is in
+        # the channel's buffer already makes the channel readable, too.
+        while {[serve $channel]} {awaitReadable $channel}
     } trap HTTP {reason options} {
         catch {refuse $channel [lindex [dict get $options -errorcode] 1] $reason}
     } on error {message} {
@@ -56,7 +58,7 @@ proc httpd::converse {channel peer} {
 # Answer one request; true if the connection can take another.
 proc httpd::serve {channel} {
     set line [requestLine $channel]
-    if {$line eq ""} {return 0}
+    if {$line eq "" && [chan eof $channel]} {return 0}
     if {![regexp {^([A-Z]+) (\S+) HTTP/1\.([01])$} $line -> method target minor]} {
         fail 400 "malformed request line"
     }
@@ -91,9 +93,10 @@ proc httpd::fail {status reason} {
 
 # ---------------------------------------------------------------- requests
 
-# The request line, or "" if the peer closed instead of asking. Empty lines before it are forgiven, as RFC 9112 advises.
+# The request line, or "" if the peer closed instead of asking. One empty line before it is forgiven, as RFC 9112 advises.
 proc httpd::requestLine {channel} {
-    while {[set line [nextLine $channel]] eq "" && ![chan eof $channel]} {}
+    set line [nextLine $channel]
+    if {$line eq ""} {set line [nextLine $channel]}
     return $line
 }
 

@@ -18,4 +18,5 @@ Standard library only. Bottom layer first; a module uses only those above it:
     suite         either: what is recorded of it, and what is lost
     conformance   docs/conformance.md; conformance_tcl and conformance_python have what is written by hand
     matrix        every test cell, two at a time (plugin/ goes with its pytest)
+    fresh         a bare Debian in a folder, in which a clone of the checkout follows the README
 """

@@ -10,7 +10,7 @@ import subprocess
 import sysconfig
 from pathlib import Path
 
-from tools import process
+from tools import cache, process
 from tools.report import Problem, Unavailable, step
 
 # Package, and the question whether this machine has what we want of it.
@@ -29,7 +29,23 @@ TOOLS = [
 
 def install_tools():
     """See to it that every tool is there."""
-    missing = [package for package, present in TOOLS if not present()]
+    install(TOOLS)
+
+
+def install(wanted):
+    """See to it that every one of these is there. Of two dev.py's that want something one asks apt, then the other looks again."""
+    if all(present() for package, present in wanted):
+        return
+    with cache.locked(cache.root() / "locks" / "apt.lock"):
+        _install([package for package, present in wanted if not present()])
+    importlib.invalidate_caches()
+    still = [package for package, present in wanted if not present()]
+    if still:
+        raise Problem(f"apt installed {', '.join(still)}, but what the rig needs of it is not there. The Python that "
+                      "runs dev.py must be Debian's own, or one that brings its C headers and ensurepip")
+
+
+def _install(missing):
     if not missing:
         return
     if not shutil.which("apt-get"):
@@ -38,12 +54,8 @@ def install_tools():
     with step(f"apt: {' '.join(missing)}"):
         if not _known(missing):
             _apt("update", "--quiet")
-        _apt("install", "--yes", "--quiet", "--no-install-recommends", *missing)
-    importlib.invalidate_caches()
-    still = [package for package, present in TOOLS if not present()]
-    if still:
-        raise Problem(f"apt installed {', '.join(still)}, but what the rig needs of it is not there. The Python that "
-                      "runs dev.py must be Debian's own, or one that brings its C headers and ensurepip")
+        # Whoever else has dpkg at the time, an upgrade by itself on a machine that was just made, ends some day.
+        _apt("install", "--yes", "--quiet", "--no-install-recommends", "-oDPkg::Lock::Timeout=600", *missing)
 
 
 def _known(packages):
@@ -74,16 +86,17 @@ def fetch_source(package, file, into):
     options = ["-oDir::Etc::sourcelist=/dev/null", f"-oDir::Etc::sourceparts={state / 'parts'}",
                f"-oDir::State::lists={state / 'lists'}", f"-oDir::Cache={state}", "-oAPT::Sandbox::User=",
                "-oAcquire::Check-Valid-Until=false"]  # a mirror may stand still; what it has is pinned by hash anyway
+    trouble = ""
     try:
         process.check(["apt-get", *options, "--quiet", "update"], "apt-get update for source packages")
-    except Problem as problem:
-        raise Unavailable(f"{file}: {problem}") from problem
+    except Problem as problem:      # a mirror that has no sources of one release may have those of another
+        trouble = f"\n{problem}"
     version = file.removeprefix(package + "_").split(".orig.")[0]
     names = subprocess.run(["apt-cache", *options, "showsrc", package], stdout=subprocess.PIPE, text=True).stdout
     found = [line.split()[1] for line in names.splitlines()
              if line.startswith("Version: ") and line.split()[1].rpartition("-")[0] == version]
     if not found:
-        raise Unavailable(f"{file}: the Debian mirror of this machine does not list {package} {version}")
+        raise Unavailable(f"{file}: the Debian mirror of this machine does not list {package} {version}{trouble}")
     # apt fails when any file of the source package is gone from the mirror: the tarball may have come all the same.
     subprocess.run(["apt-get", *options, "--quiet", "--tar-only", "--download-only", "source", f"{package}={found[-1]}"],
                    cwd=into, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -92,17 +105,26 @@ def fetch_source(package, file, into):
 
 
 def _source_entries():
-    """deb-src entries for this release, the next and unstable, from the mirrors that the machine already uses."""
+    """deb-src entries for this release and those whose sources are used, from the mirrors that the machine already uses."""
     release = _codename()
     entries = {(uri, key) for uri, suite, key in _configured() if suite == release}
     if not entries:
         raise Unavailable(f"source packages: apt has no entry for Debian {release!r} on this machine")
     text = ""
-    suites = " ".join(sorted({release, "trixie", "sid"}))
+    suites = " ".join(sorted({release, "bookworm", "trixie", "sid"}))
     for uri, key in sorted(entries):
         text += f"Types: deb-src\nURIs: {uri}\nSuites: {suites}\nComponents: main\n"
         text += (f"Signed-By: {key}\n" if key else "") + "\n"
     return text
+
+
+def mirror():
+    """The mirror that this machine has its own release from."""
+    release = _codename()
+    for uri, suite, _ in _configured():
+        if suite == release:
+            return uri
+    raise Problem(f"apt has no entry for Debian {release!r} on this machine: which mirror to use is not known")
 
 
 def _codename():

@@ -41,9 +41,10 @@ def sdist(name, version):
     def fetch(into):
         wanted = into / "requirements.txt"
         wanted.write_text(f"{name}=={version} --hash=sha256:{sha256}\n")
-        # pip asks a source distribution for its metadata, with the environment's own setuptools.
-        pip(python(), "download", "--quiet", "--no-deps", "--no-binary=:all:", "--no-build-isolation", "--dest", into,
-            "--require-hashes", "--requirement", wanted)
+        # pip asks a source distribution for its metadata, with the environment's own setuptools. For which Pythons it is to
+        # be installed is not the host's matter: what is in it is for Windows.
+        pip(python(), "download", "--quiet", "--no-deps", "--no-binary=:all:", "--no-build-isolation",
+            "--ignore-requires-python", "--dest", into, "--require-hashes", "--requirement", wanted)
 
     return sources.downloaded(file, sha256, fetch)
 

@@ -74,18 +74,31 @@ class Suite:
         result.passed += len(second)
         return result, second
 
-    def lost(self, result):
-        """What the recorded data promise of our sockets and this result does not keep: lines."""
+    def alike(self, result, show):
+        """The stock sockets' result of the same file, made now; None when nothing is lost by what is recorded.
+
+        The record is of one system and one Wine. On another a test may fail whichever sockets it is given.
+        """
+        if not self.lost(result):
+            return None
+        return self.run_file(result.version, result.file, STOCK, show)[0]
+
+    def lost(self, result, stock=None):
+        """What the recorded data promise of our sockets and this result does not keep: lines. What a result of the stock
+        sockets, `stock`, from the same machine does not keep either is not ours to lose."""
         row = self._recorded(result.file, result.version, result.command)
         if row is None:
             return [f"{result.file}: no recorded data for {self.language} {result.version}; "
                     f"run `dev.py conformance {result.file}`"]
-        expected = set(row["failures"]).union(*row["skips"].values())
+        expected, total = set(row["failures"]).union(*row["skips"].values()), row["total"]
+        if stock and not stock.verdict:
+            expected |= set(stock.failures) | (stock.skips.keys() & result.skips.keys())
+            total = min(total, stock.total)
         now = {test: f"skipped: {constraint}" for test, constraint in result.skips.items()}
         now |= {test: result.broken.get(test, "failed") for test in result.failures}
         lines = [f"{test}: {what}" for test, what in now.items() if test not in expected]
-        if result.total < row["total"]:
-            lines.append(f"{result.file}: {row['total'] - result.total} of its {row['total']} tests did not come up")
+        if result.total < total:
+            lines.append(f"{result.file}: {total - result.total} of its {total} tests did not come up")
         return lines
 
     def recorded(self):

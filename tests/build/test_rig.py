@@ -229,7 +229,8 @@ def suite_file(monkeypatch):
             show("==== old FAILED")
             return tcltest.Result("x.test", "8.6", "socket2", total=9, passed=6, skipped=1, failed=2, failures=["bad", "old"]), ["late"]
         monkeypatch.setattr(matrix.TCL, "run_file", run_file)
-        monkeypatch.setattr(matrix.TCL, "lost", lambda result: list(lost))
+        monkeypatch.setattr(matrix.TCL, "lost", lambda result, stock=None: list(lost))
+        monkeypatch.setattr(matrix.TCL, "alike", lambda result, show: None)
         cell = matrix.Cell("suite", None)
         matrix._suite(cell, matrix.TCL, "8.6", ["x.test"])
         return cell
@@ -248,6 +249,45 @@ def test_a_suite_cell_fails_for_what_is_lost_and_tells_of_second_tries(suite_fil
 def test_a_suite_cell_that_lost_nothing_says_nothing(suite_file, capsys):
     assert suite_file().failed == 0
     assert capsys.readouterr().out == ""
+
+
+def result_of(command, failures=(), skips=(), total=4):
+    return tcltest.Result("x.test", "8.6", command, total=total, failures=list(failures), skips=dict.fromkeys(skips, "why"))
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    """A suite that recorded four tests, of which one fails."""
+    row = {"total": 4, "failures": {"old": "failed"}, "skips": {}}
+    monkeypatch.setattr(matrix.TCL, "_recorded", lambda file, version, command: row)
+    return matrix.TCL
+
+
+def test_what_the_stock_sockets_do_not_keep_on_this_machine_is_not_lost(recorded):
+    ours = result_of("socket2", failures=["old", "both", "ours", "unlike"], skips=["here"])
+    stock = result_of("stock", failures=["both"], skips=["here", "unlike"])
+    assert recorded.lost(ours) == ["here: skipped: why", "both: failed", "ours: failed", "unlike: failed"]
+    assert recorded.lost(ours, stock) == ["ours: failed", "unlike: failed"]
+
+
+def test_tests_that_do_not_come_up_are_lost_unless_with_the_stock_sockets_too(recorded):
+    assert recorded.lost(result_of("socket2", total=3)) == ["x.test: 1 of its 4 tests did not come up"]
+    assert recorded.lost(result_of("socket2", total=3), result_of("stock", total=3)) == []
+
+
+def test_a_stock_run_that_was_stopped_excuses_nothing(recorded):
+    stopped = result_of("stock", failures=["both"])
+    stopped.verdict = "hung"
+    assert recorded.lost(result_of("socket2", failures=["both"]), stopped) == ["both: failed"]
+
+
+def test_the_stock_sockets_are_asked_only_where_something_is_lost(recorded, monkeypatch):
+    asked = []
+    monkeypatch.setattr(recorded, "run_file", lambda *what: (asked.append(what[:3]), []))
+    recorded.alike(result_of("socket2", failures=["old"]), None)
+    assert asked == []
+    recorded.alike(result_of("socket2", failures=["new"]), None)
+    assert asked == [("8.6", "x.test", "stock")]
 
 
 def test_what_runs_under_wine_does_not_see_that_a_service_started_it(monkeypatch):

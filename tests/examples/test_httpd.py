@@ -254,6 +254,44 @@ def test_others_are_served_while_one_reads_slowly(address):
         assert said.partition(b"\r\n\r\n")[2] == FILES["large.bin"]
 
 
+def received(sock):
+    """What has come, without waiting for more."""
+    sock.setblocking(False)
+    said = b""
+    with contextlib.suppress(BlockingIOError):
+        while chunk := sock.recv(65536):
+            said += chunk
+    sock.settimeout(TIMEOUT)
+    return said
+
+
+def test_others_are_served_while_one_has_many_requests_there(address):
+    """Who sends a thousand requests at once gets one answer in his turn. All answers fit into his system's buffer, so that
+    what has come when the other has her answer tells how many were made before it."""
+    count = 1000
+    with socket.socket() as greedy, socket.create_connection(address, TIMEOUT) as other:
+        greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        greedy.settimeout(TIMEOUT)
+        greedy.connect(address)
+        greedy.sendall(b"HEAD /note.txt HTTP/1.1\r\nHost: h\r\n\r\n" * count)
+        said = greedy.recv(1)
+        other.sendall(b"HEAD /note.txt HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert status_of(other.recv(65536)) == 200
+        said += received(greedy)
+        assert said.count(b"HTTP/1.1 200 OK\r\n") < count / 2
+        greedy.shutdown(socket.SHUT_WR)
+        while chunk := greedy.recv(65536):
+            said += chunk
+        assert said.count(b"HTTP/1.1 200 OK\r\n") == count
+
+
+def test_empty_lines_do_not_keep_a_connection_busy(address):
+    """One before a request is forgiven, as RFC 9112 asks; a peer that sends nothing else is refused."""
+    request = b"GET /note.txt HTTP/1.1\r\nHost: h\r\n\r\n"
+    assert status_of(exchange(address, b"\r\n" + request)) == 200
+    assert status_of(exchange(address, b"\r\n\r\n" + request)) == 400
+
+
 def test_a_client_that_goes_away_in_the_middle(address):
     for farewell in (struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)):
         with socket.create_connection(address, TIMEOUT) as sock:
