@@ -9,8 +9,15 @@
 # Owner: a direct op is in its consumer's list as long as it is posted. Threads: the consumer's, all of it, with no lock held
 # unless it says so.
 
+# A wait is bounded by a timer that is not bound to the ticks of the system's clock: WaitForSingleObject ends at one of them, so
+# "a millisecond" would be up to 15.6 (Microsoft's page "Sleep function" on a wait's resolution). The timer runs for three
+# times as long as a wait has to last and is set again only when less than that is left of it, because setting it is a call of
+# the system: a busy thread makes one in some ten or twenty waits, and a wait in vain is one to three times as long as
+# asked. Where the system has no such timer no consumer is ever hot.
+
 cdef enum:
     DIRECT_MOST = 64                # ops to look through after each wait; further connections use the port
+    DIRECT_SPAN = 3                 # how often the time of a wait goes into the time of its timer
 
 
 cdef inline bint direct_wanted(Connection *connection) noexcept nogil:
@@ -42,10 +49,7 @@ cdef inline void direct_posted(Op *op) noexcept nogil:
 
 
 cdef inline bint direct_done(Op *op) noexcept nogil:
-    if op.overlapped.Internal == <ULONG_PTR>STATUS_PENDING:
-        return False
-    MemoryBarrier()
-    return True
+    return not op_pending(&op.overlapped)
 
 
 cdef void direct_reap(Consumer *consumer) noexcept nogil:
@@ -90,10 +94,12 @@ cdef void direct_withdraw(Consumer *consumer, Source *source) noexcept nogil:
 
 
 cdef bint consumer_heat(Consumer *consumer) noexcept nogil:
-    """From now on the consumer receives itself. False if there is no event to be had."""
+    """From now on the consumer receives itself. False if there is no event or no timer to be had."""
     if consumer.event == NULL:
         consumer.event = CreateEventW(NULL, FALSE, FALSE, NULL)
-    consumer.hot = consumer.event != NULL
+    if consumer.timer == NULL:
+        consumer.timer = CreateWaitableTimerExW(NULL, NULL, IOCPSOCK_TIMER_HIGH_RESOLUTION, SYNCHRONIZE | TIMER_MODIFY_STATE)
+    consumer.hot = consumer.event != NULL and consumer.timer != NULL
     return consumer.hot
 
 
@@ -116,9 +122,26 @@ cdef void consumer_cool(Consumer *consumer) noexcept nogil:
         source_drop(sources[index])
 
 
+cdef void direct_set_timer(Consumer *consumer, DWORD milliseconds) noexcept nogil:
+    """The timer ends a wait that begins now, and not before so many milliseconds."""
+    cdef LARGE_INTEGER due, frequency
+    cdef LONGLONG now
+    QueryPerformanceCounter(<LARGE_INTEGER *>&now)
+    QueryPerformanceFrequency(&frequency)
+    if consumer.timer_due - now >= frequency.QuadPart * milliseconds // 1000:
+        return
+    due.QuadPart = -<LONGLONG>milliseconds * DIRECT_SPAN * 10000    # from now on, in units of 100 ns
+    if SetWaitableTimer(consumer.timer, &due, 0, NULL, NULL, FALSE):
+        consumer.timer_due = now + frequency.QuadPart * milliseconds * DIRECT_SPAN // 1000
+
+
 cdef bint consumer_linger(Consumer *consumer, DWORD milliseconds) noexcept nogil:
     """Receive, and wait for news at most so long: whether there are any."""
+    cdef HANDLE handles[2]
     cdef DWORD result = WAIT_OBJECT_0
+    handles[0] = consumer.event
+    handles[1] = consumer.timer
+    direct_set_timer(consumer, milliseconds)
     counter_add(COUNTER_waits, 1)
     direct_reap(consumer)
     while result == WAIT_OBJECT_0:
@@ -127,7 +150,7 @@ cdef bint consumer_linger(Consumer *consumer, DWORD milliseconds) noexcept nogil
         ReleaseSRWLockExclusive(&consumer.lock)
         if not consumer.lingering:
             return True
-        result = WaitForSingleObject(consumer.event, milliseconds)
+        result = WaitForMultipleObjects(2, handles, FALSE, milliseconds)
         AcquireSRWLockExclusive(&consumer.lock)
         consumer.lingering = False
         ReleaseSRWLockExclusive(&consumer.lock)

@@ -206,7 +206,7 @@ cdef int waiter_connect(SOCKET sock, Address *remote, Patience *patience) noexce
     error = 0
     address_any_to_loopback(remote)
     if address_is_loopback(<const sockaddr *>&remote.storage):
-        winsock_no_retry(sock)
+        winsock_retry_once(sock)
     if not winsock.ConnectEx(sock, <const sockaddr *>&remote.storage, remote.length, NULL, 0, NULL, &waiter.overlapped):
         error = error_last()
     error = waiter_finish(waiter, sock, error, patience, False)
