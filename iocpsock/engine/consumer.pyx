@@ -35,7 +35,8 @@ cdef struct Consumer:
     bint hot                        # it posts and completes its receives itself (engine/direct.pyx)
     bint lingering                  # its thread waits for the event
     HANDLE event                    # auto-reset; NULL before it was first hot
-    HANDLE timer                    # ends its waits
+    HANDLE timer                    # ends its waits where the clock is coarse
+    bint coarse                     # a wait of its has lasted much longer than asked
     LONGLONG timer_due              # performance counter when it will
     Op *direct                      # its receives on the event
     int direct_count

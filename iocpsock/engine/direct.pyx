@@ -9,11 +9,10 @@
 # Owner: a direct op is in its consumer's list as long as it is posted. Threads: the consumer's, all of it, with no lock held
 # unless it says so.
 
-# A wait is bounded by a timer that is not bound to the ticks of the system's clock: WaitForSingleObject ends at one of them, so
-# "a millisecond" would be up to 15.6 (Microsoft's page "Sleep function" on a wait's resolution). The timer runs for three
-# times as long as a wait has to last and is set again only when less than that is left of it, because setting it is a call of
-# the system: a busy thread makes one in some ten or twenty waits, and a wait in vain is one to three times as long as
-# asked. Where the system has no such timer no consumer is ever hot.
+# A wait for "a millisecond" ends at a tick of the system's clock, so it may last 15.6 (Microsoft's page "Wait functions"). Once a
+# consumer has seen that, a timer which is not bound to the ticks bounds its waits. To set it is a call of the system: so it runs
+# for three times as long as a wait has to last, and is set again only when less than that is left of it. A wait in vain is
+# then one to three times as long as asked. Where the system has no such timer no consumer is ever hot.
 
 cdef enum:
     DIRECT_MOST = 64                # ops to look through after each wait; further connections use the port
@@ -122,26 +121,39 @@ cdef void consumer_cool(Consumer *consumer) noexcept nogil:
         source_drop(sources[index])
 
 
-cdef void direct_set_timer(Consumer *consumer, DWORD milliseconds) noexcept nogil:
-    """The timer ends a wait that begins now, and not before so many milliseconds."""
-    cdef LARGE_INTEGER due, frequency
-    cdef LONGLONG now
-    QueryPerformanceCounter(<LARGE_INTEGER *>&now)
-    QueryPerformanceFrequency(&frequency)
-    if consumer.timer_due - now >= frequency.QuadPart * milliseconds // 1000:
+cdef void direct_set_timer(Consumer *consumer, LONGLONG now, LONGLONG ticks, DWORD milliseconds) noexcept nogil:
+    """The timer ends a wait that begins now, and not before so many milliseconds, which are so many ticks of the counter."""
+    cdef LARGE_INTEGER due
+    if consumer.timer_due - now >= ticks:
         return
     due.QuadPart = -<LONGLONG>milliseconds * DIRECT_SPAN * 10000    # from now on, in units of 100 ns
     if SetWaitableTimer(consumer.timer, &due, 0, NULL, NULL, FALSE):
-        consumer.timer_due = now + frequency.QuadPart * milliseconds * DIRECT_SPAN // 1000
+        consumer.timer_due = now + ticks * DIRECT_SPAN
+
+
+cdef DWORD direct_wait(Consumer *consumer, DWORD milliseconds) noexcept nogil:
+    """Wait for the event at most so long, or nearly: WAIT_OBJECT_0 if it was set."""
+    cdef HANDLE handles[2]
+    cdef LARGE_INTEGER frequency
+    cdef LONGLONG began, ended, ticks
+    cdef DWORD result
+    handles[0] = consumer.event
+    handles[1] = consumer.timer
+    QueryPerformanceFrequency(&frequency)
+    QueryPerformanceCounter(<LARGE_INTEGER *>&began)
+    ticks = frequency.QuadPart * milliseconds // 1000
+    if consumer.coarse:
+        direct_set_timer(consumer, began, ticks, milliseconds)
+    result = WaitForMultipleObjects(2 if consumer.coarse else 1, handles, FALSE, milliseconds)
+    if result == WAIT_TIMEOUT and not consumer.coarse:
+        QueryPerformanceCounter(<LARGE_INTEGER *>&ended)
+        consumer.coarse = ended - began > ticks * DIRECT_SPAN
+    return result
 
 
 cdef bint consumer_linger(Consumer *consumer, DWORD milliseconds) noexcept nogil:
     """Receive, and wait for news at most so long: whether there are any."""
-    cdef HANDLE handles[2]
     cdef DWORD result = WAIT_OBJECT_0
-    handles[0] = consumer.event
-    handles[1] = consumer.timer
-    direct_set_timer(consumer, milliseconds)
     counter_add(COUNTER_waits, 1)
     direct_reap(consumer)
     while result == WAIT_OBJECT_0:
@@ -150,7 +162,7 @@ cdef bint consumer_linger(Consumer *consumer, DWORD milliseconds) noexcept nogil
         ReleaseSRWLockExclusive(&consumer.lock)
         if not consumer.lingering:
             return True
-        result = WaitForMultipleObjects(2, handles, FALSE, milliseconds)
+        result = direct_wait(consumer, milliseconds)
         AcquireSRWLockExclusive(&consumer.lock)
         consumer.lingering = False
         ReleaseSRWLockExclusive(&consumer.lock)

@@ -247,7 +247,7 @@ cdef void listener_complete(Op *op) noexcept nogil:
     cdef Listener *listener = <Listener *>op.source
     cdef Endpoint *endpoint = <Endpoint *>op.owner
     cdef Connection *connection = NULL
-    cdef bint counts = False, starved = op.error == WSAENOBUFS or op.error == WSAEMFILE
+    cdef bint counts = False, adopted = False, starved = op.error == WSAENOBUFS or op.error == WSAEMFILE
     endpoint_remove(endpoint, op)
     endpoint.adopting += 1
     if not listener.closed:
@@ -267,20 +267,21 @@ cdef void listener_complete(Op *op) noexcept nogil:
         listener_fill(listener)
     if connection == NULL:
         endpoint_refuse(endpoint, op)
-        source_lock(&listener.source)
-        endpoint.adopting -= 1
-        source_unlock_changed(&listener.source, 0)
     else:
-        listener_arrive(endpoint, connection, listener_adopt(endpoint, op, connection), counts)
+        adopted = listener_adopt(endpoint, op, connection)
     op_free(op)
+    listener_arrive(endpoint, connection, adopted, counts)
 
 
 cdef void listener_arrive(Endpoint *endpoint, Connection *connection, bint adopted, bint counts) noexcept nogil:
-    """The connection is adopted, or it failed and leaves the queue. Without the lock."""
+    """A slot is done with: its connection, if it has one, is adopted, or it failed and leaves the queue. Without the lock."""
     cdef Listener *listener = endpoint.listener
     source_lock(&listener.source)
-    connection.arriving = False
     endpoint.adopting -= 1
+    if connection == NULL:
+        source_unlock_changed(&listener.source, 0)
+        return
+    connection.arriving = False
     if adopted:
         if counts:
             source_hold(&listener.source)

@@ -38,9 +38,6 @@ cdef int winsock_start() noexcept nogil:
     cdef SOCKET probe
     if error:
         return error
-    error = winsock_ask_providers()
-    if error:
-        return error
     probe = winsock_socket(AF_INET)
     if probe == INVALID_SOCKET:
         return error_last()
@@ -52,7 +49,7 @@ cdef int winsock_start() noexcept nogil:
     if not error:
         error = winsock_extension(probe, &transmitfile_id, &winsock.TransmitFile)
     closesocket(probe)
-    return error
+    return error if error else winsock_ask_providers()
 
 
 cdef int winsock_ask_providers() noexcept nogil:
