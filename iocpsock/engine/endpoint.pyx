@@ -26,6 +26,7 @@ cdef struct Endpoint:
     ULONGLONG since                 # GetTickCount64 milliseconds
     ULONGLONG burst                 # likewise, when the slots were last too few
     Op *slots                       # the posted ones
+    LONGLONG number                 # of the slot posted last
 
 
 cdef int endpoint_bind(Address *address, int backlog, bint share, SOCKET *result) noexcept nogil:
@@ -79,6 +80,8 @@ cdef int endpoint_accept(Endpoint *endpoint, Op *op) noexcept nogil:
             source_drop(op.source)
             return error
     endpoint.posted += 1
+    endpoint.number += 1
+    op.number = endpoint.number
     op.next = endpoint.slots
     endpoint.slots = op
     return 0

@@ -10,7 +10,7 @@
 # along. A peer that connects and says nothing would hold its slot for ever: a watchdog closes it after `acceptsilence`.
 # Owner: the host holds one reference, which listener_close takes; each posted slot holds one.
 # Sockets are made, and connections adopted, without the lock, which guards the lists: accepting goes on on several threads, and
-# the host never waits for it. A connection takes its place in the queue when it is dequeued, and the host gets it when it is
+# the host never waits for it. A connection takes its place in the queue, by the number of its slot, when it is dequeued, and the host gets it when it is
 # adopted, and those before it are.
 # Threads: under source.lock; listener_complete is called with it on a completion thread, listener_expire takes it there.
 
@@ -255,6 +255,7 @@ cdef void listener_complete(Op *op) noexcept nogil:
         if op.error == 0:
             connection = connection_new(op.socket)
         if connection != NULL:
+            connection.endpoint, connection.slot = endpoint, op.number
             counts = listener.settings.value[SETTING_maxconnections] != 0
             listener.connections += counts                  # before there is a new slot in its place
             listener_enqueue(listener, connection)
@@ -307,12 +308,18 @@ cdef void listener_departed(Listener *listener) noexcept nogil:
 
 
 cdef void listener_enqueue(Listener *listener, Connection *connection) noexcept nogil:
+    """Behind those that wait, but before any whose slot at the same endpoint is a later one: threads that dequeue packets may
+    overtake each other."""
+    cdef Connection **link = &listener.head
+    if listener.tail != NULL and (listener.tail.endpoint != connection.endpoint or listener.tail.slot < connection.slot):
+        link = &listener.tail.next
+    while link[0] != NULL and (link[0].endpoint != connection.endpoint or link[0].slot < connection.slot):
+        link = &link[0].next
+    connection.next = link[0]
+    link[0] = connection
+    if connection.next == NULL:
+        listener.tail = connection
     connection.arriving = True
-    if listener.tail == NULL:
-        listener.head = connection
-    else:
-        listener.tail.next = connection
-    listener.tail = connection
     listener.waiting += 1
 
 

@@ -33,6 +33,7 @@ cdef struct Op:
     DWORD capacity                  # bytes of data
     SOCKET socket                   # accept: the socket made for the incoming connection
     void *owner                     # accept: the endpoint
+    LONGLONG number                 # accept: in the order of posting, which is the order the kernel fills them in
     char *data
 
 cdef struct OpPool:
