@@ -37,7 +37,6 @@ cdef struct Consumer:
     HANDLE event                    # auto-reset; NULL before it was first hot
     HANDLE timer                    # ends its waits where the clock is coarse
     bint coarse                     # a wait of its has lasted much longer than asked
-    LONGLONG timer_due              # performance counter when it will
     Op *direct                      # its receives on the event
     int direct_count
 

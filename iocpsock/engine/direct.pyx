@@ -10,13 +10,13 @@
 # unless it says so.
 
 # A wait for "a millisecond" ends at a tick of the system's clock, so it may last 15.6 (Microsoft's page "Wait functions"). Once a
-# consumer has seen that, a timer which is not bound to the ticks bounds its waits. To set it is a call of the system: so it runs
-# for three times as long as a wait has to last, and is set again only when less than that is left of it. A wait in vain is
-# then one to three times as long as asked. Where the system has no such timer no consumer is ever hot.
+# consumer has seen that, a timer which is not bound to the ticks bounds its waits, set anew for each: a call of the system
+# more, which a finer clock does not need. Where the system has no such timer no consumer is ever hot.
 
 cdef enum:
     DIRECT_MOST = 64                # ops to look through after each wait; further connections use the port
-    DIRECT_SPAN = 3                 # how often the time of a wait goes into the time of its timer
+    DIRECT_SPAN = 2                 # times its time a wait may last: by the timer, where the clock ends it later
+    DIRECT_COARSE = 8               # times its time a wait lasts only by a coarse clock
 
 
 cdef inline bint direct_wanted(Connection *connection) noexcept nogil:
@@ -121,33 +121,23 @@ cdef void consumer_cool(Consumer *consumer) noexcept nogil:
         source_drop(sources[index])
 
 
-cdef void direct_set_timer(Consumer *consumer, LONGLONG now, LONGLONG ticks, DWORD milliseconds) noexcept nogil:
-    """The timer ends a wait that begins now, and not before so many milliseconds, which are so many ticks of the counter."""
-    cdef LARGE_INTEGER due
-    if consumer.timer_due - now >= ticks:
-        return
-    due.QuadPart = -<LONGLONG>milliseconds * DIRECT_SPAN * 10000    # from now on, in units of 100 ns
-    if SetWaitableTimer(consumer.timer, &due, 0, NULL, NULL, FALSE):
-        consumer.timer_due = now + ticks * DIRECT_SPAN
-
-
 cdef DWORD direct_wait(Consumer *consumer, DWORD milliseconds) noexcept nogil:
     """Wait for the event at most so long, or nearly: WAIT_OBJECT_0 if it was set."""
     cdef HANDLE handles[2]
-    cdef LARGE_INTEGER frequency
-    cdef LONGLONG began, ended, ticks
+    cdef LARGE_INTEGER frequency, due
+    cdef LONGLONG began, ended
     cdef DWORD result
     handles[0] = consumer.event
     handles[1] = consumer.timer
     QueryPerformanceFrequency(&frequency)
     QueryPerformanceCounter(<LARGE_INTEGER *>&began)
-    ticks = frequency.QuadPart * milliseconds // 1000
+    due.QuadPart = -<LONGLONG>milliseconds * DIRECT_SPAN * 10000    # from now on, in units of 100 ns
     if consumer.coarse:
-        direct_set_timer(consumer, began, ticks, milliseconds)
+        SetWaitableTimer(consumer.timer, &due, 0, NULL, NULL, FALSE)
     result = WaitForMultipleObjects(2 if consumer.coarse else 1, handles, FALSE, milliseconds)
     if result == WAIT_TIMEOUT and not consumer.coarse:
         QueryPerformanceCounter(<LARGE_INTEGER *>&ended)
-        consumer.coarse = ended - began > ticks * DIRECT_SPAN
+        consumer.coarse = ended - began > frequency.QuadPart * milliseconds * DIRECT_COARSE // 1000
     return result
 
 

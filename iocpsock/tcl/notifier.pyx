@@ -13,7 +13,7 @@
 # Threads: all on the Tcl thread, except notifier_wake.
 
 cdef enum:
-    NOTIFIER_LINGER = 1             # milliseconds to wait for the next message (consumer_linger: at least, and up to three)
+    NOTIFIER_LINGER = 1             # milliseconds to wait for the next message (consumer_linger: or two)
     NOTIFIER_SHORT = 16             # milliseconds of a short sleep: a tick of Windows' clock, by which Tcl's own waits end
     NOTIFIER_STREAK = 8             # short sleeps in a row to become hot, good waits in a row to become eager ...
     NOTIFIER_STREAK_MOST = 8192     # ... at first; twice as many after each wait in vain, up to this
