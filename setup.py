@@ -32,6 +32,7 @@ MODULE_MACROS = [("PyInit__iocpsock", "PyInit_iocpsock_module"), ("CYTHON_NO_PYI
                  ("_WIN32_WINNT", "0x0A00"), ("WIN32_LEAN_AND_MEAN", None),
                  ("WIN32_NO_STATUS", None)]     # the status codes come from ntstatus.h, once
 INSTRUMENTS = ROOT / "tests" / "instruments"
+MACHINE_X64, MACHINE_ARM64 = 0x8664, 0xAA64
 
 
 class Variant(NamedTuple):
@@ -56,11 +57,11 @@ VARIANTS = {
 
 
 def undefined_symbols(object_file):
-    """Names of the undefined external symbols in an x64 COFF object file (PE/COFF specification, sections 3 and 5.4)."""
+    """Names of the undefined external symbols in a 64-bit COFF object file (PE/COFF specification, sections 3 and 5.4)."""
     data = Path(object_file).read_bytes()
     machine, _, _, table, count, _, _ = struct.unpack_from("<HHIIIHH", data)
-    if machine != 0x8664:
-        raise ValueError(f"{object_file}: machine type {machine:#x}, expected 0x8664 (x64 COFF)")
+    if machine not in (MACHINE_X64, MACHINE_ARM64):         # on which no symbol gets an underscore before its name
+        raise ValueError(f"{object_file}: machine type {machine:#x}, expected {MACHINE_X64:#x} (x64) or {MACHINE_ARM64:#x} (ARM64)")
     strings = table + 18 * count
     names, index = set(), 0
     while index < count:

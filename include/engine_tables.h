@@ -23,6 +23,7 @@ static const struct error_row {
     {(DWORD)STATUS_CONNECTION_RESET, WSAECONNRESET},
     {(DWORD)STATUS_CONNECTION_ABORTED, WSAECONNABORTED},
     {(DWORD)STATUS_CONNECTION_DISCONNECTED, WSAECONNRESET},
+    {(DWORD)STATUS_LINK_FAILED, WSAECONNRESET},         /* as AFD's table in libuv and ReactOS has it */
     {(DWORD)STATUS_REMOTE_DISCONNECT, WSAECONNRESET},
     {(DWORD)STATUS_LOCAL_DISCONNECT, WSAECONNABORTED},
     {(DWORD)STATUS_CONNECTION_REFUSED, WSAECONNREFUSED},
@@ -32,9 +33,9 @@ static const struct error_row {
     {(DWORD)STATUS_CONNECTION_INVALID, WSAENOTCONN},
     {(DWORD)STATUS_INVALID_CONNECTION, WSAENOTCONN},
     {(DWORD)STATUS_CONNECTION_ACTIVE, WSAEISCONN},
+    {(DWORD)STATUS_TIMEOUT, WSAETIMEDOUT},              /* 258, the one failure whose status is not negative */
     {(DWORD)STATUS_IO_TIMEOUT, WSAETIMEDOUT},
     {(DWORD)STATUS_LINK_TIMEOUT, WSAETIMEDOUT},
-    {(DWORD)STATUS_LINK_FAILED, WSAETIMEDOUT},
     {(DWORD)STATUS_NETWORK_UNREACHABLE, WSAENETUNREACH},
     {(DWORD)STATUS_HOST_UNREACHABLE, WSAEHOSTUNREACH},
     {(DWORD)STATUS_PROTOCOL_UNREACHABLE, WSAENETUNREACH},
@@ -150,12 +151,21 @@ static const GUID getacceptexsockaddrs_id = WSAID_GETACCEPTEXSOCKADDRS;
  * is for a connect without a bind. */
 #define IOCPSOCK_SO_REUSE_UNICASTPORT 0x3007
 
-/* SIO_TCP_INITIAL_RTO (mstcpip.h, Windows 10 1709): give up a refused connection attempt at once instead of after three
- * attempts, which on loopback takes two seconds. Layout and code from Microsoft's documentation. */
+/* SIO_TCP_INITIAL_RTO with TCP_INITIAL_RTO_PARAMETERS (mstcpip.h, Windows 10 1709; Microsoft's page "TCP_INITIAL_RTO_PARAMETERS
+ * structure"). A refused attempt is repeated by Windows itself, three times, which on loopback takes two seconds. Once is
+ * enough there, and soon; but not never: Windows refuses also while a backlog is full, and a moment later there is room. */
 #define IOCPSOCK_SIO_TCP_INITIAL_RTO _WSAIOW(IOC_VENDOR, 17)
 static const struct initial_rto {
-    USHORT rtt;                 /* 0xFFFF: leave the default */
-    UCHAR max_retransmissions;  /* 0xFE: none (TCP_INITIAL_RTO_NO_SYN_RETRANSMISSIONS) */
-} initial_rto_no_retry = {0xFFFF, 0xFE};
+    USHORT rtt;                 /* milliseconds; 300 is the least that Set-NetTCPSetting takes for InitialRto */
+    UCHAR max_retransmissions;
+} initial_rto_once = {300, 1};
+
+/* SOMAXCONN_HINT (winsock2.h; Microsoft's page "listen function"): a backlog above 200 has to be written so, and is then
+ * adjusted to be within 200 and 65535. */
+#define IOCPSOCK_SOMAXCONN_HINT(backlog) (-(backlog))
+
+/* CREATE_WAITABLE_TIMER_HIGH_RESOLUTION (synchapi.h, Windows 10 1803; Microsoft's page "CreateWaitableTimerExW function"): the
+ * timer is not bound to the ticks of the system's clock, which are 15.6 ms apart. */
+#define IOCPSOCK_TIMER_HIGH_RESOLUTION 0x00000002
 
 #endif

@@ -18,7 +18,7 @@
 # block, under `lock`, which is held across the posting and the ending of slots, and never while a caller waits for a connection.
 
 cdef enum:
-    ACCEPTOR_LULL = 5               # milliseconds without a connection after which it is quiet
+    ACCEPTOR_LULL = 5               # milliseconds without a connection after which it is quiet; on Windows up to a tick, 16
     ACCEPTOR_KNOCK = 500            # milliseconds for a connection to oneself, which takes none
     ACCEPTOR_WANTS = -1             # no Winsock code: the host is to post `missing` sockets, and to call again
 
@@ -27,6 +27,7 @@ cdef struct Slot:
     Slot *next
     SOCKET socket                   # made for the connection to come
     void *owner                     # the host's; NULL for a connection that came without AcceptEx
+    bint accepted                   # Winsock knows of its connection
     sockaddr_storage peer           # of one that came without AcceptEx having written the addresses here
     char addresses[2 * WINSOCK_ADDRESS]
 
@@ -64,7 +65,7 @@ cdef Acceptor *acceptor_new(SOCKET listening, int family, int wanted) noexcept n
     acceptor.listening = listening
     acceptor.family = family
     acceptor.wanted = wanted
-    acceptor.fitted = LISTENER_SLOTS
+    acceptor.fitted = ENDPOINT_SLOTS
     acceptor.knock = INVALID_SOCKET
     acceptor.changed = CreateEventW(NULL, TRUE, FALSE, NULL)
     if acceptor.changed == NULL:
@@ -75,7 +76,14 @@ cdef Acceptor *acceptor_new(SOCKET listening, int family, int wanted) noexcept n
 
 
 cdef inline bint slot_pending(Slot *slot) noexcept nogil:
-    return slot.overlapped.Internal == STATUS_PENDING
+    return op_pending(&slot.overlapped)
+
+
+cdef int slot_accept(Acceptor *acceptor, Slot *slot) noexcept nogil:
+    """Tell Winsock of the connection that the slot has: 0 or a Winsock code."""
+    cdef int error = 0 if slot.accepted else winsock_accepted(acceptor.listening, slot.socket)
+    slot.accepted = not error
+    return error
 
 
 cdef void slot_free(Slot *slot) noexcept nogil:
@@ -121,7 +129,8 @@ cdef bint acceptor_take(Acceptor *acceptor, AcceptCall *call) noexcept nogil:
     if slot.peer.ss_family:
         call.peer = slot.peer
     elif not call.failure:
-        call.failure = winsock_adopt(acceptor.listening, slot.socket, slot.addresses, &call.peer)
+        call.failure = slot_accept(acceptor, slot)
+        winsock_peer(slot.addresses, &call.peer)
     counter_add(COUNTER_accepts, call.failure == 0)
     slot_free(slot)
     return True
@@ -149,6 +158,7 @@ cdef int acceptor_begin(Acceptor *acceptor, SOCKET sock, void *owner) noexcept n
     cdef int error
     if slot == NULL:
         return WSAENOBUFS
+    op_begin(&slot.overlapped)
     slot.overlapped.hEvent = <HANDLE>(<ULONG_PTR>acceptor.changed | 1)
     slot.socket = sock
     slot.owner = owner
@@ -183,10 +193,10 @@ cdef void acceptor_fit(Acceptor *acceptor) noexcept nogil:
     cdef ULONGLONG now = GetTickCount64()
     AcquireSRWLockExclusive(&acceptor.lock)
     if acceptor.run > acceptor.fitted // 2:
-        acceptor.fitted = max(acceptor.fitted, min(acceptor.run, <int>LISTENER_SLOTS_MOST))
+        acceptor.fitted = max(acceptor.fitted, min(acceptor.run, <int>ENDPOINT_SLOTS_MOST))
         acceptor.burst = now
-    elif now - acceptor.burst > LISTENER_BURST:
-        acceptor.fitted = max(acceptor.fitted // 2, <int>LISTENER_SLOTS)
+    elif now - acceptor.burst > ENDPOINT_BURST:
+        acceptor.fitted = max(acceptor.fitted // 2, <int>ENDPOINT_SLOTS)
         acceptor.burst = now
     acceptor.run = 0
     ReleaseSRWLockExclusive(&acceptor.lock)
@@ -202,7 +212,7 @@ cdef int acceptor_want(Acceptor *acceptor, AcceptCall *call) noexcept nogil:
     if acceptor.stopped:
         error = WSA_OPERATION_ABORTED
     elif missing > 0 and not call.refused and (call.quiet or acceptor.count == 0):
-        call.missing = min(missing, <int>LISTENER_SLOTS)
+        call.missing = min(missing, <int>ENDPOINT_SLOTS)
         error = ACCEPTOR_WANTS
     elif acceptor.count == 0:
         error = call.refused
@@ -260,7 +270,8 @@ cdef void acceptor_stop(Acceptor *acceptor, bint shown) noexcept nogil:
 
 
 cdef void acceptor_cancel(Acceptor *acceptor) noexcept nogil:
-    """End the slots that are pending, and drop those that have no connection. With the lock held."""
+    """End the slots that are pending, and drop those that have no connection. Those that have one get to know it while the
+    listening socket is open: the host may close it before they are taken, or reset. With the lock held."""
     cdef Slot **link = &acceptor.head
     cdef Slot *slot = acceptor.head
     while slot != NULL:
@@ -276,6 +287,7 @@ cdef void acceptor_cancel(Acceptor *acceptor) noexcept nogil:
     while link[0] != NULL:
         slot = link[0]
         if error_from_status(slot.overlapped.Internal) == 0:
+            slot_accept(acceptor, slot)
             link = &slot.next
             continue
         link[0] = slot.next
@@ -335,7 +347,7 @@ cdef void acceptor_end_knock(Acceptor *acceptor) noexcept nogil:
     getsockname(acceptor.knock, <sockaddr *>&ours, &length)
     guard_own(&call, acceptor.listening)                    # the host's, whose calls are inside its guard
     while not found and waiter_accept(&call, acceptor.family, &patience, &sock, &peer) == 0:
-        found = memcmp(&peer, &ours, length) == 0
+        found = address_same(<const sockaddr *>&peer, <const sockaddr *>&ours)
         if found:
             closesocket(sock)
         else:
@@ -354,6 +366,7 @@ cdef void acceptor_keep(Acceptor *acceptor, SOCKET sock, sockaddr_storage *peer)
         closesocket(sock)
         return
     slot.socket = sock
+    slot.accepted = True
     slot.peer = peer[0]
     acceptor_append(acceptor, slot)
 

@@ -39,6 +39,15 @@ cdef inline int address_port(const sockaddr *address) noexcept nogil:
     return ntohs((<const sockaddr_in *>address).sin_port)
 
 
+cdef bint address_same(const sockaddr *one, const sockaddr *other) noexcept nogil:
+    """Whether both are the same host and port. The fields that say no more (flow, scope, padding) may differ."""
+    if one.sa_family != other.sa_family or address_port(one) != address_port(other):
+        return False
+    if one.sa_family == AF_INET:
+        return (<const sockaddr_in *>one).sin_addr.s_addr == (<const sockaddr_in *>other).sin_addr.s_addr
+    return memcmp(&(<const sockaddr_in6 *>one).sin6_addr, &(<const sockaddr_in6 *>other).sin6_addr, sizeof(in6_addr)) == 0
+
+
 cdef bint address_is_loopback(const sockaddr *address) noexcept nogil:
     cdef const unsigned char *bytes
     cdef int index

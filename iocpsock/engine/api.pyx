@@ -70,9 +70,11 @@ cdef extern from "engine_tables.h" nogil:
     const GUID connectex_id
     const GUID getacceptexsockaddrs_id
     const GUID transmitfile_id
-    const initial_rto initial_rto_no_retry
+    const initial_rto initial_rto_once
     int IOCPSOCK_SO_REUSE_UNICASTPORT
     DWORD IOCPSOCK_SIO_TCP_INITIAL_RTO
+    DWORD IOCPSOCK_TIMER_HIGH_RESOLUTION
+    int IOCPSOCK_SOMAXCONN_HINT(int backlog)
 
 cdef extern from "afd.h" nogil:
     struct afd_poll:

@@ -25,6 +25,9 @@ cdef struct Connection:
     int state
     SOCKET socket
     Connection *next                # in a listener's queue of accepted connections
+    bint arriving                   # there it is not adopted yet
+    Endpoint *endpoint              # of that listener, where it came in ...
+    LONGLONG slot                   # ... and the number of its slot
     int wanted_flags[CONNECTION_FLAGS]  # keepalive, nodelay: what the host asked for; -1: nothing
     sockaddr_storage peer           # accepted connections: the peer's address, 0 bytes otherwise
     int peer_length

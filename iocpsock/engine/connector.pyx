@@ -151,7 +151,7 @@ cdef int connector_attempt(Connection *connection, Address *remote, Address *loc
     if error:
         return error
     if address_is_loopback(<const sockaddr *>&remote.storage):
-        winsock_no_retry(connection.socket)
+        winsock_retry_once(connection.socket)
     op = op_new(0, connector_complete, &connection.source)
     if op == NULL:
         return WSAENOBUFS

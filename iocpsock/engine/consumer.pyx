@@ -35,6 +35,8 @@ cdef struct Consumer:
     bint hot                        # it posts and completes its receives itself (engine/direct.pyx)
     bint lingering                  # its thread waits for the event
     HANDLE event                    # auto-reset; NULL before it was first hot
+    HANDLE timer                    # ends its waits where the clock is coarse
+    bint coarse                     # a wait of its has lasted much longer than asked
     Op *direct                      # its receives on the event
     int direct_count
 
@@ -73,6 +75,8 @@ cdef void consumer_drop(Consumer *consumer) noexcept nogil:
         counter_add(COUNTER_consumers, -1)
         if consumer.event != NULL:
             CloseHandle(consumer.event)
+        if consumer.timer != NULL:
+            CloseHandle(consumer.timer)
         memory_free(consumer, sizeof(Consumer))
 
 

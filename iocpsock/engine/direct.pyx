@@ -9,8 +9,14 @@
 # Owner: a direct op is in its consumer's list as long as it is posted. Threads: the consumer's, all of it, with no lock held
 # unless it says so.
 
+# A wait for "a millisecond" ends at a tick of the system's clock, so it may last 15.6 (Microsoft's page "Wait functions"). Once a
+# consumer has seen that, a timer which is not bound to the ticks bounds its waits, set anew for each: a call of the system
+# more, which a finer clock does not need. Where the system has no such timer no consumer is ever hot.
+
 cdef enum:
     DIRECT_MOST = 64                # ops to look through after each wait; further connections use the port
+    DIRECT_SPAN = 2                 # times its time a wait may last: by the timer, where the clock ends it later
+    DIRECT_COARSE = 8               # times its time a wait lasts only by a coarse clock
 
 
 cdef inline bint direct_wanted(Connection *connection) noexcept nogil:
@@ -42,10 +48,7 @@ cdef inline void direct_posted(Op *op) noexcept nogil:
 
 
 cdef inline bint direct_done(Op *op) noexcept nogil:
-    if op.overlapped.Internal == <ULONG_PTR>STATUS_PENDING:
-        return False
-    MemoryBarrier()
-    return True
+    return not op_pending(&op.overlapped)
 
 
 cdef void direct_reap(Consumer *consumer) noexcept nogil:
@@ -90,10 +93,12 @@ cdef void direct_withdraw(Consumer *consumer, Source *source) noexcept nogil:
 
 
 cdef bint consumer_heat(Consumer *consumer) noexcept nogil:
-    """From now on the consumer receives itself. False if there is no event to be had."""
+    """From now on the consumer receives itself. False if there is no event or no timer to be had."""
     if consumer.event == NULL:
         consumer.event = CreateEventW(NULL, FALSE, FALSE, NULL)
-    consumer.hot = consumer.event != NULL
+    if consumer.timer == NULL:
+        consumer.timer = CreateWaitableTimerExW(NULL, NULL, IOCPSOCK_TIMER_HIGH_RESOLUTION, SYNCHRONIZE | TIMER_MODIFY_STATE)
+    consumer.hot = consumer.event != NULL and consumer.timer != NULL
     return consumer.hot
 
 
@@ -116,6 +121,26 @@ cdef void consumer_cool(Consumer *consumer) noexcept nogil:
         source_drop(sources[index])
 
 
+cdef DWORD direct_wait(Consumer *consumer, DWORD milliseconds) noexcept nogil:
+    """Wait for the event at most so long, or nearly: WAIT_OBJECT_0 if it was set."""
+    cdef HANDLE handles[2]
+    cdef LARGE_INTEGER frequency, due
+    cdef LONGLONG began, ended
+    cdef DWORD result
+    handles[0] = consumer.event
+    handles[1] = consumer.timer
+    QueryPerformanceFrequency(&frequency)
+    QueryPerformanceCounter(<LARGE_INTEGER *>&began)
+    due.QuadPart = -<LONGLONG>milliseconds * DIRECT_SPAN * 10000    # from now on, in units of 100 ns
+    if consumer.coarse:
+        SetWaitableTimer(consumer.timer, &due, 0, NULL, NULL, FALSE)
+    result = WaitForMultipleObjects(2 if consumer.coarse else 1, handles, FALSE, milliseconds)
+    if result == WAIT_TIMEOUT and not consumer.coarse:
+        QueryPerformanceCounter(<LARGE_INTEGER *>&ended)
+        consumer.coarse = ended - began > frequency.QuadPart * milliseconds * DIRECT_COARSE // 1000
+    return result
+
+
 cdef bint consumer_linger(Consumer *consumer, DWORD milliseconds) noexcept nogil:
     """Receive, and wait for news at most so long: whether there are any."""
     cdef DWORD result = WAIT_OBJECT_0
@@ -127,7 +152,7 @@ cdef bint consumer_linger(Consumer *consumer, DWORD milliseconds) noexcept nogil
         ReleaseSRWLockExclusive(&consumer.lock)
         if not consumer.lingering:
             return True
-        result = WaitForSingleObject(consumer.event, milliseconds)
+        result = direct_wait(consumer, milliseconds)
         AcquireSRWLockExclusive(&consumer.lock)
         consumer.lingering = False
         ReleaseSRWLockExclusive(&consumer.lock)

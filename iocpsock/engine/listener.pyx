@@ -1,14 +1,17 @@
 # Listener: one listening socket for each local address, and the connections they accepted.
 #
-# Each endpoint keeps several AcceptEx operations ("slots") posted: `acceptcount` of them, or, when that is 0, as many as the
-# traffic asks for: more once a burst has used up all of them, fewer again when it is over. When one completes, the
-# completion thread posts the next before it looks at what arrived, so the endpoint never goes without; a failed accept (the
+# Each endpoint (engine/endpoint.pyx) keeps several AcceptEx operations ("slots") posted: `acceptcount` of them, or, when that is
+# 0, as many as the traffic asks for: more once a burst has used up all of them, fewer again when it is over. When one
+# completes, the completion thread posts the next before it looks at what arrived, so the endpoint never goes without; a failed accept (the
 # peer was gone already) costs that one connection and nothing else. When the system is short of handles or memory, slots are
 # posted again after a pause. Accepted connections wait in a queue of bounded length for the host; beyond it, or with
 # `maxconnections` alive, slots are not posted until there is room, and the kernel's backlog holds, then refuses, the rest.
 # With the setting `acceptbufsize` an accept completes only when the connection's first bytes are there, and brings them
 # along. A peer that connects and says nothing would hold its slot for ever: a watchdog closes it after `acceptsilence`.
 # Owner: the host holds one reference, which listener_close takes; each posted slot holds one.
+# Sockets are made, and connections adopted, without the lock, which guards the lists: accepting goes on on several threads, and
+# the host never waits for it. A connection takes its place in the queue, by the number of its slot, when it is dequeued, and the host gets it when it is
+# adopted, and those before it are.
 # Threads: under source.lock; listener_complete is called with it on a completion thread, listener_expire takes it there.
 
 cdef enum:
@@ -16,20 +19,7 @@ cdef enum:
     LISTENER_RETRY_FIRST = 5        # milliseconds before a slot that could not be posted is tried again, doubling ...
     LISTENER_RETRY_LAST = 1000      # ... up to this
     LISTENER_WATCH = 1000           # milliseconds between looks for peers that have been silent for too long
-    LISTENER_SLOTS = 8              # posted on an endpoint at least, when their number is fitted to the traffic ...
-    LISTENER_SLOTS_MOST = 256       # ... and at most
-    LISTENER_BURST = 10000          # milliseconds after which a burst counts as over
     LISTENER_ENDING = 1000          # milliseconds that a close waits at most for the slots to end
-
-cdef struct Endpoint:
-    Endpoint *next
-    Listener *listener
-    SOCKET socket
-    int family
-    int posted                      # slots
-    int target                      # how many to post, fitted to the traffic
-    ULONGLONG burst                 # GetTickCount64 milliseconds when they were last used up
-    Op *slots                       # the posted ones
 
 cdef struct Listener:
     Source source                   # first: a Source * to it is the Listener *
@@ -37,7 +27,7 @@ cdef struct Listener:
     int wanted_flags[CONNECTION_FLAGS]  # of the connections to come
     Endpoint *endpoints
     bint closed
-    Connection *head                # accepted, in order of completion
+    Connection *head                # accepted, in order of completion; some are still being adopted
     Connection *tail
     int waiting                     # how many
     int endpoint_count
@@ -84,45 +74,15 @@ cdef int listener_add(Listener *listener, SOCKET sock, int family) noexcept nogi
     endpoint.listener = listener
     endpoint.socket = sock
     endpoint.family = family
-    endpoint.target = LISTENER_SLOTS
+    endpoint.target = ENDPOINT_SLOTS
     source_lock(&listener.source)
     tail = &listener.endpoints
     while tail[0] != NULL:
         tail = &tail[0].next
     tail[0] = endpoint
     listener.endpoint_count += 1
-    listener_fill(listener)
     source_unlock(&listener.source)
-    return 0
-
-
-cdef int listener_bind(Address *address, int backlog, bint share, SOCKET *result) noexcept nogil:
-    """A socket that listens on `address`: 0 or a Winsock code. `share` lets other sockets have the same port at the same
-    time; otherwise nobody can take it away from us."""
-    cdef int error = listener_bind_as(address, backlog, SO_REUSEADDR if share else SO_EXCLUSIVEADDRUSE, result)
-    if not share and (error == WSAEADDRINUSE or error == WSAEACCES):
-        # Windows refuses exclusiveness also while connections of an earlier listener on the port live on. Then the ordinary
-        # way has to do, which a living listener still makes fail.
-        error = listener_bind_as(address, backlog, 0, result)
-    # Winsock has two words for a port that somebody has; this one if they, or the system, have it exclusively.
-    return WSAEADDRINUSE if error == WSAEACCES else error
-
-
-cdef int listener_bind_as(Address *address, int backlog, int sharing, SOCKET *result) noexcept nogil:
-    """As listener_bind, with the socket option `sharing` set (0: none)."""
-    cdef SOCKET sock = winsock_socket(address.family)
-    cdef int error = 0
-    if sock == INVALID_SOCKET:
-        return error_last()
-    if sharing:
-        winsock_flag(sock, SOL_SOCKET, sharing, 1)
-    if address.family == AF_INET6:
-        winsock_flag(sock, IPPROTO_IPV6, IPV6_V6ONLY, 1)
-    if bind(sock, <const sockaddr *>&address.storage, address.length) or listen(sock, backlog):
-        error = error_last()
-        closesocket(sock)
-        return error
-    result[0] = sock
+    listener_fill(listener)
     return 0
 
 
@@ -144,34 +104,25 @@ cdef int listener_slots(Endpoint *endpoint) noexcept nogil:
     return count
 
 
-cdef void listener_adapt(Endpoint *endpoint) noexcept nogil:
-    """A slot was used: if all of them are, there should have been more; long after such a burst there may be fewer."""
-    cdef ULONGLONG now = GetTickCount64()
-    cdef Op *op = endpoint.slots
-    while op != NULL and op.overlapped.Internal != <ULONG_PTR>STATUS_PENDING:
-        op = op.next
-    if op == NULL:
-        endpoint.burst = now
-        endpoint.target = endpoint.target * 2 if endpoint.target * 2 <= LISTENER_SLOTS_MOST else LISTENER_SLOTS_MOST
-    elif endpoint.target > LISTENER_SLOTS and now - endpoint.burst > LISTENER_BURST:
-        endpoint.target -= 1
+cdef Endpoint *listener_want(Listener *listener) noexcept nogil:
+    """An endpoint that has too few slots, for which the caller now makes one, or NULL."""
+    cdef Endpoint *endpoint
+    source_lock(&listener.source)
+    endpoint = NULL if listener.closed or listener.waiting >= LISTENER_QUEUE else listener.endpoints
+    while endpoint != NULL and endpoint.posted + endpoint.making >= listener_slots(endpoint):
+        endpoint = endpoint.next
+    if endpoint != NULL:
+        endpoint.making += 1
+    source_unlock(&listener.source)
+    return endpoint
 
 
 cdef void listener_fill(Listener *listener) noexcept nogil:
-    """Post every slot that is missing, unless the queue is full; what cannot be posted waits for the deadline."""
-    cdef Endpoint *endpoint = listener.endpoints
-    cdef int error = 0
-    if listener.closed or listener.waiting >= LISTENER_QUEUE:
-        return
-    while endpoint != NULL:
-        while endpoint.posted < listener_slots(endpoint) and not error:
-            error = listener_post(endpoint)
-        endpoint = endpoint.next
-    if error:
-        counter_add(COUNTER_accept_failures, 1)
-        listener_pause(listener)
-    else:
-        listener.retry = 0
+    """Post every slot that is missing, unless the queue is full; what cannot be posted waits for the deadline. Without the
+    lock, as for all that is said to be so below; the caller has a reference."""
+    cdef Endpoint *endpoint = listener_want(listener)
+    while endpoint != NULL and listener_post(endpoint) == 0:
+        endpoint = listener_want(listener)
 
 
 cdef void listener_pause(Listener *listener) noexcept nogil:
@@ -184,51 +135,51 @@ cdef void listener_pause(Listener *listener) noexcept nogil:
 
 
 cdef void listener_expire(Source *source) noexcept nogil:
-    cdef Listener *listener = <Listener *>source
-    source_lock(source)
-    listener_fill(listener)
-    source_unlock(source)
+    listener_fill(<Listener *>source)
 
 
-cdef int listener_post(Endpoint *endpoint) noexcept nogil:
-    """Post one AcceptEx: 0 or a Winsock code."""
+cdef Op *listener_make(Endpoint *endpoint, int *error) noexcept nogil:
+    """A slot to be posted, with its socket, or NULL with a Winsock code. Without the lock."""
     cdef DWORD size = <DWORD>endpoint.listener.settings.value[SETTING_acceptbufsize]
     cdef Op *op = op_new(size + 2 * WINSOCK_ADDRESS, listener_complete, &endpoint.listener.source)
-    cdef DWORD received = 0
-    cdef int error
     if op == NULL:
-        return WSAENOBUFS
+        error[0] = WSAENOBUFS
+        return NULL
     op.owner = endpoint
     op.length = size
     op.socket = winsock_socket(endpoint.family)
     if op.socket == INVALID_SOCKET:
-        error = error_last()
+        error[0] = error_last()
         op_free(op)
-        return error
-    op_post(op)
-    if not winsock.AcceptEx(endpoint.socket, op.socket, op.data, size, WINSOCK_ADDRESS, WINSOCK_ADDRESS, &received,
-                            &op.overlapped):
-        error = error_last()
-        if error != WSA_IO_PENDING:
-            closesocket(op.socket)
-            op_free(op)
-            source_drop(&endpoint.listener.source)
-            return error
-    endpoint.posted += 1
-    op.next = endpoint.slots
-    endpoint.slots = op
-    if size and endpoint.listener.watchdog.due == 0:
-        port_deadline(&endpoint.listener.watchdog, &endpoint.listener.source, LISTENER_WATCH, listener_watch_silence)
-    return 0
+        return NULL
+    return op
 
 
-cdef void listener_remove_slot(Endpoint *endpoint, Op *op) noexcept nogil:
-    """The slot is not posted any more."""
-    cdef Op **link = &endpoint.slots
-    while link[0] != op:
-        link = &link[0].next
-    link[0] = op.next
-    endpoint.posted -= 1
+cdef int listener_post(Endpoint *endpoint) noexcept nogil:
+    """Post one AcceptEx for which `making` counts already: 0, or a Winsock code, and then there will be another attempt.
+    Without the lock."""
+    cdef Listener *listener = endpoint.listener
+    cdef int error = 0
+    cdef bint posted = False
+    cdef Op *op = listener_make(endpoint, &error)
+    source_lock(&listener.source)
+    endpoint.making -= 1
+    # Meanwhile the listener may have been closed, or the slots been asked to be of another size.
+    if op != NULL and not listener.closed and op.length == <DWORD>listener.settings.value[SETTING_acceptbufsize]:
+        error = endpoint_accept(endpoint, op)
+        posted = not error
+    if error and not listener.closed:
+        counter_add(COUNTER_accept_failures, 1)
+        listener_pause(listener)
+    elif posted:
+        listener.retry = 0
+        if op.length and listener.watchdog.due == 0:
+            port_deadline(&listener.watchdog, &listener.source, LISTENER_WATCH, listener_watch_silence)
+    source_unlock(&listener.source)
+    if op != NULL and not posted:
+        closesocket(op.socket)
+        op_free(op)
+    return error
 
 
 cdef void listener_watch_silence(Source *source) noexcept nogil:
@@ -253,10 +204,12 @@ cdef void listener_watch_silence(Source *source) noexcept nogil:
 
 
 cdef void listener_renew_slots(Listener *listener) noexcept nogil:
-    """The settings of the slots have changed: those that no peer has connected to end, and their packets post new ones. With
-    the lock held."""
-    cdef Endpoint *endpoint = listener.endpoints
+    """The settings of the slots have changed: those that no peer has connected to end, and their packets post new ones.
+    Without the lock."""
+    cdef Endpoint *endpoint
     cdef Op *op
+    source_lock(&listener.source)
+    endpoint = listener.endpoints
     while endpoint != NULL:
         op = endpoint.slots
         while op != NULL:
@@ -264,24 +217,21 @@ cdef void listener_renew_slots(Listener *listener) noexcept nogil:
                 CancelIoEx(<HANDLE>endpoint.socket, &op.overlapped)
             op = op.next
         endpoint = endpoint.next
+    source_unlock(&listener.source)
     listener_fill(listener)
 
 
-cdef Connection *listener_adopt(Endpoint *endpoint, Op *op) noexcept nogil:
-    """Make a connection of an accepted socket, or close it and return NULL: the peer may be gone already."""
-    cdef Connection *connection = NULL
+cdef bint listener_adopt(Endpoint *endpoint, Op *op, Connection *connection) noexcept nogil:
+    """Make an open connection of an accepted socket; False if that cannot be: the peer may be gone already. Without the
+    lock."""
+    cdef Listener *listener = endpoint.listener
     cdef sockaddr *local
     cdef sockaddr *peer
     cdef int local_length, peer_length
-    if op.error == 0 and setsockopt(op.socket, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, <const char *>&endpoint.socket,
-                                    sizeof(SOCKET)) == 0 and port_associate(op.socket) == 0:
-        connection = connection_new(op.socket)
-    if connection == NULL:
-        winsock_reset(op.socket)
-        closesocket(op.socket)
-        return NULL
-    connection.settings = endpoint.listener.settings
-    memcpy(connection.wanted_flags, endpoint.listener.wanted_flags, sizeof(connection.wanted_flags))
+    if winsock_accepted(endpoint.socket, op.socket) or port_associate(op.socket):
+        return False
+    connection.settings = listener.settings
+    memcpy(connection.wanted_flags, listener.wanted_flags, sizeof(connection.wanted_flags))
     connection_apply_flags(connection)
     if op.transferred:
         receiver_prefill(connection, op)
@@ -289,62 +239,109 @@ cdef Connection *listener_adopt(Endpoint *endpoint, Op *op) noexcept nogil:
     if peer != NULL and 0 < peer_length <= <int>sizeof(sockaddr_storage):
         memcpy(&connection.peer, peer, peer_length)
         connection.peer_length = peer_length
-    return connection
+    return True
 
 
 cdef void listener_complete(Op *op) noexcept nogil:
     """The packet of an AcceptEx was dequeued."""
     cdef Listener *listener = <Listener *>op.source
     cdef Endpoint *endpoint = <Endpoint *>op.owner
-    cdef Connection *connection
-    cdef bint counts = op.error == 0 and listener.settings.value[SETTING_maxconnections] != 0
-    listener_remove_slot(endpoint, op)
-    if listener.closed:
-        winsock_reset(op.socket)                            # the kernel may have accepted already: leave no TIME_WAIT
-        closesocket(op.socket)
-    else:
-        listener.connections += counts                      # before there is a new slot in its place
-        listener_adapt(endpoint)
-        if op.error == WSAENOBUFS or op.error == WSAEMFILE:
-            listener_pause(listener)
-        else:
-            listener_fill(listener)
-        connection = listener_adopt(endpoint, op)
-        if connection == NULL:
-            counter_add(COUNTER_accept_failures, op.error != WSA_OPERATION_ABORTED)
-            if counts:
-                listener.connections -= 1
-                listener_fill(listener)
-        else:
-            if counts:
-                source_hold(&listener.source)
-                connection.origin = listener
+    cdef Connection *connection = NULL
+    cdef bint counts = False, adopted = False, starved = op.error == WSAENOBUFS or op.error == WSAEMFILE
+    endpoint_remove(endpoint, op)
+    endpoint.adopting += 1
+    if not listener.closed:
+        endpoint_adapt(endpoint)
+        if op.error == 0:
+            connection = connection_new(op.socket)
+        if connection != NULL:
+            connection.endpoint, connection.slot = endpoint, op.number
+            counts = listener.settings.value[SETTING_maxconnections] != 0
+            listener.connections += counts                  # before there is a new slot in its place
             listener_enqueue(listener, connection)
-            counter_add(COUNTER_accepts, 1)
+        elif op.error != WSA_OPERATION_ABORTED:
+            counter_add(COUNTER_accept_failures, 1)
+        if starved:
+            listener_pause(listener)
+    source_unlock(&listener.source)
+    if not starved:
+        listener_fill(listener)
+    if connection == NULL:
+        endpoint_refuse(endpoint, op)
+    else:
+        adopted = listener_adopt(endpoint, op, connection)
     op_free(op)
+    listener_arrive(endpoint, connection, adopted, counts)
+
+
+cdef void listener_arrive(Endpoint *endpoint, Connection *connection, bint adopted, bint counts) noexcept nogil:
+    """A slot is done with: its connection, if it has one, is adopted, or it failed and leaves the queue. Without the lock."""
+    cdef Listener *listener = endpoint.listener
+    source_lock(&listener.source)
+    endpoint.adopting -= 1
+    if connection == NULL:
+        source_unlock_changed(&listener.source, 0)
+        return
+    connection.arriving = False
+    if adopted:
+        if counts:
+            source_hold(&listener.source)
+            connection.origin = listener
+        counter_add(COUNTER_accepts, 1)
+    else:
+        counter_add(COUNTER_accept_failures, 1)
+        listener.connections -= counts
+        listener_dequeue(listener, connection)
     source_unlock_changed(&listener.source, listener_ready(listener))
+    if not adopted:
+        connection_close(connection, CLOSER_ABORT)
+        listener_fill(listener)
 
 
 cdef void listener_departed(Listener *listener) noexcept nogil:
     """A connection that counted is gone, and its reference with it. With no lock held."""
     source_lock(&listener.source)
     listener.connections -= 1
-    listener_fill(listener)
     source_unlock(&listener.source)
+    listener_fill(listener)
     source_drop(&listener.source)
 
 
 cdef void listener_enqueue(Listener *listener, Connection *connection) noexcept nogil:
-    if listener.tail == NULL:
-        listener.head = connection
-    else:
-        listener.tail.next = connection
-    listener.tail = connection
+    """Behind those that wait, but before any whose slot at the same endpoint is a later one: threads that dequeue packets may
+    overtake each other."""
+    cdef Connection **link = &listener.head
+    if listener.tail != NULL and (listener.tail.endpoint != connection.endpoint or listener.tail.slot < connection.slot):
+        link = &listener.tail.next
+    while link[0] != NULL and (link[0].endpoint != connection.endpoint or link[0].slot < connection.slot):
+        link = &link[0].next
+    connection.next = link[0]
+    link[0] = connection
+    if connection.next == NULL:
+        listener.tail = connection
+    connection.arriving = True
     listener.waiting += 1
 
 
+cdef void listener_dequeue(Listener *listener, Connection *connection) noexcept nogil:
+    """Take it out of the queue, wherever it stands."""
+    cdef Connection *before = NULL
+    cdef Connection *item = listener.head
+    while item != connection:
+        before = item
+        item = item.next
+    if before == NULL:
+        listener.head = connection.next
+    else:
+        before.next = connection.next
+    if listener.tail == connection:
+        listener.tail = before
+    connection.next = NULL
+    listener.waiting -= 1
+
+
 cdef inline int listener_ready(Listener *listener) noexcept nogil:
-    return READY_READ if listener.head != NULL else 0
+    return READY_READ if listener.head != NULL and not listener.head.arriving else 0
 
 
 cdef void listener_watch(Listener *listener) noexcept nogil:
@@ -354,33 +351,40 @@ cdef void listener_watch(Listener *listener) noexcept nogil:
     source_unlock_changed(&listener.source, listener_ready(listener))
 
 
-cdef Connection *listener_take(Listener *listener) noexcept nogil:
-    """The next accepted connection, with the host's reference, or NULL. With the lock held."""
-    cdef Connection *connection = listener.head
-    if connection == NULL:
-        return NULL
-    listener.head = connection.next
-    if listener.head == NULL:
-        listener.tail = NULL
-    connection.next = NULL
-    listener.waiting -= 1
-    listener_fill(listener)
+cdef Connection *listener_take(Listener *listener, int *more) noexcept nogil:
+    """The next accepted connection, with the host's reference, or NULL; `more` is what the listener is ready for then. Without
+    the lock."""
+    cdef Connection *connection = NULL
+    cdef bint held_up
+    source_lock(&listener.source)
+    held_up = listener.waiting >= LISTENER_QUEUE
+    if listener_ready(listener):
+        connection = listener.head
+        listener_dequeue(listener, connection)
+    more[0] = listener_ready(listener)
+    source_unlock(&listener.source)
+    if held_up:
+        listener_fill(listener)
     return connection
 
 
 cdef void listener_end(Listener *listener) noexcept nogil:
-    """Close the endpoints and wait for the packets of their slots: a socket keeps its port as long as an operation on it is
-    under way, and that of another thread may be for a while after the close. With the lock held, which the wait releases."""
+    """End the slots and wait for their packets: what they have connected is reset properly only while the listening socket is
+    open, and that keeps its port as long as an operation on it is under way, which one of another thread may be for a while.
+    Then close the endpoints, but not under the hands of whoever adopts a connection. With the lock held, which the wait
+    releases."""
     cdef ULONGLONG deadline = GetTickCount64() + LISTENER_ENDING
     cdef Endpoint *endpoint = listener.endpoints
     while endpoint != NULL:
-        closesocket(endpoint.socket)
-        endpoint.socket = INVALID_SOCKET
+        CancelIoEx(<HANDLE>endpoint.socket, NULL)
         endpoint = endpoint.next
     endpoint = listener.endpoints
-    while endpoint != NULL and (endpoint.posted == 0 or source_wait(&listener.source, deadline)):
-        if endpoint.posted == 0:
-            endpoint = endpoint.next
+    while endpoint != NULL:
+        while endpoint.adopting or endpoint.posted:
+            if not source_wait(&listener.source, 0 if endpoint.adopting else deadline):
+                break
+        endpoint_close(endpoint)
+        endpoint = endpoint.next
 
 
 cdef void listener_close(Listener *listener) noexcept nogil:

@@ -33,6 +33,7 @@ cdef struct Op:
     DWORD capacity                  # bytes of data
     SOCKET socket                   # accept: the socket made for the incoming connection
     void *owner                     # accept: the endpoint
+    LONGLONG number                 # accept: in the order of posting, which is the order the kernel fills them in
     char *data
 
 cdef struct OpPool:
@@ -99,9 +100,24 @@ cdef void op_free(Op *op) noexcept nogil:
         memory_free(op, sizeof(Op) + op_class_bytes(op.size_class))
 
 
+cdef inline void op_begin(OVERLAPPED *overlapped) noexcept nogil:
+    """Before any operation on it is posted: until its end it says so itself, whichever of Winsock and the kernel would."""
+    memset(overlapped, 0, sizeof(OVERLAPPED))
+    overlapped.Internal = <ULONG_PTR>STATUS_PENDING
+
+
+cdef inline bint op_pending(OVERLAPPED *overlapped) noexcept nogil:
+    """Whether an operation that ends without a packet is the kernel's yet. Of the status the lower half counts, as with the
+    SDK's HasOverlappedIoCompleted, and what the kernel wrote before it is read after it."""
+    if <DWORD>overlapped.Internal == <DWORD>STATUS_PENDING:
+        return True
+    MemoryBarrier()
+    return False
+
+
 cdef inline void op_post(Op *op) noexcept nogil:
     """Call before handing the op to the kernel: it now also keeps its source alive."""
-    memset(&op.overlapped, 0, sizeof(OVERLAPPED))
+    op_begin(&op.overlapped)
     op.done = False
     op.error = 0
     op.transferred = 0

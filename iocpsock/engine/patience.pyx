@@ -21,7 +21,7 @@ cdef ULONGLONG patience_clock() noexcept nogil:
     cdef LARGE_INTEGER frequency, count
     QueryPerformanceFrequency(&frequency)
     QueryPerformanceCounter(&count)
-    return <ULONGLONG>(count.QuadPart // (frequency.QuadPart // 1000))
+    return <ULONGLONG>(count.QuadPart // frequency.QuadPart * 1000 + count.QuadPart % frequency.QuadPart * 1000 // frequency.QuadPart)
 
 
 cdef inline void patience_begin(Patience *patience, DWORD milliseconds) noexcept nogil:

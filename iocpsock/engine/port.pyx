@@ -3,11 +3,13 @@
 # Owner: the process: the port and its threads live until it ends, and the DLL is pinned, because a thread of ours may be
 # inside it at any time. Nothing runs in DllMain. At process exit Windows ends the threads wherever they are, which is why
 # they hold no lock across a call out and own nothing that must be written back.
-# Threads: port_thread is the completion thread, one for each CPU unless the setting `threads` says otherwise. It never blocks except in the dequeue, never calls a host
-# language, and looks at the deadlines between batches.
+# Threads: port_thread is the completion thread. There are two at first, and one more whenever all are found to be busy, up to
+# one for each CPU or what the setting `threads` says. It never blocks except in the dequeue, never calls a host language, and
+# looks at the deadlines between batches.
 
 cdef enum:
     PORT_BATCH = 16                 # packets for one dequeue; small, because a batch held by one thread delays the others
+    PORT_THREADS = 2                # completion threads to begin with
     PORT_TICK = 100                 # milliseconds between looks at the deadlines, while there are any
     PORT_STACK = 262144             # bytes of stack reserved for each completion thread
     PORT_KEY = 0x10C9               # the completion key of every handle that the engine itself associates
@@ -16,7 +18,9 @@ cdef struct Port:
     HANDLE handle
     LONG started
     int error                       # Winsock code of a failed start
-    LONG skip_on_success            # per process: 0 not known yet, 1 yes, 2 no (layered provider)
+    LONG limit                      # of completion threads
+    LONG threads                    # how many there are
+    LONG busy                       # how many have packets in hand
     SRWLOCK lock                    # serialises the start
 
 cdef Port port
@@ -25,27 +29,41 @@ cdef Port port
 cdef int port_open() noexcept nogil:
     """Pin the DLL, make the port and start its threads: 0 or a Winsock code."""
     cdef HMODULE module
-    cdef HANDLE thread
     cdef int error
-    cdef DWORD index, count = <DWORD>settings_of_process(SETTING_threads)
-    if count == 0:
-        count = GetActiveProcessorCount(ALL_PROCESSOR_GROUPS)
+    cdef LONG index
+    port.limit = settings_of_process(SETTING_threads)
+    if port.limit == 0:
+        port.limit = <LONG>GetActiveProcessorCount(ALL_PROCESSOR_GROUPS)
+    if port.limit < 1:
+        port.limit = 1
     if not GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
                               <const WCHAR *>&port_thread, &module):
         return error_from_win32(GetLastError())
     port.handle = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 0)
     if port.handle == NULL:
         return error_from_win32(GetLastError())
-    for index in range(count if count else 1):
-        thread = CreateThread(NULL, PORT_STACK, <void *>&port_thread, NULL, STACK_SIZE_PARAM_IS_A_RESERVATION, NULL)
-        if thread == NULL:
-            if index:
-                break                                       # fewer threads than CPUs still serve every packet
-            error = error_from_win32(GetLastError())
+    for index in range(min(port.limit, <LONG>PORT_THREADS)):
+        error = port_add_thread()
+        if error and index == 0:
             CloseHandle(port.handle)
             return error
-        CloseHandle(thread)
-        counter_add(COUNTER_threads, 1)
+    return 0                                                # fewer threads than CPUs still serve every packet
+
+
+cdef int port_add_thread() noexcept nogil:
+    """One thread more, unless there are as many as there may be: 0 or a Winsock code."""
+    cdef HANDLE thread
+    cdef int error
+    if InterlockedIncrement(&port.threads) > port.limit:
+        InterlockedDecrement(&port.threads)
+        return 0
+    thread = CreateThread(NULL, PORT_STACK, <void *>&port_thread, NULL, STACK_SIZE_PARAM_IS_A_RESERVATION, NULL)
+    if thread == NULL:
+        error = error_from_win32(GetLastError())
+        InterlockedDecrement(&port.threads)
+        return error
+    CloseHandle(thread)
+    counter_add(COUNTER_threads, 1)
     return 0
 
 
@@ -73,9 +91,7 @@ cdef int port_associate(SOCKET sock) noexcept nogil:
     once with success sends no packet (see port_posts_packet)."""
     if CreateIoCompletionPort(<HANDLE>sock, port.handle, PORT_KEY, 0) == NULL:
         return error_from_win32(GetLastError())
-    if port.skip_on_success == 0:
-        InterlockedExchange(&port.skip_on_success, 1 if winsock_is_ifs(sock) else 2)
-    if port.skip_on_success == 1 and not SetFileCompletionNotificationModes(
+    if winsock.is_ifs and not SetFileCompletionNotificationModes(
             <HANDLE>sock, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HANDLE):
         return error_from_win32(GetLastError())
     return winsock_nonblocking(sock)
@@ -83,24 +99,33 @@ cdef int port_associate(SOCKET sock) noexcept nogil:
 
 cdef inline bint port_posts_packet() noexcept nogil:
     """After an overlapped call that finished at once with success: will a packet come all the same?"""
-    return port.skip_on_success != 1
+    return not winsock.is_ifs
 
 
 cdef DWORD port_thread(void *unused) noexcept nogil:
     """The body of a completion thread."""
     cdef OVERLAPPED_ENTRY entries[PORT_BATCH]
-    cdef ULONG count, index
-    cdef Op *op
+    cdef ULONG count
     while True:
         count = 0
         if GetQueuedCompletionStatusEx(port.handle, entries, PORT_BATCH, &count, PORT_TICK if deadlines.count else INFINITE, FALSE):
-            for index in range(count):
-                op = <Op *>entries[index].lpOverlapped
-                if op != NULL and entries[index].lpCompletionKey == PORT_KEY and op.magic == OP_MAGIC:
-                    op_dispatch(op)
+            if InterlockedIncrement(&port.busy) >= port.threads and port.threads < port.limit:
+                port_add_thread()
+            port_dispatch(entries, count)
+            InterlockedDecrement(&port.busy)
         if deadlines.count:
             port_tick()
     return 0
+
+
+cdef void port_dispatch(OVERLAPPED_ENTRY *entries, ULONG count) noexcept nogil:
+    """Serve a batch of packets."""
+    cdef ULONG index
+    cdef Op *op
+    for index in range(count):
+        op = <Op *>entries[index].lpOverlapped
+        if op != NULL and entries[index].lpCompletionKey == PORT_KEY and op.magic == OP_MAGIC:
+            op_dispatch(op)
 
 
 cdef void port_tick() noexcept nogil:

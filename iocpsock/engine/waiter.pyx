@@ -255,7 +255,7 @@ cdef int waiter_connect(GuardCall *call, Address *remote, Patience *patience) no
         return WSAENOBUFS
     address_any_to_loopback(remote)
     if address_is_loopback(<const sockaddr *>&remote.storage):
-        winsock_no_retry(call.socket)
+        winsock_retry_once(call.socket)
     error = waiter_begin(waiter, call, GUARD_GIVES)
     if not error:
         if not winsock.ConnectEx(call.socket, <const sockaddr *>&remote.storage, remote.length, NULL, 0, NULL,

@@ -8,6 +8,7 @@
 cdef enum:
     WINSOCK_VERSION = 0x0202
     WINSOCK_ADDRESS = 144           # bytes AcceptEx wants for an address: sizeof(sockaddr_storage) + 16
+    WINSOCK_BACKLOG = 200           # the most that `listen` takes without a hint
 
 cdef struct WinsockFunctions:
     SRWLOCK lock                    # serialises the start
@@ -17,6 +18,8 @@ cdef struct WinsockFunctions:
     LPFN_GETACCEPTEXSOCKADDRS GetAcceptExSockaddrs
     LPFN_TRANSMITFILE TransmitFile
     bint always_retries             # the system knows no SIO_TCP_INITIAL_RTO
+    bint is_ifs                     # the sockets of every family are kernel handles
+    bint is_base                    # and no provider is layered over the system's own
 
 cdef WinsockFunctions winsock
 
@@ -62,7 +65,29 @@ cdef int winsock_begin() noexcept nogil:
     if not error:
         error = winsock_extension(probe, &transmitfile_id, &winsock.TransmitFile)
     closesocket(probe)
-    return error
+    return error if error else winsock_ask_providers()
+
+
+cdef int winsock_ask_providers() noexcept nogil:
+    """Ask once what sockets are, of each family, because a layered provider may stand over one of them only, as libuv found out:
+    0 or a Winsock code. The answer that is right for both holds for all."""
+    cdef int families[2]
+    cdef int index, error
+    cdef SOCKET probe
+    families[0] = AF_INET
+    families[1] = AF_INET6
+    winsock.is_ifs = winsock.is_base = True
+    for index in range(2):
+        probe = winsock_socket(families[index])
+        if probe == INVALID_SOCKET:
+            error = error_last()
+            if error == WSAEAFNOSUPPORT or error == WSAEPROTONOSUPPORT:     # this machine has no such family
+                continue
+            return error
+        winsock.is_ifs = winsock.is_ifs and winsock_is_ifs(probe)
+        winsock.is_base = winsock.is_base and winsock_ask_base(probe) == probe
+        closesocket(probe)
+    return 0
 
 
 cdef SOCKET winsock_socket(int family) noexcept nogil:
@@ -81,16 +106,17 @@ cdef int winsock_nonblocking(SOCKET sock) noexcept nogil:
     return error_last() if ioctlsocket(sock, FIONBIO, &on) else 0
 
 
-cdef void winsock_no_retry(SOCKET sock) noexcept nogil:
-    """Have a refused connection attempt fail at once. Older systems do not know the request, and need not be asked twice."""
+cdef void winsock_retry_once(SOCKET sock) noexcept nogil:
+    """Have a refused connection attempt repeated once and soon. Older systems do not know the request, and need not be asked
+    twice."""
     cdef DWORD ignored = 0
-    if not winsock.always_retries and WSAIoctl(sock, IOCPSOCK_SIO_TCP_INITIAL_RTO, <void *>&initial_rto_no_retry,
-                                               sizeof(initial_rto_no_retry), NULL, 0, &ignored, NULL, NULL):
+    if not winsock.always_retries and WSAIoctl(sock, IOCPSOCK_SIO_TCP_INITIAL_RTO, <void *>&initial_rto_once,
+                                               sizeof(initial_rto_once), NULL, 0, &ignored, NULL, NULL):
         winsock.always_retries = error_last() == WSAEOPNOTSUPP
 
 
 cdef void winsock_reset(SOCKET sock) noexcept nogil:
-    """closesocket will send RST, at once, and leave nothing behind."""
+    """closesocket will send RST, at once, and leave nothing behind. Of a socket from AcceptEx only after winsock_accepted."""
     cdef linger hard
     hard.l_onoff = 1
     hard.l_linger = 0
@@ -107,28 +133,55 @@ cdef bint winsock_is_ifs(SOCKET sock) noexcept nogil:
     return (info.dwServiceFlags1 & XP1_IFS_HANDLES) != 0
 
 
-cdef SOCKET winsock_base(SOCKET sock) noexcept nogil:
+cdef inline SOCKET winsock_base(SOCKET sock) noexcept nogil:
     """The socket's handle in the system's own driver, below any layered provider."""
+    return sock if winsock.is_base else winsock_ask_base(sock)
+
+
+cdef SOCKET winsock_ask_base(SOCKET sock) noexcept nogil:
+    """The same, by asking the socket. Microsoft's page "Winsock IOCTLs" says that a layered provider must not answer
+    SIO_BASE_HANDLE itself; some do all the same, and wepoll and mio then ask for the handle that select() is to use."""
     cdef SOCKET base = sock
     cdef DWORD size = 0
-    if WSAIoctl(sock, SIO_BASE_HANDLE, NULL, 0, &base, sizeof(base), &size, NULL, NULL):
-        return sock
-    return base
+    if WSAIoctl(sock, SIO_BASE_HANDLE, NULL, 0, &base, sizeof(base), &size, NULL, NULL) == 0:
+        return base
+    base = sock
+    if WSAIoctl(sock, SIO_BSP_HANDLE_POLL, NULL, 0, &base, sizeof(base), &size, NULL, NULL) == 0:
+        return base
+    return sock
+
+
+cdef int winsock_accepted(SOCKET listening, SOCKET sock) noexcept nogil:
+    """Tell Winsock that AcceptEx has connected `sock`: 0 or a Winsock code. Before that, says Microsoft's page "AcceptEx
+    function", it is no connected socket for shutdown, getpeername and the options, SO_LINGER among them; and the listening
+    socket has to be open yet."""
+    return error_last() if setsockopt(sock, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, <const char *>&listening, sizeof(SOCKET)) else 0
 
 
 cdef int winsock_adopt(SOCKET listening, SOCKET sock, void *addresses, sockaddr_storage *peer) noexcept nogil:
-    """Finish a socket that AcceptEx has connected, with both addresses and no data in its buffer: 0 with the peer's address,
-    or a Winsock code."""
+    """Finish a socket that AcceptEx has connected: 0 with the peer's address, or a Winsock code."""
+    cdef int error = winsock_accepted(listening, sock)
+    if not error:
+        winsock_peer(addresses, peer)
+    return error
+
+
+cdef void winsock_peer(void *addresses, sockaddr_storage *peer) noexcept nogil:
+    """The peer's address in what AcceptEx has written: both addresses, and no data before them."""
     cdef sockaddr *local
     cdef sockaddr *remote = NULL
     cdef int local_length, remote_length = 0
-    if setsockopt(sock, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, <const char *>&listening, sizeof(SOCKET)):
-        return error_last()
     winsock.GetAcceptExSockaddrs(addresses, 0, WINSOCK_ADDRESS, WINSOCK_ADDRESS, &local, &local_length, &remote, &remote_length)
     memset(peer, 0, sizeof(sockaddr_storage))
     if remote != NULL and 0 < remote_length <= <int>sizeof(sockaddr_storage):
         memcpy(peer, remote, remote_length)
-    return 0
+
+
+cdef int winsock_listen(SOCKET sock, int backlog) noexcept nogil:
+    """Listen: 0 or a Winsock code. A number above what `listen` takes as such is passed as a hint."""
+    if WINSOCK_BACKLOG < backlog < SOMAXCONN:
+        backlog = IOCPSOCK_SOMAXCONN_HINT(min(backlog, 65535))
+    return error_last() if listen(sock, backlog) else 0
 
 
 cdef int winsock_connect_time(SOCKET sock) noexcept nogil:

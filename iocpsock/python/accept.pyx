@@ -92,8 +92,8 @@ cdef _Acceptor accept_holder(object self, SOCKET sock):
 cdef object accept_supply(object self, _Acceptor holder, AcceptCall *call):
     """Make the sockets that the acceptor wants, and post them. When the system has no more, the acceptor does with fewer. The
     GIL is given away once for all of them: among many busy threads it takes long to come back."""
-    cdef SOCKET socks[LISTENER_SLOTS]
-    cdef void *owners[LISTENER_SLOTS]
+    cdef SOCKET socks[ENDPOINT_SLOTS]
+    cdef void *owners[ENDPOINT_SLOTS]
     cdef int index, count, posted
     made = []
     try:

@@ -46,30 +46,9 @@ def create_server(address, *, family=_stdlib.AF_INET, backlog=None, reuse_port=F
         raise ValueError("SO_REUSEPORT not supported on this platform")
     if dualstack_ipv6 and family != _stdlib.AF_INET6:
         raise ValueError("dualstack_ipv6 requires AF_INET6 family")
-    try:
-        sock = _bound(address, family, dualstack_ipv6, True)
-    except OSError as error:
-        if error.winerror not in (WSAEADDRINUSE, WSAEACCES):
-            raise
-        sock = None
-    if sock is None:
-        # Windows refuses exclusiveness also while connections of an earlier listener on the port live on. Then the ordinary
-        # way has to do, which a living listener still makes fail.
-        sock = _bound(address, family, dualstack_ipv6, False)
-    try:
-        sock.listen() if backlog is None else sock.listen(backlog)
-        return sock
-    except BaseException:
-        sock.close()
-        raise
-
-
-def _bound(address, family, dualstack_ipv6, exclusive):
-    """A socket bound to `address`."""
     sock = socket(family, _stdlib.SOCK_STREAM)
     try:
-        if exclusive:
-            sock.setsockopt(_stdlib.SOL_SOCKET, _stdlib.SO_EXCLUSIVEADDRUSE, 1)
+        sock.setsockopt(_stdlib.SOL_SOCKET, _stdlib.SO_EXCLUSIVEADDRUSE, 1)
         if family == _stdlib.AF_INET6:
             sock.setsockopt(_stdlib.IPPROTO_IPV6, _stdlib.IPV6_V6ONLY, 0 if dualstack_ipv6 else 1)
         try:
@@ -77,6 +56,7 @@ def _bound(address, family, dualstack_ipv6, exclusive):
         except OSError as error:
             error.strerror = f"{error.strerror} (while attempting to bind on address {address!r})"
             raise
+        sock.listen() if backlog is None else sock.listen(backlog)
         return sock
     except BaseException:
         sock.close()

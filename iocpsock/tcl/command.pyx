@@ -182,7 +182,7 @@ cdef Listener *command_listen(Tcl_Interp *interp, OpenArguments *arguments, int 
     address = list if listener != NULL else NULL
     while address != NULL:
         address_set_port(address, port_number)
-        error = listener_bind(address, arguments.backlog if arguments.backlog_given and arguments.backlog >= 0 else SOMAXCONN,
+        error = endpoint_bind(address, arguments.backlog if arguments.backlog_given and arguments.backlog >= 0 else SOMAXCONN,
                               arguments.reuse_port > 0, &sock)
         if not error:
             if port_number == 0:

@@ -13,8 +13,8 @@
 # Threads: all on the Tcl thread, except notifier_wake.
 
 cdef enum:
-    NOTIFIER_LINGER = 1             # milliseconds to wait for the next message
-    NOTIFIER_SHORT = 16             # milliseconds of a short sleep: a tick of Windows' clock, as no wait is measured finer
+    NOTIFIER_LINGER = 1             # milliseconds to wait for the next message (consumer_linger: or two)
+    NOTIFIER_SHORT = 16             # milliseconds of a short sleep: a tick of Windows' clock, by which Tcl's own waits end
     NOTIFIER_STREAK = 8             # short sleeps in a row to become hot, good waits in a row to become eager ...
     NOTIFIER_STREAK_MOST = 8192     # ... at first; twice as many after each wait in vain, up to this
     NOTIFIER_TURN = 5               # milliseconds of waits of our own before Tcl asks its other event sources
@@ -28,7 +28,8 @@ cdef struct TclThread:
     int needed                      # how long a streak has to be
     LONGLONG asleep                 # performance counter when Tcl went to sleep; 0 once it was woken
     LONGLONG short_sleep            # ticks of the performance counter in NOTIFIER_SHORT
-    ULONGLONG turn                  # GetTickCount64 when Tcl's other event sources had their turn
+    LONGLONG turn                   # performance counter when Tcl's other event sources had their turn; GetTickCount64 has a
+    LONGLONG turn_length            # grain of 16 milliseconds, three times a turn. Its ticks in NOTIFIER_TURN
 
 cdef struct SourceEvent:
     Tcl_Event event                 # first: Tcl frees it
@@ -63,6 +64,7 @@ cdef TclThread *notifier_thread() noexcept nogil:
     thread.identifier = Tcl_GetCurrentThread()
     thread.needed = NOTIFIER_STREAK
     QueryPerformanceFrequency(<LARGE_INTEGER *>&thread.short_sleep)
+    thread.turn_length = thread.short_sleep * NOTIFIER_TURN // 1000
     thread.short_sleep = thread.short_sleep * NOTIFIER_SHORT // 1000
     thread.consumer = consumer_new(notifier_wake, <void *>thread.identifier)
     if thread.consumer == NULL:
@@ -99,7 +101,7 @@ cdef void notifier_setup(void *data, int flags) noexcept nogil:
         if notifier_may_linger(thread):
             notifier_linger(thread)
         else:
-            thread.turn = GetTickCount64()                  # this time Tcl asks everybody, and nobody waits
+            QueryPerformanceCounter(<LARGE_INTEGER *>&thread.turn)      # this time Tcl asks everybody, and nobody waits
     if thread.consumer.hot or consumer_has_ready(thread.consumer):
         tcl_poll_now()
     if not thread.consumer.hot and not flags & TCL_DONT_WAIT:
@@ -107,7 +109,9 @@ cdef void notifier_setup(void *data, int flags) noexcept nogil:
 
 
 cdef inline bint notifier_may_linger(TclThread *thread) noexcept nogil:
-    return GetTickCount64() - thread.turn < NOTIFIER_TURN
+    cdef LONGLONG now
+    QueryPerformanceCounter(<LARGE_INTEGER *>&now)
+    return now - thread.turn < thread.turn_length
 
 
 cdef bint notifier_linger(TclThread *thread) noexcept nogil:

@@ -68,9 +68,9 @@ cdef int option_set_setting(Channel *channel, Tcl_Interp *interp, int setting, c
         return TCL_ERROR
     source_lock(source)
     option_settings(channel).value[setting] = value
+    source_unlock(source)
     if setting >= SETTING_LISTENER:
         listener_renew_slots(channel.listener)
-    source_unlock(source)
     return TCL_OK
 
 

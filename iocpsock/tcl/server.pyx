@@ -52,14 +52,11 @@ cdef void server_event(Channel *listener_channel) noexcept nogil:
     cdef Listener *listener = listener_channel.listener
     cdef Server *server = listener_channel.server
     cdef Connection *connection
-    cdef int more
+    cdef int more = 0
     cdef Channel *channel
     cdef char address[ADDRESS_HOST_MAX]
     cdef char service[32]
-    source_lock(&listener.source)
-    connection = listener_take(listener)
-    more = listener_ready(listener)
-    source_unlock(&listener.source)
+    connection = listener_take(listener, &more)
     if more:
         source_notify(&listener.source)
         tcl_poll_now()

@@ -46,6 +46,9 @@ cdef extern from "windows.h" nogil:
         ERROR_NOT_FOUND
         ERROR_OPERATION_ABORTED
         STATUS_PENDING
+        STATUS_TIMEOUT
+        SYNCHRONIZE
+        TIMER_MODIFY_STATE
         CP_UTF8
         FILE_SKIP_COMPLETION_PORT_ON_SUCCESS
         FILE_SKIP_SET_EVENT_ON_HANDLE
@@ -71,6 +74,7 @@ cdef extern from "windows.h" nogil:
     LONG InterlockedIncrement(LONG *value)
     LONG InterlockedDecrement(LONG *value)
     LONG InterlockedExchange(LONG *value, LONG new)
+    LONG InterlockedExchangeAdd(LONG *value, LONG change)
     LONG InterlockedCompareExchange(LONG *value, LONG new, LONG expected)
     LONGLONG InterlockedExchangeAdd64(LONGLONG *value, LONGLONG change)
 
@@ -84,6 +88,8 @@ cdef extern from "windows.h" nogil:
     DWORD GetActiveProcessorCount(unsigned short group)
     DWORD GetCurrentThreadId()
     HANDLE CreateEventW(void *security, BOOL manual, BOOL initial, const WCHAR *name)
+    HANDLE CreateWaitableTimerExW(void *security, const WCHAR *name, DWORD flags, DWORD access)
+    BOOL SetWaitableTimer(HANDLE timer, const LARGE_INTEGER *due, LONG period, void *routine, void *argument, BOOL resume)
     BOOL SetEvent(HANDLE event)
     BOOL ResetEvent(HANDLE event)
     void MemoryBarrier()

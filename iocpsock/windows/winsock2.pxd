@@ -70,6 +70,7 @@ cdef extern from "winsock2.h" nogil:
         WSAEACCES
         WSAEMFILE
         WSAEOPNOTSUPP
+        WSAEPROTONOSUPPORT
         WSAENOBUFS
         WSAENOTSOCK
         WSAEADDRINUSE
@@ -147,6 +148,7 @@ cdef extern from "ws2tcpip.h" nogil:
 
 cdef extern from "mswsock.h" nogil:
     enum:
+        SIO_BSP_HANDLE_POLL
         SO_CONNECT_TIME
     ctypedef BOOL (*LPFN_ACCEPTEX)(SOCKET listener, SOCKET accepted, void *buffer, DWORD receive, DWORD local_size,
                                    DWORD remote_size, DWORD *received, OVERLAPPED *overlapped) noexcept

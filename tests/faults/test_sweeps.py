@@ -123,6 +123,23 @@ def test_an_option_that_is_refused_changes_nothing(tclsh):
         f"{option} refused: 1 <couldn't set socket option: no buffer space available> 0", f"{option} granted: 0 <> 1")]), log
 
 
+@pytest.mark.parametrize("code, words", [(EADDRINUSE, "address already in use"), (EACCES, "permission denied")])
+def test_a_refused_bind_is_not_tried_otherwise(tclsh, code, words):
+    """A second bind, without SO_EXCLUSIVEADDRUSE, would succeed beside a listener on a more specific address on Windows."""
+    ended, lines, log = tclsh("bind.tcl", code)
+    assert (ended, lines) == (0, [f"1 <couldn't open socket: {words}>"]), log
+
+
+def test_a_coarse_clock_gets_a_timer(tclsh):
+    ended, lines, log = tclsh("clock.tcl")
+    assert (ended, lines) == (0, ["timer set: 1"]), log
+
+
+def test_threads_are_added_when_all_are_busy(tclsh):
+    ended, lines, log = tclsh("threads.tcl", 6)
+    assert (ended, lines) == (0, ["2 at first", "more than 2, at most 6"]), log
+
+
 def test_a_provider_that_cannot_skip_packets(tclsh):
     """With a layered provider each operation sends its packet, whatever it did at once."""
     ended, lines, log = tclsh("start.tcl", "getsockopt", ENOBUFS)

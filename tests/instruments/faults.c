@@ -130,12 +130,27 @@ WRAP(HANDLE, WINAPI, CreateThread, (SECURITY_ATTRIBUTES *security, SIZE_T stack,
 WRAP(HANDLE, WINAPI, CreateEventW, (SECURITY_ATTRIBUTES *security, BOOL manual, BOOL initial, const WCHAR *name),
      (security, manual, initial, name), NULL)
 WRAP(DWORD, WINAPI, WaitForSingleObject, (HANDLE handle, DWORD milliseconds), (handle, milliseconds), WAIT_FAILED)
-WRAP(DWORD, WINAPI, WaitForMultipleObjects, (DWORD count, const HANDLE *handles, BOOL all, DWORD milliseconds),
-     (count, handles, all, milliseconds), WAIT_FAILED)
+WRAP(HANDLE, WINAPI, CreateWaitableTimerExW, (SECURITY_ATTRIBUTES *security, const WCHAR *name, DWORD flags, DWORD access),
+     (security, name, flags, access), NULL)
+WRAP(BOOL, WINAPI, SetWaitableTimer, (HANDLE timer, const LARGE_INTEGER *due, LONG period, PTIMERAPCROUTINE routine, void *argument,
+     BOOL resume), (timer, due, period, routine, argument, resume), FALSE)
 WRAP(BOOL, WINAPI, GetModuleHandleExW, (DWORD flags, const WCHAR *name, HMODULE *module), (flags, name, module), FALSE)
 WRAP(DWORD, WINAPI, TlsAlloc, (void), (), TLS_OUT_OF_INDEXES)
 WRAP(int, WINAPI, MultiByteToWideChar, (UINT page, DWORD flags, const char *text, int length, WCHAR *wide, int capacity),
      (page, flags, text, length, wide, capacity), 0)
+
+DWORD WINAPI fault_WaitForMultipleObjects(DWORD count, const HANDLE *handles, BOOL all, DWORD milliseconds)
+{
+    int code = 0;
+    enum fault_action action = take(FAULT_WaitForMultipleObjects, &code);
+    if (action == FAULT_FAIL) {
+        SetLastError(code);
+        return WAIT_FAILED;
+    }
+    if (action == FAULT_LATE && milliseconds && milliseconds != INFINITE)
+        milliseconds += code;
+    return WaitForMultipleObjects(count, handles, all, milliseconds);
+}
 
 DWORD WINAPI fault_GetActiveProcessorCount(WORD group)
 {

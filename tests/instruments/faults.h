@@ -7,7 +7,8 @@
  *                nobody could end what they would leave; the CODE of NtDeviceIoControlFile is an NTSTATUS)
  *   status CODE  an overlapped call is accepted, does nothing, and its packet brings the NTSTATUS CODE
  *   late MS      an overlapped call ends by a packet, never at once, and that is seen MS milliseconds late; CancelIoEx cancels,
- *                but says that there is nothing to cancel, and the packet is late. Calls with an event: nothing
+ *                but says that there is nothing to cancel, and the packet is late. Calls with an event: nothing. A
+ *                WaitForMultipleObjects with a time-out has MS more of it, as by a clock of that grain
  *   short BYTES  a receive or a send transfers at most so many bytes
  *   inline       ConnectEx and AcceptEx succeed in the call
  *   value N      the call returns N (the number of processors)
@@ -29,7 +30,7 @@
     X(getsockname) X(getpeername) X(getnameinfo) X(getservbyname) X(GetAddrInfoW) X(WSAIoctl) \
     X(AcceptEx) X(ConnectEx) X(TransmitFile) X(WSARecv) X(WSASend) X(receive_direct) X(send_direct) X(CancelIoEx) \
     X(CreateIoCompletionPort) X(SetFileCompletionNotificationModes) X(GetQueuedCompletionStatusEx) X(PostQueuedCompletionStatus) \
-    X(CreateThread) X(CreateEventW) X(WaitForSingleObject) X(WaitForMultipleObjects) \
+    X(CreateThread) X(CreateEventW) X(CreateWaitableTimerExW) X(SetWaitableTimer) X(WaitForSingleObject) X(WaitForMultipleObjects) \
     X(GetModuleHandleExW) X(GetActiveProcessorCount) X(TlsAlloc) X(NtDeviceIoControlFile) \
     X(MultiByteToWideChar) X(malloc)
 
@@ -85,6 +86,9 @@ BOOL WINAPI fault_PostQueuedCompletionStatus(HANDLE port, DWORD bytes, ULONG_PTR
 HANDLE WINAPI fault_CreateThread(SECURITY_ATTRIBUTES *security, SIZE_T stack, LPTHREAD_START_ROUTINE start, void *parameter,
                                  DWORD flags, DWORD *identifier);
 HANDLE WINAPI fault_CreateEventW(SECURITY_ATTRIBUTES *security, BOOL manual, BOOL initial, const WCHAR *name);
+HANDLE WINAPI fault_CreateWaitableTimerExW(SECURITY_ATTRIBUTES *security, const WCHAR *name, DWORD flags, DWORD access);
+BOOL WINAPI fault_SetWaitableTimer(HANDLE timer, const LARGE_INTEGER *due, LONG period, PTIMERAPCROUTINE routine, void *argument,
+                                   BOOL resume);
 DWORD WINAPI fault_WaitForSingleObject(HANDLE handle, DWORD milliseconds);
 DWORD WINAPI fault_WaitForMultipleObjects(DWORD count, const HANDLE *handles, BOOL all, DWORD milliseconds);
 BOOL WINAPI fault_GetModuleHandleExW(DWORD flags, const WCHAR *name, HMODULE *module);
@@ -119,6 +123,8 @@ int WINAPI fault_MultiByteToWideChar(UINT page, DWORD flags, const char *text, i
 #define PostQueuedCompletionStatus fault_PostQueuedCompletionStatus
 #define CreateThread fault_CreateThread
 #define CreateEventW fault_CreateEventW
+#define CreateWaitableTimerExW fault_CreateWaitableTimerExW
+#define SetWaitableTimer fault_SetWaitableTimer
 #define WaitForSingleObject fault_WaitForSingleObject
 #define WaitForMultipleObjects fault_WaitForMultipleObjects
 #define GetModuleHandleExW fault_GetModuleHandleExW

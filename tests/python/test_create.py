@@ -119,3 +119,19 @@ def test_port_sharing_is_refused(net):
 def test_server_port_out_of_range(net, port):
     with pytest.raises(OverflowError):
         net.create_server(("127.0.0.1", port))
+
+
+@pytest.mark.parametrize("code", [10048, 10013])
+def test_a_refused_bind_is_the_answer(code, monkeypatch):
+    """It is made once, exclusively: another one would succeed beside a listener on a more specific address on Windows."""
+    import iocpsock
+    exclusive = []
+
+    def bind(self, address):
+        exclusive.append(self.getsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE) != 0)
+        raise OSError(None, "refused", None, code)
+
+    monkeypatch.setattr(iocpsock.socket, "bind", bind, raising=False)
+    with pytest.raises(OSError) as caught:
+        iocpsock.create_server(("127.0.0.1", 0))
+    assert (caught.value.winerror, exclusive) == (code, [True])
