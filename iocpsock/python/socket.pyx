@@ -145,6 +145,7 @@ class socket(_stdlib.socket):
 
     def detach(self):
         """Give the handle away, an int: the object is closed, the socket is not."""
+        self._closed = True                                 # of socket.socket, which closes when its files are closed too
         return call_detach(self)
 
     def dup(self):

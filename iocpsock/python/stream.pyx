@@ -322,17 +322,22 @@ cdef class _Stream:
     cdef object post(self, object sock):
         """Begin to send what there is. The posted send is inside the guard until `finish`."""
         cdef const char *data = PyBytes_AsString(self.unsent)
+        cdef DWORD size = <DWORD>(len(self.unsent) - self.sent)
+        cdef Py_ssize_t start = self.sent
         cdef int error = WSAENOBUFS
+        cdef Waiter *waiter
         call_enter(sock, &self.posted)
         self.posted.thread = 0
-        self.waiter = waiter_take()
-        if self.waiter != NULL:
-            error = waiter_post_send(self.waiter, &self.posted, data + self.sent, <DWORD>(len(self.unsent) - self.sent), 0)
-            if error == WSA_IO_PENDING:
-                error = 0
-            if error:
-                waiter_give(self.waiter)
-                self.waiter = NULL
+        with nogil:                                         # the turn to send is this call's
+            waiter = waiter_take()
+            if waiter != NULL:
+                error = waiter_post_send(waiter, &self.posted, data + start, size, 0)
+                if error == WSA_IO_PENDING:
+                    error = 0
+                if error:
+                    waiter_give(waiter)
+                    waiter = NULL
+        self.waiter = waiter
         if error:
             guard_leave(&self.posted)
             self.fail(error)

@@ -22,6 +22,17 @@ class Faults:
     def plan(self, call, action, code, skip=0, times=1):
         assert self.dll.fault_plan(call.encode(), action.encode(), ctypes.c_int(code), skip, times, 1000) == 0, (call, action)
 
+    def hold(self, call):
+        """Stop the next thread that makes this call, before it does, until `release`."""
+        self.plan(call, "hold", 0)
+
+    def held(self):
+        """Wait until a thread is stopped: whether one is, in time."""
+        return bool(self.dll.fault_held(20_000))
+
+    def release(self):
+        self.dll.fault_release()
+
     def fired(self, call):
         fired = ctypes.c_int()
         self.dll.fault_counted(self.index[call], ctypes.byref(fired))

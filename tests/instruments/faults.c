@@ -16,7 +16,7 @@ static struct plan {
 
 #define FAULT_NAME(name) #name,
 static const char *const call_names[] = {FAULT_CALLS(FAULT_NAME)};
-static const char *const action_names[] = {"pass", "fail", "status", "late", "short", "inline", "value"};
+static const char *const action_names[] = {"pass", "fail", "status", "late", "short", "inline", "value", "hold"};
 #undef FAULT_NAME
 
 static SRWLOCK lock;
@@ -90,6 +90,10 @@ static enum fault_action take(enum fault_call call, int *code)
         plan->fired++;
     }
     ReleaseSRWLockExclusive(&lock);
+    if (action == FAULT_HOLD) {
+        fault_hold_here();
+        action = FAULT_PASS;
+    }
     return action;
 }
 

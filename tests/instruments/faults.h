@@ -12,6 +12,7 @@
  *   short BYTES  a receive or a send transfers at most so many bytes
  *   inline       ConnectEx and AcceptEx succeed in the call
  *   value N      the call returns N (the number of processors)
+ *   hold         the calling thread stops before the call, until fault_release
  *
  * Receives and sends without an OVERLAPPED are calls of their own (receive_direct, send_direct).
  * Threads: plans are made on any thread and hold for all.
@@ -38,7 +39,7 @@
 enum fault_call { FAULT_CALLS(FAULT_ENUM) FAULT_COUNT };
 #undef FAULT_ENUM
 
-enum fault_action { FAULT_PASS, FAULT_FAIL, FAULT_STATUS, FAULT_LATE, FAULT_SHORT, FAULT_INLINE, FAULT_VALUE, FAULT_ACTIONS };
+enum fault_action { FAULT_PASS, FAULT_FAIL, FAULT_STATUS, FAULT_LATE, FAULT_SHORT, FAULT_INLINE, FAULT_VALUE, FAULT_HOLD, FAULT_ACTIONS };
 
 /* faults.c: the plans, and the wrappers that apply them */
 int fault_plan(const char *call, const char *action, int code, int skip, int times, int per_mille);
@@ -46,6 +47,10 @@ void fault_clear(void);
 int fault_counted(int call, int *fired);
 const char *fault_name(int call);
 int fault_fails(enum fault_call call);
+/* hold.c: a thread stopped before a call */
+void fault_hold_here(void);
+int fault_held(int milliseconds);
+void fault_release(void);
 /* dispatch.c: packets held back and dealt out in another order */
 void fault_late(OVERLAPPED *overlapped, int milliseconds);
 void fault_shuffle(int milliseconds, int seed);

@@ -211,6 +211,15 @@ def test_detach(net, pair):
     assert server.recv(10) == b""
 
 
+def test_a_detached_socket_is_closed(pair):
+    client, _ = pair
+    with socket.socket(fileno=client.detach()):
+        assert client._closed and "[closed]" in repr(client)
+        with pytest.raises(OSError):
+            client.recv(1)
+        assert client.detach() == -1
+
+
 def test_detach_and_adopt(net, pair):
     client, server = pair
     with net.socket(fileno=client.detach()) as adopted:
