@@ -153,4 +153,16 @@ static const struct initial_rto {
     UCHAR max_retransmissions;  /* 0xFE: none (TCP_INITIAL_RTO_NO_SYN_RETRANSMISSIONS) */
 } initial_rto_no_retry = {0xFFFF, 0xFE};
 
+/* SIO_TCP_INFO and TCP_INFO_v0 (mstcpip.h, Windows 10 1703): what TCP knows of a connection. Older SDKs lack both. */
+#define IOCPSOCK_SIO_TCP_INFO _WSAIORW(IOC_VENDOR, 39)
+typedef struct tcp_info_v0 {
+    DWORD state, mss;
+    ULONGLONG connection_time_ms;
+    BOOLEAN timestamps_enabled;
+    DWORD rtt_us, min_rtt_us, bytes_in_flight, cwnd, send_window, receive_window, receive_buffer;
+    ULONGLONG bytes_out, bytes_in;
+    DWORD bytes_reordered, bytes_retransmitted, fast_retransmissions, duplicate_acks, timeout_episodes;
+    UCHAR syn_retransmissions;
+} tcp_info_v0;
+
 #endif
