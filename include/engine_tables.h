@@ -168,4 +168,16 @@ static const struct initial_rto {
  * timer is not bound to the ticks of the system's clock, which are 15.6 ms apart. */
 #define IOCPSOCK_TIMER_HIGH_RESOLUTION 0x00000002
 
+/* SIO_TCP_INFO and TCP_INFO_v0 (mstcpip.h, Windows 10 1703): what TCP knows of a connection. Older SDKs lack both. */
+#define IOCPSOCK_SIO_TCP_INFO _WSAIORW(IOC_VENDOR, 39)
+typedef struct tcp_info_v0 {
+    DWORD state, mss;
+    ULONGLONG connection_time_ms;
+    BOOLEAN timestamps_enabled;
+    DWORD rtt_us, min_rtt_us, bytes_in_flight, cwnd, send_window, receive_window, receive_buffer;
+    ULONGLONG bytes_out, bytes_in;
+    DWORD bytes_reordered, bytes_retransmitted, fast_retransmissions, duplicate_acks, timeout_episodes;
+    UCHAR syn_retransmissions;
+} tcp_info_v0;
+
 #endif

@@ -71,10 +71,14 @@ cdef extern from "engine_tables.h" nogil:
     const GUID getacceptexsockaddrs_id
     const GUID transmitfile_id
     const initial_rto initial_rto_once
+    ctypedef struct tcp_info_v0:
+        DWORD bytes_in_flight
+        ULONGLONG bytes_out
     int IOCPSOCK_SO_REUSE_UNICASTPORT
     DWORD IOCPSOCK_SIO_TCP_INITIAL_RTO
     DWORD IOCPSOCK_TIMER_HIGH_RESOLUTION
     int IOCPSOCK_SOMAXCONN_HINT(int backlog)
+    DWORD IOCPSOCK_SIO_TCP_INFO
 
 cdef extern from "afd.h" nogil:
     struct afd_poll:

@@ -3,15 +3,17 @@
 # A graceful close keeps what was sent: receives are cancelled and their packets awaited (a socket closed with a receive
 # pending resets the connection on Windows), the send queue is flushed, and if the peer has sent bytes that nobody read, FIN
 # goes out and what still comes is thrown away for a while, because closing over unread bytes resets the connection too and
-# may cost the peer the last of our data. Then the socket is closed. The `linger` setting bounds the flush: when its time is
-# over, or at once if it is 0, the connection is reset; without it that happens when the peer has not taken a byte for
-# `closestall` seconds. Each step is taken when the one before is complete, on whatever thread completed it; CancelIoEx is only
+# may cost the peer the last of our data; where nothing was ever sent there is nothing to lose, and the peer learns at once that
+# nobody listens. Then the socket is closed. The `linger` setting bounds the flush: when its time is over, or at once if it is 0,
+# the connection is reset; without it that happens when the peer has not taken a byte for `closestall` seconds. The clock of
+# either runs only while something is unsent: a close with nothing to send needs none. Each step is taken when the one before is complete, on whatever thread completed it; CancelIoEx is only
 # a request, and nothing is freed before its packet.
 # Threads: any, with the connection's lock held.
 
 cdef enum:
     CLOSER_DRAIN_BYTES = 64 * 1024  # thrown away at most, ...
     CLOSER_DRAIN_TIME = 2000        # ... for at most so many milliseconds (iocp.md 5.2: 64 KB or 1-2 s)
+    CLOSER_LOOKS = 4                # looks at what the peer has taken, in the time of `closestall`
     CLOSER_ABORT = 1                # connection_close: reset instead of FIN, nothing is flushed
 
 # Connections that are closing, for a bounded wait at process exit.
@@ -43,20 +45,32 @@ cdef void closer_begin(Connection *connection, int flags) noexcept nogil:
     if flags & CLOSER_ABORT or connection.settings.value[SETTING_linger] == 0:
         closer_reset(connection)
     closer_cancel_receives(connection)
+    if connection.send_head != NULL:
+        closer_limit(connection)
     sender_post(connection)
     closer_step(connection)
-    if connection.state == CONNECTION_CLOSING and not connection.draining:
-        closer_limit(connection)
 
 
 cdef void closer_limit(Connection *connection) noexcept nogil:
-    """Bound the flush: by `linger` altogether, or by `closestall` until the next byte."""
-    cdef int seconds = connection.settings.value[SETTING_linger]
-    if seconds < 0:
-        seconds = settings_of_process(SETTING_closestall)
+    """Bound the flush: by `linger` altogether, or by `closestall` since the peer took something, which is looked at several
+    times."""
+    cdef DWORD milliseconds = <DWORD>connection.settings.value[SETTING_linger] * 1000
+    if connection.settings.value[SETTING_linger] < 0:
+        closer_progress(connection)
+        milliseconds = <DWORD>settings_of_process(SETTING_closestall) * 1000 // CLOSER_LOOKS
+    if milliseconds:
+        port_deadline(&connection.deadline, &connection.source, milliseconds, closer_expire)
+
+
+cdef bint closer_progress(Connection *connection) noexcept nogil:
+    """Has the peer taken something in the last `closestall` seconds? Seen by the end of a send, or by the system's own account."""
+    cdef ULONGLONG taken = winsock_acknowledged(connection.socket)
+    cdef ULONGLONG now = GetTickCount64()
+    if connection.close_seen == 0 or taken != connection.close_taken or connection.send_bytes != connection.close_bytes:
+        connection.close_seen = now
+        connection.close_taken = taken
         connection.close_bytes = connection.send_bytes
-    if seconds > 0:
-        port_deadline(&connection.deadline, &connection.source, <DWORD>seconds * 1000, closer_expire)
+    return now - connection.close_seen < <ULONGLONG>settings_of_process(SETTING_closestall) * 1000
 
 
 cdef void closer_reset(Connection *connection) noexcept nogil:
@@ -97,8 +111,8 @@ cdef void closer_step(Connection *connection) noexcept nogil:
 
 
 cdef bint closer_must_drain(Connection *connection) noexcept nogil:
-    """Whether the peer has sent, or may be sending, bytes that nobody read."""
-    if connection.send_error or connection.recv_ended or connection.close_expired:
+    """Whether the peer has sent, or may be sending, bytes that nobody read, and may lose something of ours by a reset."""
+    if connection.send_error or connection.recv_ended or connection.close_expired or not connection.send_begun:
         return False
     if connection.drained >= CLOSER_DRAIN_BYTES:
         return False
@@ -157,7 +171,7 @@ cdef void closer_expire(Source *source) noexcept nogil:
         connection.close_expired = True
         CancelIoEx(<HANDLE>connection.socket, &connection.drain.overlapped)
     elif connection.state == CONNECTION_CLOSING and connection.settings.value[SETTING_linger] < 0 \
-            and connection.send_bytes < connection.close_bytes:
+            and (settings_of_process(SETTING_closestall) == 0 or closer_progress(connection)):
         closer_limit(connection)
     elif connection.state == CONNECTION_CLOSING:
         connection.close_expired = True

@@ -57,13 +57,16 @@ cdef struct Connection:
     int send_error                  # Winsock code of a failed send; everything after it fails with the same
     bint send_shutdown              # the host sends no more; FIN goes out behind the queue
     bint send_finished              # and went
+    bint send_begun                 # the kernel was given bytes of the stream
     DWORD send_limit                # bytes of the next send, while sends fail for want of memory; 0: no limit
 
     Op *drain                       # closing: the posted receive that throws away what still comes
     bint draining                   # its time is running
     size_t drained                  # bytes thrown away
     bint close_expired              # closing: the time for flushing or draining is over
-    size_t close_bytes              # of the queue, when flushing was last looked at
+    ULONGLONG close_seen            # GetTickCount64 when the peer was last seen to have taken something
+    size_t close_bytes              # of the queue, then
+    ULONGLONG close_taken           # bytes that the peer had acknowledged, then, if the system says so
     Deadline deadline               # closing
     Deadline retry                  # what failed for want of memory is tried again
 

@@ -9,7 +9,9 @@
 # Threads: any, with the connection's lock held; sender_complete on a completion thread.
 
 cdef enum:
-    SENDER_GATHER = 16              # buffers in one WSASend
+    SENDER_GATHER = 16              # buffers in one WSASend, ...
+    SENDER_BLIND = 65536            # ... and bytes where the system does not tell what the peer takes (winsock_acknowledged),
+    SENDER_CLOSING = 16384          # and less while closing: there only the end of a send shows it, and a send ends whole
     SENDER_LEAST = 4096             # bytes to which a send that fails for want of memory is reduced: one page
 
 
@@ -28,6 +30,7 @@ cdef int sender_direct(Connection *connection, const char *data, int size, int *
         if error[0] == WSAENOBUFS:                          # the queue finds its own way out of that
             error[0] = WSAEWOULDBLOCK
         return -1
+    connection.send_begun = True
     counter_add(COUNTER_bytes_sent, sent)
     return <int>sent
 
@@ -98,20 +101,31 @@ cdef int sender_put(Connection *connection, const char *data, int size, int *err
 
 cdef int sender_gather(Connection *connection, WSABUF *buffers) noexcept nogil:
     """Mark the front of the queue as part of the next send, and describe it: how many buffers, the first of at most
-    `send_limit` bytes and alone, if that is set."""
+    so many bytes and alone, if there is a limit."""
     cdef Op *op = connection.send_head
+    cdef DWORD limit = sender_limit(connection), bytes = 0
     cdef int count = 0
-    while op != NULL and count < SENDER_GATHER:
+    while op != NULL and count < SENDER_GATHER and not (winsock.no_tcp_info and bytes >= SENDER_BLIND):
         buffers[count].buf = op.data + op.start
         buffers[count].len = op.length - op.start
         count += 1
+        bytes += op.length - op.start
         op.gathered = True
         op = op.next
-        if connection.send_limit:
-            if buffers[0].len > connection.send_limit:
-                buffers[0].len = connection.send_limit
+        if limit:
+            if buffers[0].len > limit:
+                buffers[0].len = limit
             break
     return count
+
+
+cdef inline DWORD sender_limit(Connection *connection) noexcept nogil:
+    """The most bytes of the next send; 0: no limit. What is posted while closing ends soon enough to show whether the peer takes
+    anything."""
+    if connection.state == CONNECTION_CLOSING and winsock.no_tcp_info and (
+            connection.send_limit == 0 or connection.send_limit > SENDER_CLOSING):
+        return SENDER_CLOSING
+    return connection.send_limit
 
 
 cdef bint sender_reduce(Connection *connection, DWORD size) noexcept nogil:
@@ -140,6 +154,7 @@ cdef void sender_post(Connection *connection) noexcept nogil:
             error = error_last()
         if error == WSA_IO_PENDING or (error == 0 and port_posts_packet()):
             connection.send_gathered = count
+            connection.send_begun = True
             return
         op_settle(head, -1 if error == 0 else error)
         sender_account(connection, head)
@@ -188,7 +203,7 @@ cdef void sender_complete(Op *op) noexcept nogil:
     cdef bint starved = op.error == WSAENOBUFS
     connection.send_gathered = 0
     sender_account(connection, op)
-    if not starved or sender_reduce(connection, connection.send_limit if connection.send_limit else OP_LARGE):
+    if not starved or sender_reduce(connection, sender_limit(connection) if sender_limit(connection) else OP_LARGE):
         sender_post(connection)
     if connection.state == CONNECTION_CLOSING:
         closer_step(connection)

@@ -20,6 +20,7 @@ cdef struct WinsockFunctions:
     bint always_retries             # the system knows no SIO_TCP_INITIAL_RTO
     bint is_ifs                     # the sockets of every family are kernel handles
     bint is_base                    # and no provider is layered over the system's own
+    bint no_tcp_info                # nor SIO_TCP_INFO
 
 cdef WinsockFunctions winsock
 
@@ -64,6 +65,7 @@ cdef int winsock_begin() noexcept nogil:
         error = winsock_extension(probe, &getacceptexsockaddrs_id, &winsock.GetAcceptExSockaddrs)
     if not error:
         error = winsock_extension(probe, &transmitfile_id, &winsock.TransmitFile)
+    winsock_acknowledged(probe)                             # to learn whether the system tells
     closesocket(probe)
     return error if error else winsock_ask_providers()
 
@@ -88,6 +90,18 @@ cdef int winsock_ask_providers() noexcept nogil:
         winsock.is_base = winsock.is_base and winsock_ask_base(probe) == probe
         closesocket(probe)
     return 0
+
+
+cdef ULONGLONG winsock_acknowledged(SOCKET sock) noexcept nogil:
+    """Bytes that the peer has acknowledged, as far as the system tells; 0 where it does not."""
+    cdef tcp_info_v0 info
+    cdef DWORD version = 0, size = 0
+    if winsock.no_tcp_info:
+        return 0
+    if WSAIoctl(sock, IOCPSOCK_SIO_TCP_INFO, &version, sizeof(version), &info, sizeof(info), &size, NULL, NULL):
+        winsock.no_tcp_info = error_last() in (WSAEOPNOTSUPP, WSAEINVAL)
+        return 0
+    return info.bytes_out - info.bytes_in_flight
 
 
 cdef SOCKET winsock_socket(int family) noexcept nogil:

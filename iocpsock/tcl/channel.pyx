@@ -5,6 +5,9 @@
 # Threads: all on the Tcl thread that has the channel. A blocking operation waits on the engine's object directly, so no
 # event handler runs meanwhile.
 
+cdef enum:
+    CHANNEL_EXIT_TIME = 800         # milliseconds for what is unsent when Tcl ends, in all or since the peer took something
+
 cdef struct Channel:
     Tcl_Channel channel
     Connection *connection          # one of these two is NULL
@@ -15,7 +18,7 @@ cdef struct Channel:
     int watched                     # TCL_READABLE | TCL_WRITABLE
 
 cdef struct ChannelExit:
-    ULONGLONG deadline              # once the process is ending: when to stop waiting for anything; 0 before that
+    ULONGLONG deadline              # once Tcl is ending: when to stop waiting for anything; 0 before that
 
 cdef ChannelExit channel_exit
 cdef Tcl_ChannelType channel_type
@@ -90,14 +93,15 @@ cdef void channel_watch(void *data, int mask) noexcept nogil:
             tcl_poll_now()                                  # a foreign message loop may sleep without asking notifier_setup
 
 
-cdef int channel_connected(Channel *channel) noexcept nogil:
-    """Before an operation on the stream, with the lock held: 0, or the Winsock code it fails with."""
+cdef int channel_connected(Channel *channel, bint waits) noexcept nogil:
+    """Before an operation on the stream, which waits for the connection or does not; with the lock held: 0, or the Winsock code
+    it fails with."""
     cdef Connection *connection = channel.connection
     while connection.state == CONNECTION_CONNECTING:
-        if not channel.blocking:
+        if not waits:
             return WSAEWOULDBLOCK
         if not source_wait(&connection.source, channel_exit.deadline):
-            return WSAETIMEDOUT
+            return WSAETIMEDOUT if channel.blocking else WSAEWOULDBLOCK
     return 0 if connection.state == CONNECTION_OPEN else WSAENOTCONN
 
 
@@ -107,7 +111,7 @@ cdef int channel_input(void *data, char *buffer, int size, int *error) noexcept 
     cdef Connection *connection = channel.connection
     cdef int count = -1, code
     source_lock(&connection.source)
-    code = channel_connected(channel)
+    code = channel_connected(channel, channel.blocking)
     if not code:
         count = receiver_take(connection, buffer, size, &code)
         while count < 0 and code == WSAEWOULDBLOCK and channel.blocking:
@@ -124,17 +128,20 @@ cdef int channel_input(void *data, char *buffer, int size, int *error) noexcept 
 
 
 cdef int channel_output(void *data, const char *buffer, int size, int *error) noexcept nogil:
-    """Tcl writes: how many bytes were taken, or -1 with an errno."""
+    """Tcl writes: how many bytes were taken, or -1 with an errno. At exit Tcl offers what a non-blocking channel still holds
+    once, and there is no event loop any more to come back for it: then such a write waits too, for a connection and for
+    room."""
     cdef Channel *channel = <Channel *>data
     cdef Connection *connection = channel.connection
+    cdef bint waits = channel.blocking or channel_exit.deadline != 0
     cdef int count = -1, code
     source_lock(&connection.source)
-    code = channel_connected(channel)
+    code = channel_connected(channel, waits)
     if not code:
         count = sender_put(connection, buffer, size, &code)
-        while count < 0 and code == WSAEWOULDBLOCK and channel.blocking:
+        while count < 0 and code == WSAEWOULDBLOCK and waits:
             if not connection_wait(connection, READY_WRITE, channel_exit.deadline):
-                code = WSAETIMEDOUT
+                code = WSAETIMEDOUT if channel.blocking else WSAEWOULDBLOCK
                 break
             count = sender_put(connection, buffer, size, &code)
         if count >= 0 and channel.blocking:
@@ -146,14 +153,29 @@ cdef int channel_output(void *data, const char *buffer, int size, int *error) no
 
 cdef int channel_settle(Connection *connection, int count, int *error) noexcept nogil:
     """A blocking write is done when the kernel has the bytes, which then outlive the process: `count`, or -1 with a Winsock
-    code. With the lock held."""
+    code. At exit it waits as long as the peer takes something. With the lock held."""
+    cdef size_t left = connection.send_bytes
     while connection.send_head != NULL and not connection.send_error:
         if not source_wait(&connection.source, channel_exit.deadline):
             return count
+        if connection.send_bytes < left and channel_exit.deadline:
+            channel_exit_begin()
+        left = connection.send_bytes
     if connection.send_error:
         error[0] = connection.send_error
         return -1
     return count
+
+
+cdef void channel_exit_begin() noexcept nogil:
+    """Tcl is ending, or was, and somebody has taken something: so long from now on is waited at most."""
+    channel_exit.deadline = GetTickCount64() + CHANNEL_EXIT_TIME
+
+
+cdef DWORD channel_exit_left() noexcept nogil:
+    """Milliseconds that are left of it."""
+    cdef ULONGLONG now = GetTickCount64()
+    return <DWORD>(channel_exit.deadline - now) if now < channel_exit.deadline else 0
 
 
 cdef int channel_block_mode(void *data, int mode) noexcept nogil:
@@ -174,24 +196,20 @@ cdef int channel_handle(void *data, int direction, void **handle) noexcept nogil
 
 
 cdef int channel_close(void *data, Tcl_Interp *interp) noexcept nogil:
-    """The channel ends; what it has taken is still sent. At process exit that is waited for, a bounded time; when it is over,
-    thousands of channels may be left, which the end of the process closes faster than we."""
+    """The channel ends; what it has taken is still sent. When Tcl ends that is waited for, a bounded time; then the other
+    channels are closed all the same, because the process may go on without Tcl."""
     cdef Channel *channel = <Channel *>data
     cdef Source *source = channel_source(channel)
-    cdef ULONGLONG now
     source.context = NULL
     if channel.event_queued:
         Tcl_DeleteEvents(notifier_discard, source)
-    if channel_exit.deadline and GetTickCount64() >= channel_exit.deadline:
-        return 0
     if channel.listener != NULL:
         listener_close(channel.listener)
         server_free(channel.server)
     else:
         connection_close(channel.connection, 0)
         if channel_exit.deadline:
-            now = GetTickCount64()
-            engine_flush(<DWORD>(channel_exit.deadline - now) if now < channel_exit.deadline else 0)
+            engine_flush(channel_exit_left())
     Tcl_Free(channel)
     return 0
 

@@ -2,10 +2,6 @@
 #
 # Threads: the interpreter's. The DLL is never unloaded (no _Unload procedures): completion threads may be inside it.
 
-cdef enum:
-    PACKAGE_EXIT_TIME = 800         # milliseconds for data of closed channels to leave when the process ends
-
-
 cdef public int Iocpsock_Init(Tcl_Interp *interp) noexcept nogil:
     """Load into a trusted interpreter."""
     if package_init(interp) != TCL_OK:
@@ -44,16 +40,18 @@ cdef LONG package_exit_watched
 
 
 cdef void package_watch_exit() noexcept nogil:
-    """Have Tcl call package_exit, once for the process."""
+    """Have Tcl call package_exit, once until it does. A host may end Tcl and begin anew: then nothing ends any more."""
     if not InterlockedExchange(&package_exit_watched, 1):
+        channel_exit.deadline = 0
         Tcl_CreateExitHandler(package_exit, NULL)
 
 
 cdef void package_exit(void *unused) noexcept nogil:
-    """The process ends: what channels closed before have not sent yet, and those that Tcl closes after this, get some time
-    in all."""
-    channel_exit.deadline = GetTickCount64() + PACKAGE_EXIT_TIME
-    engine_flush(PACKAGE_EXIT_TIME)
+    """Tcl ends: what channels closed before have not sent yet, and those that Tcl flushes and closes after this, get some
+    time in all."""
+    channel_exit_begin()
+    InterlockedExchange(&package_exit_watched, 0)
+    engine_flush(channel_exit_left())
 
 
 cdef int package_stats(void *data, Tcl_Interp *interp, int objc, Tcl_Obj *const *objv) noexcept nogil:
