@@ -113,7 +113,8 @@ static const char *const counter_names[] = {COUNTERS(COUNTER_NAME)};
     X(maxconnections, 0, 1000000, 0, "0 (no limit) or an integer up to 1000000") \
     X(threads, 0, 64, 0, "0 (one for each processor) or an integer up to 64") \
     X(manyconnections, 0, 1000000, 500, "an integer from 0 to 1000000") \
-    X(closestall, 0, 86400, 120, "0 (no limit) or a number of seconds up to 86400")
+    X(closestall, 0, 86400, 120, "0 (no limit) or a number of seconds up to 86400") \
+    X(lookup, 0, 1, 0, "foreground or background")
 
 #define SETTING_ENUM(name, smallest, largest, initial, legal) SETTING_##name,
 enum { SETTINGS(SETTING_ENUM) SETTING_COUNT, SETTING_LISTENER = SETTING_acceptbufsize, SETTING_PROCESS = SETTING_threads };
@@ -130,6 +131,10 @@ static const struct setting_row {
 /* The values of recvmode: a posted buffer; a zero-byte receive and then a direct read; zero when there are many connections. */
 enum { RECV_BUFFERED, RECV_ZERO, RECV_AUTO, RECV_MODES };
 static const char *const recv_mode_names[] = {"buffered", "zero", "auto"};
+
+/* The values of lookup: an -async client's name is looked up before the command returns, or behind its back. */
+enum { LOOKUP_FOREGROUND, LOOKUP_BACKGROUND, LOOKUPS };
+static const char *const lookup_names[] = {"foreground", "background"};
 
 /* Bytes of recycled operations kept in each free list; above that a block goes back to the heap. */
 #ifndef OP_KEEP_BYTES           /* the builds for tests want every block back */

@@ -53,7 +53,7 @@ def has_dualstack_ipv6() -> bool:
     """Whether this system has IPv6 sockets that take IPv4 connections too: a bool."""
 
 def configure(**settings: int | str) -> dict[str, int | str]:
-    """Change settings of the process, all or none, and return all of them: a dict of names and ints (`recvmode`: a str)."""
+    """Change settings of the process, all or none, and return all of them: a dict of names and ints (`recvmode`, `lookup`: a str)."""
 
 def stats() -> dict[str, int]:
     """The engine's counters, for the whole process."""

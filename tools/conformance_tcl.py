@@ -3,7 +3,7 @@
 from tools import run, tcltest
 from tools.suite import STOCK, Suite
 
-FILES = ("socket.test", "ioCmd.test", "io.test", "chanio.test", "event.test", "iogt.test", "zlib.test")
+FILES = ("socket.test", "ioCmd.test", "io.test", "chanio.test", "event.test", "iogt.test", "zlib.test", "http.test", "http11.test")
 
 # Tests that take minutes. The matrix leaves them out, and the stock command is never asked: with it they count as failed.
 SLOW = {"socket.test": ("socket_inet-2.13", "socket_inet6-2.13")}
@@ -33,9 +33,11 @@ TIMED = {
 # Why a constraint does not hold here, so that its tests are skipped.
 CONSTRAINTS = {
     "asyncPipeChan": "a constraint that nothing defines: it seems to be a slip of the suite",
+    "badCompress": "a constraint that nothing defines: it keeps the tests of HTTP's encoding `compress` off",
     "emptyTest": "the suite's mark for a test that has no body",
     "extensive": "the suite's mark for tests of large files",
     "knownBug": "the suite's mark for what Tcl itself gets wrong",
+    "knownProfileBug": "a constraint that nothing defines: it keeps a test of encoding profiles off",
     "localhost_v6": "`localhost` has no IPv6 address on this machine",
     "makeFileInHome": "the folder of the user is not to be written into",
     "nonPortable": "the suite's mark for tests of one machine",

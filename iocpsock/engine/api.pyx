@@ -42,6 +42,7 @@ cdef extern from "engine_tables.h" nogil:
         const char *legal
     const setting_row *setting_table
     const char *const *recv_mode_names
+    const char *const *lookup_names
     enum:
         SETTING_recvbufsize
         SETTING_recvcount
@@ -56,6 +57,7 @@ cdef extern from "engine_tables.h" nogil:
         SETTING_threads
         SETTING_manyconnections
         SETTING_closestall
+        SETTING_lookup
         SETTING_COUNT
         SETTING_LISTENER
         SETTING_PROCESS
@@ -63,6 +65,8 @@ cdef extern from "engine_tables.h" nogil:
         RECV_ZERO
         RECV_AUTO
         RECV_MODES
+        LOOKUP_BACKGROUND
+        LOOKUPS
     enum:
         OP_KEEP_BYTES
         WAITER_KEEP

@@ -41,14 +41,32 @@ cdef int settings_find(const char *name, size_t length) noexcept nogil:
     return -1
 
 
+cdef inline const char *const *settings_words(int setting, int *count) noexcept nogil:
+    """The words for the values of a setting, or NULL if it is a number."""
+    if setting == SETTING_recvmode:
+        count[0] = RECV_MODES
+        return recv_mode_names
+    count[0] = LOOKUPS
+    return lookup_names if setting == SETTING_lookup else NULL
+
+
+cdef inline const char *settings_word(int setting, int value) noexcept nogil:
+    """The word for a value, or NULL if the setting is a number."""
+    cdef int count
+    cdef const char *const *words = settings_words(setting, &count)
+    return words[value] if words != NULL else NULL
+
+
 cdef bint settings_parse(int setting, const char *text, size_t length, int *value) noexcept nogil:
     """Read a setting's value; False if it is not a legal one."""
     cdef long number = 0
     cdef size_t index = 0
     cdef bint negative = length > 0 and text[0] == c'-'
-    if setting == SETTING_recvmode:
-        for value[0] in range(RECV_MODES):
-            if strncmp(text, recv_mode_names[value[0]], length) == 0 and recv_mode_names[value[0]][length] == 0:
+    cdef int count
+    cdef const char *const *words = settings_words(setting, &count)
+    if words != NULL:
+        for value[0] in range(count):
+            if strncmp(text, words[value[0]], length) == 0 and words[value[0]][length] == 0:
                 return True
         return False
     for index in range(1 if negative else 0, length):

@@ -2,7 +2,8 @@
 # Threads: Python's, with the GIL.
 
 cdef object setting_value(int setting, int value):
-    return recv_mode_names[value].decode("ascii") if setting == SETTING_recvmode else value
+    cdef const char *word = settings_word(setting, value)
+    return word.decode("ascii") if word != NULL else value
 
 
 cdef int setting_named(object name) except -1:
@@ -19,7 +20,7 @@ cdef int setting_checked(int setting, object value) except? -2:
     """The number that stands for `value`; ValueError if it is not a legal one."""
     cdef int number
     cdef bytes text = str(value).encode("utf-8")
-    right_type = isinstance(value, str) if setting == SETTING_recvmode else isinstance(value, int) and not isinstance(value, bool)
+    right_type = isinstance(value, str) if settings_word(setting, 0) != NULL else isinstance(value, int) and not isinstance(value, bool)
     if not right_type or not settings_parse(setting, text, len(text), &number):
         raise ValueError(f"{(<bytes>setting_table[setting].option)[1:].decode('ascii')}: {value!r} is not "
                          f"{setting_table[setting].legal.decode('ascii')}")
@@ -27,7 +28,7 @@ cdef int setting_checked(int setting, object value) except? -2:
 
 
 def configure(**settings):
-    """Change settings of the process, all or none, and return all of them: a dict of names and ints (`recvmode`: a str).
+    """Change settings of the process, all or none, and return all of them: a dict of names and ints (`recvmode`, `lookup`: a str).
 
     A setting of connections and listeners holds for those made later. TypeError for a name that is none, ValueError for a
     value that is not legal, or for `threads` once the engine has started. Names and ranges: the reference page.

@@ -16,6 +16,8 @@ cdef struct Channel:
     bint blocking
     bint event_queued               # a Tcl event for it is in the thread's queue
     int watched                     # TCL_READABLE | TCL_WRITABLE
+    Channel **told                  # what points to it in its thread's list of told channels; NULL: it is not there
+    Channel *told_next
 
 cdef struct ChannelExit:
     ULONGLONG deadline              # once Tcl is ending: when to stop waiting for anything; 0 before that
@@ -79,13 +81,21 @@ cdef void channel_event(Channel *channel) noexcept nogil:
         mask |= TCL_WRITABLE
     mask &= channel.watched
     if mask:
+        notifier_tell(channel)
         Tcl_NotifyChannel(channel.channel, mask)
+
+
+cdef void channel_ask(Channel *channel) noexcept nogil:
+    """Have another event for a connection, if what it is watched for holds."""
+    source_lock(&channel.connection.source)
+    source_unlock_changed(&channel.connection.source, connection_ready(channel.connection))
 
 
 cdef void channel_watch(void *data, int mask) noexcept nogil:
     """What Tcl wants to hear of. Called again after each notification, which makes the events repeat as long as they hold."""
     cdef Channel *channel = <Channel *>data
     channel.watched = mask & (TCL_READABLE | TCL_WRITABLE)
+    notifier_untell(channel)
     if channel.connection != NULL:
         connection_watch(channel.connection, (READY_READ if mask & TCL_READABLE else 0)
                          | (READY_WRITE if mask & TCL_WRITABLE else 0))
@@ -201,6 +211,7 @@ cdef int channel_close(void *data, Tcl_Interp *interp) noexcept nogil:
     cdef Channel *channel = <Channel *>data
     cdef Source *source = channel_source(channel)
     source.context = NULL
+    notifier_untell(channel)
     if channel.event_queued:
         Tcl_DeleteEvents(notifier_discard, source)
     if channel.listener != NULL:
@@ -242,6 +253,7 @@ cdef void channel_thread_action(void *data, int action) noexcept nogil:
         if channel.event_queued:
             Tcl_DeleteEvents(notifier_discard, source)
             channel.event_queued = False
+        notifier_untell(channel)
         if channel.connection != NULL:
             connection_detach(channel.connection)
         else:

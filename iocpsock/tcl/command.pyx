@@ -124,8 +124,9 @@ cdef Connection *command_connect(Tcl_Interp *interp, OpenArguments *arguments, i
     cdef Address *local = NULL
     cdef Connection *connection
     cdef int family = command_family(interp), error
-    error = address_lookup(arguments.host, port_number, family, False, arguments.is_async, &remote)
-    if not error or arguments.is_async:
+    cdef bint background = arguments.is_async and settings_of_process(SETTING_lookup) == LOOKUP_BACKGROUND
+    error = address_lookup(arguments.host, port_number, family, False, background, &remote)
+    if not error or background:
         if arguments.local_host != NULL:
             error = address_lookup(arguments.local_host, arguments.local_port, family, True, False, &local)
         elif remote == NULL:

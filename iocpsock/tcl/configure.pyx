@@ -47,9 +47,8 @@ cdef int configure_find(Tcl_Interp *interp, Tcl_Obj *name) noexcept nogil:
 
 cdef Tcl_Obj *configure_value(int setting) noexcept nogil:
     cdef int value = settings_of_process(setting)
-    if setting == SETTING_recvmode:
-        return Tcl_NewStringObj(recv_mode_names[value], -1)
-    return Tcl_NewWideIntObj(value)
+    cdef const char *word = settings_word(setting, value)
+    return Tcl_NewStringObj(word, -1) if word != NULL else Tcl_NewWideIntObj(value)
 
 
 cdef int configure_all(Tcl_Interp *interp) noexcept nogil:

@@ -9,6 +9,10 @@
 # of its event, so that Tcl need not ask all its event sources in between. A wait that brings nothing ends the one or the
 # other, and each time it takes longer to come back. Tcl's timers, idle tasks and other sources have their turn at least
 # every NOTIFIER_TURN milliseconds.
+#
+# An event takes its source off the queue, and Tcl asks anew for what it wants to hear of when the handlers have run. A handler
+# may run the event loop itself before that, and what it was told of may still hold. So a channel whose handlers run is in the
+# list `told`, which setup and check look at: one for which something still holds gets another event.
 # Owner: the thread, until its exit handler. A queued Tcl event holds a reference to its source.
 # Threads: all on the Tcl thread, except notifier_wake.
 
@@ -23,6 +27,7 @@ cdef struct TclThread:
     Consumer *consumer
     Tcl_ThreadId identifier
     int events                      # Tcl events of ours in the queue
+    Channel *told                   # channels that were told of something, and have not been asked since
     bint eager
     int streak                      # short sleeps in a row; when hot, good waits in a row
     int needed                      # how long a streak has to be
@@ -79,6 +84,8 @@ cdef TclThread *notifier_thread() noexcept nogil:
 cdef void notifier_thread_exit(void *data) noexcept nogil:
     """The thread ends. Its channels are closed by Tcl after this, and need no record for that."""
     cdef TclThread *thread = <TclThread *>data
+    while thread.told != NULL:
+        notifier_untell(thread.told)
     Tcl_DeleteEventSource(notifier_setup, notifier_check, thread)
     Tcl_DeleteEvents(notifier_discard, NULL)
     consumer_cool(thread.consumer)
@@ -97,6 +104,7 @@ cdef void notifier_setup(void *data, int flags) noexcept nogil:
     cdef TclThread *thread = <TclThread *>data
     if not flags & TCL_FILE_EVENTS:
         return
+    notifier_ask_told(thread)
     if thread.consumer.hot and not flags & TCL_DONT_WAIT and thread.events == 0:
         if notifier_may_linger(thread):
             notifier_linger(thread)
@@ -154,7 +162,40 @@ cdef void notifier_check(void *data, int flags) noexcept nogil:
     if flags & TCL_FILE_EVENTS:
         notifier_woke(thread)
         direct_reap(thread.consumer)
+        notifier_ask_told(thread)
         notifier_drain(thread)
+
+
+cdef void notifier_tell(Channel *channel) noexcept nogil:
+    """The channel's handlers are about to run."""
+    cdef TclThread *thread = <TclThread *>TlsGetValue(notifier.tls)
+    if channel.told != NULL or thread == NULL:
+        return
+    channel.told_next = thread.told
+    if channel.told_next != NULL:
+        channel.told_next.told = &channel.told_next
+    thread.told = channel
+    channel.told = &thread.told
+
+
+cdef inline void notifier_untell(Channel *channel) noexcept nogil:
+    """The channel has been asked what holds, or is the thread's no more."""
+    if channel.told == NULL:
+        return
+    channel.told[0] = channel.told_next
+    if channel.told_next != NULL:
+        channel.told_next.told = channel.told
+    channel.told = NULL
+
+
+cdef void notifier_ask_told(TclThread *thread) noexcept nogil:
+    """The event loop runs: put on the ready queue those told channels for which something holds. What comes about for the others
+    is news."""
+    cdef Channel *channel
+    while thread.told != NULL:
+        channel = thread.told
+        notifier_untell(channel)
+        channel_ask(channel)
 
 
 cdef void notifier_drain(TclThread *thread) noexcept nogil:

@@ -47,7 +47,7 @@ cdef int option_servers_only(Tcl_Interp *interp, int setting) noexcept nogil:
 
 cdef int option_read_setting(Tcl_Interp *interp, int setting, const char *text, int *value) noexcept nogil:
     """Read a setting's value; the error names what is legal. Numbers are written as everywhere in Tcl."""
-    if setting == SETTING_recvmode:
+    if settings_word(setting, 0) != NULL:
         if settings_parse(setting, text, strlen(text), value):
             return TCL_OK
     elif Tcl_GetInt(NULL, text, value) == TCL_OK and settings_legal(setting, value[0]):
@@ -77,10 +77,11 @@ cdef int option_set_setting(Channel *channel, Tcl_Interp *interp, int setting, c
 cdef int option_get_setting(Channel *channel, Tcl_Interp *interp, int setting, Tcl_DString *result) noexcept nogil:
     cdef char digits[16]
     cdef int value = option_settings(channel).value[setting]
+    cdef const char *word = settings_word(setting, value)
     if setting >= SETTING_LISTENER and channel.listener == NULL:
         return option_servers_only(interp, setting)
-    if setting == SETTING_recvmode:
-        Tcl_DStringAppend(result, recv_mode_names[value], -1)
+    if word != NULL:
+        Tcl_DStringAppend(result, word, -1)
     else:
         snprintf(digits, sizeof(digits), b"%d", value)
         Tcl_DStringAppend(result, digits, -1)

@@ -20,7 +20,7 @@ def configure(engine_stats):
 def test_it_tells_all_settings(configure):
     settings = configure()
     assert settings["recvmode"] == "buffered" and settings["sendcap"] == 262144 and settings["linger"] == -1
-    assert all(isinstance(value, int) for name, value in settings.items() if name != "recvmode")
+    assert all(isinstance(value, int) for name, value in settings.items() if name not in ("recvmode", "lookup"))
 
 
 def test_it_changes_some_and_tells_all(configure):
@@ -36,6 +36,7 @@ def test_it_changes_some_and_tells_all(configure):
     ({"sendcap": 10 ** 30}, "sendcap: 1000000000000000000000000000000 is not a number of bytes"),
     ({"recvmode": "fast"}, "recvmode: 'fast' is not buffered, zero, or auto"),
     ({"recvmode": 0}, "recvmode: 0 is not"),
+    ({"lookup": "never"}, "lookup: 'never' is not foreground or background"),
     ({"recvmode": "zero\0"}, "recvmode: 'zero\\x00' is not"),
 ])
 def test_an_illegal_value_is_named_and_nothing_changes(configure, settings, named):
