@@ -21,6 +21,8 @@ usage: python3 dev.py COMMAND
   soak --load [--count N]              N connections (10000) open on one listener, of each kind of server
   faults [--tcl V] ARGS...             fail the engine's calls of Windows one by one, and count; `--every 1`: at each place
                                        of the scenario instead of every fifth; other ARGS are pytest's
+  fuzz tcl|python [--seconds N] [--seed S] [--version V]   random sequences of calls on the stock sockets and on ours, compared;
+                                       --show SEED: one sequence; --planted: a fault of the test's own, to be found
   bench [--quick] [--only NAME,...] [--who NAME,...]   measure us and what else there is; a NAME is how the names of
                                        scenarios or contenders begin
 
@@ -140,6 +142,15 @@ def soak(arguments):
     return run_soak.main(number(options, "--minutes", 30), options.get("--tcl", run.TCL_VERSIONS[0]))
 
 
+def fuzz(arguments):
+    from tools import fuzz as fuzzer
+    language, *rest = arguments or [""]
+    options, rest = leading_options(rest, values=("--seconds", "--seed", "--version", "--show"), flags=("--no-build", "--planted"))
+    nothing_more("fuzz", rest)
+    ready(options)
+    return fuzzer.main(language, options)
+
+
 def number(options, name, default):
     text = options.get(name, str(default))
     if not text.isdecimal():
@@ -182,7 +193,7 @@ def nothing_more(command, arguments):
 COMMANDS = {"demo": demo, "test": test, "build": build_only, "setup": setup_only, "clean": clean, "tcltest": tcltest,
             "python": interpreter(python), "tclsh": interpreter(tclsh), "pytest": interpreter(pytest),
             "pysuite": pysuite, "conformance": conformance, "soak": soak, "bench": bench,
-            "faults": faults}
+            "faults": faults, "fuzz": fuzz}
 
 
 def main(arguments):
