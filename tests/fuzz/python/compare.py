@@ -34,7 +34,7 @@ def first_difference(steps, stock, ours):
     for number, pair in enumerate(zip(stock, ours)):
         one, two = differing(*map(without_text, pair))
         if one != two:
-            entry = known(steps[number], one, two)
+            entry = known(steps[: number + 1], one, two)
             if entry is None:
                 return number, one, two
             if not entry.goes_on:

@@ -29,6 +29,7 @@ import iocpsock
 from helpers import try_
 
 PATIENCE = 1.5
+LONG_PATIENCE = 30      # in a step that starts a process or moves much
 STOCK = socket.socket
 
 
@@ -138,7 +139,7 @@ class Run:
             while not done.wait(0.05 if len(self.trace) > seen else 0.02):
                 if len(self.trace) > seen:
                     seen, since = len(self.trace), time.monotonic()
-                elif time.monotonic() - since > PATIENCE or not thread.is_alive():
+                elif time.monotonic() - since > self.patience(steps) or not thread.is_alive():
                     self.blocked = True
                     self.trace.append("BLOCKED")
                     break
@@ -151,6 +152,10 @@ class Run:
                 iocpsock.unpatch()
         return self.trace
 
+    def patience(self, steps):
+        step = steps[min(len(self.trace), len(steps) - 1)]
+        return LONG_PATIENCE if step.startswith(("exits(", "pressure(")) else PATIENCE
+
     def clean(self, thread):
         """Close everything; peers of whatever still waits first."""
         owned = [value for value in self.space.values() if isinstance(value, STOCK)]
@@ -160,7 +165,7 @@ class Run:
         for sock in owned:
             if self.blocked:
                 try_(sock.shutdown, socket.SHUT_RDWR)
-            try_(STOCK._real_close, sock)
+            try_(lambda: sock._real_close())
         for value in list(self.space.values()):
             if isinstance(value, (io.IOBase, mmap.mmap)):
                 try_(value.close)

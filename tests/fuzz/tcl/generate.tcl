@@ -98,7 +98,7 @@ proc random {roles puppets} {
         child {return [list child [pick share share transfer transfer back close puts read event delete] $r]}
         timer {return [list timer [pick 0 1 4]]}
         settle {return settle}
-        pressure {return [list pressure $r [pick 160000 1600000 4800000]]}
+        pressure {return [list pressure $r [pick 160000 480000 1600000]]}
         thread {return [list thread $r [pick {read $channel} {puts $channel threaded; flush $channel} {eof $channel} {close $channel write; eof $channel} {fconfigure $channel -peername; fblocked $channel}]]}
         exit {
             if {[chance 0.8]} {return settle}

@@ -136,7 +136,7 @@ proc op_pressure {role size} {
         puts -nonewline $::chan($role) [string repeat 0123456789abcdef [expr {$size / 16}]]
         flush $::chan($role)
         set data ""
-        set end [expr {[clock milliseconds] + 4000}]
+        set end [expr {[clock milliseconds] + 8000}]
         while {[string length $data] < $size && ![eof $::chan($to)] && [clock milliseconds] < $end} {
             after 1 {set ::woken 1}; vwait ::woken
             append data [read $::chan($to)]

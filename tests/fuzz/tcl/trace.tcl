@@ -1,5 +1,6 @@
 # trace.tcl: what a sequence leaves behind: results, errors with their codes, and what events brought, made comparable.
 
+set control [socket 127.0.0.1 $controlPort]
 fconfigure $control -buffering line -translation lf
 proc puppet {args} {
     puts $::control $args
