@@ -1,7 +1,7 @@
 # fuzz.tcl: random sequences of channel operations, with `socket` and with `socket2`, compared; started by tools/fuzz.py.
 #
 #     fuzz.tcl PUPPET-PORT CONTROL-PORT fuzz SEED SECONDS ?planted?
-#     fuzz.tcl PUPPET-PORT CONTROL-PORT show SEED
+#     fuzz.tcl PUPPET-PORT CONTROL-PORT show SEED|OPERATIONS
 #
 # What may depend on chance is kept out of a trace: before an operation that observes there is a wait until nothing changes any
 # more, what a reading handler gets is joined, events of a handler that does nothing are counted up to three. Two traces that
@@ -63,7 +63,7 @@ proc fuzz {seconds} {
 }
 
 if {$job eq "show"} {
-    set s [sequence $seed 14]
+    set s [expr {[string is integer -strict $seed] ? [sequence $seed 14] : $seed}]
     lassign [compare $s 3 1] verdict stock ours
     foreach operation $s {puts "    [string range [oneline $operation] 0 200]"}
     puts "$verdict\n--- stock\n[join $stock \n]\n--- ours\n[join $ours \n]"

@@ -136,10 +136,12 @@ proc op_pressure {role size} {
         puts -nonewline $::chan($role) [string repeat 0123456789abcdef [expr {$size / 16}]]
         flush $::chan($role)
         set data ""
-        set end [expr {[clock milliseconds] + 8000}]
+        set end [expr {[clock milliseconds] + 2000}]         ;# it moves on with each byte
         while {[string length $data] < $size && ![eof $::chan($to)] && [clock milliseconds] < $end} {
             after 1 {set ::woken 1}; vwait ::woken
-            append data [read $::chan($to)]
+            if {[set piece [read $::chan($to)]] eq ""} continue
+            append data $piece
+            set end [expr {[clock milliseconds] + 2000}]
         }
         set result "[string length $data] bytes, [zlib crc32 $data]"
     } result options]} {set result "error [masked $result] [masked [dict get $options -errorcode]]"}
