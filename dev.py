@@ -24,6 +24,8 @@ usage: python3 dev.py COMMAND
   fresh [bookworm|trixie] [--only demo|test] [--user] [--keep] [ARGS of test...]
                                        follow the README in a bare Debian in a folder, trixie unless told: a clone of what is
                                        committed, python3 and nothing else; --user: by a user with sudo; --keep: leave it there
+  fuzz tcl|python [--seconds N] [--seed S] [--version V]   random sequences of calls on the stock sockets and on ours, compared;
+                                       --show SEED: one sequence; --planted: a fault of the test's own, to be found
   bench [--quick] [--only NAME,...] [--who NAME,...]   measure us and what else there is; a NAME is how the names of
                                        scenarios or contenders begin
 
@@ -150,6 +152,15 @@ def fresh(arguments):
     return debian.main(release, options.get("--only"), "--user" in options, "--keep" in options, rest)
 
 
+def fuzz(arguments):
+    from tools import fuzz as fuzzer
+    language, *rest = arguments or [""]
+    options, rest = leading_options(rest, values=("--seconds", "--seed", "--version", "--show"), flags=("--no-build", "--planted"))
+    nothing_more("fuzz", rest)
+    ready(options)
+    return fuzzer.main(language, options)
+
+
 def number(options, name, default):
     text = options.get(name, str(default))
     if not text.isdecimal():
@@ -192,7 +203,7 @@ def nothing_more(command, arguments):
 COMMANDS = {"demo": demo, "test": test, "build": build_only, "setup": setup_only, "clean": clean, "tcltest": tcltest,
             "python": interpreter(python), "tclsh": interpreter(tclsh), "pytest": interpreter(pytest),
             "pysuite": pysuite, "conformance": conformance, "soak": soak, "bench": bench,
-            "faults": faults, "fresh": fresh}
+            "faults": faults, "fresh": fresh, "fuzz": fuzz}
 
 
 def main(arguments):

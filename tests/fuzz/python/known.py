@@ -1,0 +1,46 @@
+"""What is known to differ between the stock sockets and ours, as data: each with the reason. A sequence is compared up to
+such a difference, because the two are in different states afterwards, or beyond it where `goes_on` says so.
+
+`step`, `stock` and `ours` are regular expressions that must be found in the step and in the two outcomes as text.
+"""
+
+import re
+from typing import NamedTuple
+
+
+class Known(NamedTuple):
+    name: str
+    reason: str
+    step: str = ""
+    stock: str = ""
+    ours: str = ""
+    goes_on: bool = False
+    before: str = ""         # must be found in the steps before
+
+
+KNOWN = (
+    Known("no wait for what cannot come",
+          "where nothing is connected or nothing listens ours say so; stock waits until its time-out, or for ever",
+          stock=r"TimeoutError|BLOCKED|1005[47]\b|10045", ours=r"10057|10022|10058|10054"),
+    Known("the code of a closed socket", "a call whose socket another thread closes raises 10038 in ours: docs/python.md",
+          step=r"^together\(.*close\(\)", ours=r"10038"),
+    Known("number of arguments", "how many arguments a call takes is said in other words, and checked at another place",
+          stock="TypeError", ours="TypeError", goes_on=True),
+    Known("urgent data", "under Wine urgent data arrive in the stream, sooner or later", step=r"MSG_OOB|0x?1\)$"),
+    Known("MSG_WAITALL", "Wine's own recv does not wait for all; ours does, as Windows' does", step="MSG_WAITALL"),
+    Known("loopback of the other family", "connecting to :: or 0.0.0.0 means this machine in ours: docs/python.md",
+          step=r"connect(_ex)?\(\('(::|0\.0\.0\.0|)'"),
+    Known("ready after a failed connect", "select's third list after a failure is Wine's matter", stock="'select'", ours="'select'"),
+    Known("ciphertext", "after `shutdown` or `unwrap` a TLS socket gives the records themselves, which are random",
+          before=r"tls\([\s\S]*(shutdown|unwrap|detach|dup|share|fileno)"),
+)
+
+
+def known(steps, stock, ours):
+    """The entry that explains the difference of the last of these steps, or None."""
+    *earlier, step = steps
+    for entry in KNOWN:
+        if re.search(entry.step, step) and re.search(entry.stock, str(stock)) and re.search(entry.ours, str(ours)) \
+                and re.search(entry.before, "\n".join(earlier)):
+            return entry
+    return None

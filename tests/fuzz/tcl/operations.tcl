@@ -1,0 +1,208 @@
+# operations.tcl: the operations that a sequence is made of; each is a procedure op_NAME.
+
+proc op_connect {mode suffix args} {connect $mode $suffix {*}$args}
+proc op_conf {role option value} {attempt "conf $role $option [list $value]" [list fconfigure $::chan($role) $option $value]}
+proc op_ask {role option} {attempt "ask $role $option" [list fconfigure $::chan($role) {*}$option]}
+proc op_puts {role data} {
+    attempt "puts $role" [list puts -nonewline $::chan($role) $data]
+}
+proc op_line {role data} {attempt "line $role" [list puts $::chan($role) $data]}
+proc op_flush {role} {attempt "flush $role" [list flush $::chan($role)]}
+proc op_gets {role} {
+    if {![safe $role]} {note "gets $role: might block"; return}
+    attempt "gets $role" "gets $::chan($role)" shown
+    flags $role
+}
+proc op_read {role {count ""}} {
+    if {![safe $role]} {note "read $role: might block"; return}
+    attempt "read $role $count" [list read $::chan($role) {*}$count] shown
+    flags $role
+}
+proc flags {role} {
+    attempt "  flags $role" "list eof \[eof $::chan($role)\] blocked \[fblocked $::chan($role)\]"
+}
+proc op_flags {role} {flags $role}
+proc op_pending {role} {attempt "pending $role" "list \[chan pending input $::chan($role)\] \[chan pending output $::chan($role)\]"}
+proc op_place {role what} {
+    switch $what {
+        tell {attempt "tell $role" [list tell $::chan($role)]}
+        seek {attempt "seek $role" [list seek $::chan($role) 0 current]}
+        truncate {attempt "truncate $role" [list chan truncate $::chan($role)]}
+    }
+}
+proc op_event {role direction kind} {
+    set script {}
+    if {$kind ne ""} {set script [list on_$direction $role $kind]}
+    attempt "event $role $direction $kind" [list chan event $::chan($role) $direction $script]
+}
+proc op_events {role} {
+    attempt "events $role" "list \[chan event $::chan($role) readable\] \[chan event $::chan($role) writable\]"
+}
+proc op_close {role how {direction ""}} {
+    # Left out: see known.tcl, "half-close".
+    if {$direction ne "" && ([info exists ::async($role)] || $direction eq "write"
+            && ([info exists ::gone($role)] || [info exists ::gone([partner $role])]))} {note "close $role $direction: left out"; return}
+    if {$how eq "drained"} {drain $role}
+    if {[attempt "close $role $direction" [list close $::chan($role) {*}$direction]] == 0} {
+        if {$direction ne "read"} {set ::silent($role) 1}
+        if {$direction eq ""} {set ::gone($role) 1}
+        forget $role
+    }
+}
+proc op_copy {from to size background} {
+    set options {}
+    if {$size ne ""} {lappend options -size $size}
+    if {$background} {
+        lappend options -command [list copied $from $to]
+    } elseif {![ends $from]} {
+        note "copy: might block"; return
+    }
+    attempt "copy $from $to $options" [list fcopy $::chan($from) $::chan($to) {*}$options]
+}
+proc copied {from to bytes {message ""}} {news copied "$from $to $bytes [masked $message]"}
+proc op_file {role mode content} {
+    catch {close $::chan($role)}
+    set ::file($role) $::scratch.[incr ::files]
+    if {$mode eq "r"} {set f [open $::file($role) wb]; puts -nonewline $f $content; close $f}
+    known $role [open $::file($role) [expr {$mode eq "r" ? "rb" : "wb"}]]
+}
+proc op_filesize {role} {
+    catch {flush $::chan($role)}
+    attempt "filesize $role" [list file size $::file($role)]
+}
+proc op_pipe {} {
+    lassign [chan pipe] r w
+    known pr $r; known pw $w
+    fconfigure $r -blocking 0; fconfigure $w -blocking 0
+}
+proc op_push {role what} {
+    switch $what {
+        reflected {attempt "push $role reflected" [list chan push $::chan($role) reflected] quietly}
+        default   {attempt "push $role zlib $what" [list zlib push $what $::chan($role)] quietly}
+    }
+}
+proc quietly {result} {return ok}
+proc op_pop {role} {attempt "pop $role" [list chan pop $::chan($role)]}
+proc op_server {kind} {
+    # A listener that stays, with connections to it of both drivers' making.
+    attempt "server $kind" [list known srv [make test -server [list accepted s2 $kind] -myaddr 127.0.0.1 0]] quietly
+    set ::port(srv) [lindex [fconfigure $::chan(srv) -sockname] 2]
+    settle
+}
+proc op_reopen {kind} {
+    if {![info exists ::port(srv)]} {note "no server"; return}
+    if {![catch {known srv [make test -server [list accepted s2 $kind] -myaddr 127.0.0.1 $::port(srv)]} e o]} {
+        note "reopen -> ok"
+    } else {
+        note "reopen -> $e [dict get $o -errorcode]"
+    }
+}
+proc op_client {options {where srv}} {
+    set port [expr {$where eq "refused" ? 1 : [info exists ::port(srv)] ? $::port(srv) : 1}]
+    if {![catch {known c2 [make test {*}$options 127.0.0.1 $port]} e o]} {
+        note "client $options $where -> ok"
+        fconfigure $::chan(c2) -blocking 0
+        catch {set ::port(c2) [lindex [fconfigure $::chan(c2) -sockname] 2]}
+        unset -nocomplain ::silent(c2) ::async(c2)
+        if {$options ne ""} {set ::async(c2) 1}
+    } else {
+        note "client $options $where -> [masked $e] [dict get $o -errorcode]"
+    }
+}
+proc op_names {} {
+    attempt names {lsort [lmap c [file channels] {expr {[string match sock* $c] && $c ne $::control ? [masked $c] : [continue]}}]}
+}
+proc op_child {what role} {
+    switch $what {
+        share - transfer {
+            if {![interp exists child]} {interp create child; child eval {proc bg args {}; interp bgerror {} bg}}
+            attempt "child $what $role" [list interp $what {} $::chan($role) child]
+        }
+        back   {attempt "child back $role" [list interp transfer child $::chan($role) {}]}
+        close  {attempt "child close $role" [list interp eval child [list close $::chan($role)]]}
+        puts   {attempt "child puts $role" [list interp eval child "puts $::chan($role) kid; flush $::chan($role)"]}
+        read   {if {[safe $role]} {attempt "child read $role" [list interp eval child "fconfigure $::chan($role) -blocking 0; read $::chan($role)"] shown}}
+        event  {attempt "child event $role" [list interp eval child [list chan event $::chan($role) readable "read $::chan($role); chan event $::chan($role) readable {}"]]}
+        delete {catch {drain $role}; attempt "child delete" {interp delete child}}
+    }
+}
+# More than fits: all of it is written at once while the other end reads late.
+proc op_pressure {role size} {
+    set to [partner $role]
+    if {[info exists ::puppet($role)] || ![live $role] || ![live $to]} {note "no pair"; return}
+    if {[catch {
+        foreach channel [list $::chan($role) $::chan($to)] {fconfigure $channel -blocking 0 -translation binary}
+        chan event $::chan($to) readable {}
+        puts -nonewline $::chan($role) [string repeat 0123456789abcdef [expr {$size / 16}]]
+        flush $::chan($role)
+        set data ""
+        set end [expr {[clock milliseconds] + 2000}]         ;# it moves on with each byte
+        while {[string length $data] < $size && ![eof $::chan($to)] && [clock milliseconds] < $end} {
+            after 1 {set ::woken 1}; vwait ::woken
+            if {[set piece [read $::chan($to)]] eq ""} continue
+            append data $piece
+            set end [expr {[clock milliseconds] + 2000}]
+        }
+        set result "[string length $data] bytes, [zlib crc32 $data]"
+    } result options]} {set result "error [masked $result] [masked [dict get $options -errorcode]]"}
+    note "pressure $role $size -> $result"
+}
+# Cuts the channel out of this thread and splices it into another, which reads, writes, and gives it back.
+proc op_thread {role script} {
+    if {[info commands testthread] eq "" || ![live $role]} {note "no thread"; return}
+    set channel $::chan($role)
+    fconfigure $channel -blocking 0
+    set thread [testthread create -joinable {testthread wait}]
+    testchannel cut $channel
+    testthread send $thread [list set ::channel $channel]
+    testthread send $thread {testchannel splice $::channel}
+    attempt "thread $role $script" [list testthread send $thread $script] shown
+    testthread send $thread {testchannel cut $::channel}
+    testchannel splice $channel
+    testthread send -async $thread {testthread exit}
+    testthread join $thread
+}
+# A process of its own connects to here, writes, and ends so: what of it arrives.
+proc op_exit {options write end} {
+    set ::arrived ""
+    set ::over 0
+    set server [stock_server]
+    set script "set argv {}\n"
+    if {$::driver eq "ours"} {append script "package require iocpsock; rename socket stock_socket; rename socket2 socket\n"}
+    append script "set s \[socket $options 127.0.0.1 [lindex [fconfigure $server -sockname] 2]\]; fconfigure \$s -translation lf\n$write\n$end\n"
+    set file $::scratch.[incr ::files].tcl
+    set f [open $file w]; puts $f $script; close $f
+    set pipe [open |[list [info nameofexecutable] $file 2>@1] r]
+    set timer [after 8000 {set ::over late}]
+    while {$::over == 0} {vwait ::over}
+    after cancel $timer
+    catch {close $server}
+    catch {close $pipe}
+    note "exit $options $write $end -> [shown $::arrived] $::over"
+}
+proc stock_server {} {
+    return [socket -server {apply {{channel address port} {
+        fconfigure $channel -blocking 0 -translation binary
+        chan event $channel readable [list exit_read $channel]
+    }}} -myaddr 127.0.0.1 0]
+}
+proc exit_read {channel} {
+    if {[catch {append ::arrived [read $channel]} message]} {close $channel; set ::over $message; return}
+    if {[eof $channel]} {close $channel; set ::over end}
+}
+proc op_timer {ms} {after $ms {news timer fired}; incr ::changes; after [expr {$ms + 1}] {incr ::changes}}
+proc op_settle {} {settle}
+proc op_wait {ms} {after $ms {set ::waited 1}; vwait ::waited; settle}
+proc op_puppet {role what {data ""}} {
+    if {![info exists ::puppet($role)]} {note "no puppet"; return}
+    set p $::puppet($role)
+    if {$what in {close reset laterclose laterreset}} {set ::gone($role) 1}
+    switch $what {
+        send {puppet send $p [binary encode hex $data]}
+        recv {settle; note "puppet $role recv -> [puppet recv $p]"}
+        later {puppet later 40 send $p [binary encode hex $data]}
+        laterclose {puppet later 40 close $p}
+        laterreset {puppet later 40 reset $p}
+        default {puppet $what $p}
+    }
+}

@@ -1,0 +1,90 @@
+# trace.tcl: what a sequence leaves behind: results, errors with their codes, and what events brought, made comparable.
+
+set control [socket 127.0.0.1 $controlPort]
+fconfigure $control -buffering line -translation lf
+proc puppet {args} {
+    puts $::control $args
+    if {[gets $::control line] < 0} {error "the puppet is gone"}
+    return $line
+}
+
+# ---------------------------------------------------------------- the trace
+
+proc masked {text} {
+    foreach {role channel} [array get ::chan] {
+        if {$channel ne ""} {lappend map $channel <$role>}
+    }
+    if {[info exists map]} {set text [string map $map $text]}
+    regsub -all {sock[0-9a-fA-F]{6,}} $text <sock> text
+    regsub -all {file[0-9a-fA-F]{5,}} $text <file> text
+    regsub -all {\y[3-6][0-9]{4}\y} $text "<port>" text       ;# the ports that the system gives
+    foreach {name where pattern replacement reason} $::known {
+        if {$where eq "text"} {regsub -all $pattern $text $replacement text}
+    }
+    return $text
+}
+# Data in a trace: itself where it is short, else its length, its beginning, and a checksum that both versions can make.
+proc shown {data} {
+    set out ""
+    foreach c [split [string range $data 0 59] ""] {
+        scan $c %c code
+        append out [expr {$code < 32 || $code > 126 || $c eq "\\" ? [format {\u%04x} $code] : $c}]
+    }
+    if {[string length $data] <= 60} {return "\"$out\""}
+    return "[string length $data]:[string range $out 0 20]..[zlib crc32 [encoding convertto utf-8 [string map {\u0000 \u0001} [regsub -all {[\ud800-\udfff]} $data ?]]]]"
+}
+proc note {text} {lappend ::trace $text}
+
+# Runs a script and notes what comes of it; the words in `what` tell the reader which operation it was.
+proc attempt {what script {show masked}} {
+    set start [clock milliseconds]
+    set code [catch {uplevel #0 $script} result options]
+    if {$code == 1} {
+        set result "error {[masked $result]} [masked [dict get $options -errorcode]]"
+    } else {
+        set result [$show $result]
+    }
+    if {[clock milliseconds] - $start > 350 && [lindex $what 0] in {gets read copy}} {append result " (waited)"}
+    set line "$what -> $result"
+    foreach {name where pattern replacement reason} $::known {
+        if {$where eq "result"} {regsub $pattern $line $replacement line}
+    }
+    note $line
+    return $code
+}
+
+proc bgerror_note {message options} {
+    lappend ::news(bgerror) "[masked $message] [masked [dict get $options -errorcode]]"
+    incr ::changes
+}
+interp bgerror {} bgerror_note
+
+# Lets things happen until nothing changes any more, and notes what came by events.
+proc settle {} {
+    set still 0
+    set before $::changes
+    set deadline [expr {[clock milliseconds] + 1500}]
+    while {$still < $::quiet} {
+        after $::tick {set ::woken 1}
+        vwait ::woken
+        if {$::changes == $before} {incr still} else {set still 0; set before $::changes}
+        if {[clock milliseconds] > $deadline} {note "events do not end"; break}
+    }
+    foreach key [lsort [array names ::news]] {
+        if {$key eq "bgerror"} {
+            note "  bgerror [lsort $::news(bgerror)]"
+        } elseif {[string match *.data $key]} {
+            set role [lindex [split $key .] 0]
+            set flags ""
+            catch {set flags "eof [eof $::chan($role)]"}
+            note "  $key [shown $::news($key)] $flags"
+        } else {
+            note "  $key $::news($key)"
+        }
+    }
+    array unset ::news
+}
+proc news {key args} {
+    incr ::changes
+    lappend ::news($key) {*}$args
+}
