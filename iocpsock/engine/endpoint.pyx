@@ -31,9 +31,9 @@ cdef struct Endpoint:
 
 cdef int endpoint_bind(Address *address, int backlog, bint share, SOCKET *result) noexcept nogil:
     """A socket that listens on `address`: 0 or a Winsock code. `share` lets other sockets have the same port at the same
-    time; otherwise nobody can take it away from us, nor is it taken from anybody. What Windows says to that is the answer:
-    a second attempt without SO_EXCLUSIVEADDRUSE would succeed beside a listener on a more specific address (Microsoft's page
-    "Using SO_REUSEADDR and SO_EXCLUSIVEADDRUSE")."""
+    time; otherwise nobody can take it away from us, nor is it taken from anybody. A refusal is final: a second attempt without
+    SO_EXCLUSIVEADDRUSE would succeed beside a listener on a more specific address (Microsoft's page "Using SO_REUSEADDR and
+    SO_EXCLUSIVEADDRUSE")."""
     cdef SOCKET sock = winsock_socket(address.family)
     cdef int error = 0
     if sock == INVALID_SOCKET:
@@ -47,9 +47,23 @@ cdef int endpoint_bind(Address *address, int backlog, bint share, SOCKET *result
         error = winsock_listen(sock, backlog)
     if error:
         closesocket(sock)
-        return error
+        return endpoint_refusal(address) if error == WSAEACCES and not share else error
     result[0] = sock
     return 0
+
+
+cdef int endpoint_refusal(Address *address) noexcept nogil:
+    """Why an exclusive bind was denied: somebody has the port (WSAEADDRINUSE), or the system keeps it for itself, as Hyper-V does with
+    ranges of them (WSAEACCES). Windows has the second code for both; an ordinary bind, which is only asked and never used, tells them
+    apart."""
+    cdef SOCKET sock = winsock_socket(address.family)
+    cdef int error = WSAEADDRINUSE
+    if sock == INVALID_SOCKET:
+        return WSAEACCES
+    if bind(sock, <const sockaddr *>&address.storage, address.length):
+        error = error_last()
+    closesocket(sock)
+    return error
 
 
 cdef void endpoint_adapt(Endpoint *endpoint) noexcept nogil:

@@ -52,7 +52,7 @@ def create_server(address, *, family=_stdlib.AF_INET, backlog=None, reuse_port=F
         if family == _stdlib.AF_INET6:
             sock.setsockopt(_stdlib.IPPROTO_IPV6, _stdlib.IPV6_V6ONLY, 0 if dualstack_ipv6 else 1)
         try:
-            sock.bind(address)
+            _bind_exclusively(sock, address)
         except OSError as error:
             error.strerror = f"{error.strerror} (while attempting to bind on address {address!r})"
             raise
@@ -61,6 +61,21 @@ def create_server(address, *, family=_stdlib.AF_INET, backlog=None, reuse_port=F
     except BaseException:
         sock.close()
         raise
+
+
+def _bind_exclusively(sock, address):
+    """Bind a socket that has SO_EXCLUSIVEADDRUSE. Of a port that somebody has, and of one that the system keeps for itself, Windows says
+    WSAEACCES; an ordinary bind, which is only asked and never used, tells them apart, as in endpoint_refusal."""
+    try:
+        sock.bind(address)
+    except OSError as error:
+        if error.winerror != WSAEACCES:
+            raise
+    else:
+        return
+    with socket(sock.family, _stdlib.SOCK_STREAM) as asked:
+        asked.bind(address)
+    raise OSError(None, "the address is in use", None, WSAEADDRINUSE)
 
 
 def socketpair(family=_stdlib.AF_INET, type=_stdlib.SOCK_STREAM, proto=0):

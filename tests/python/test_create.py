@@ -121,17 +121,19 @@ def test_server_port_out_of_range(net, port):
         net.create_server(("127.0.0.1", port))
 
 
-@pytest.mark.parametrize("code", [10048, 10013])
-def test_a_refused_bind_is_the_answer(code, monkeypatch):
-    """It is made once, exclusively: another one would succeed beside a listener on a more specific address on Windows."""
+@pytest.mark.parametrize("exclusive, ordinary, said", [(10048, None, 10048), (10013, 10013, 10013), (10013, 10048, 10048),
+                                                       (10013, 0, 10048)])
+def test_a_refused_bind_is_final(exclusive, ordinary, said, monkeypatch):
+    """An ordinary bind, which would succeed beside a listener on a more specific address on Windows, is only asked for the reason."""
     import iocpsock
-    exclusive = []
+    codes = {True: exclusive, False: ordinary}
 
     def bind(self, address):
-        exclusive.append(self.getsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE) != 0)
-        raise OSError(None, "refused", None, code)
+        code = codes.pop(self.getsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE) != 0)
+        if code:
+            raise OSError(None, "refused", None, code)
 
     monkeypatch.setattr(iocpsock.socket, "bind", bind, raising=False)
     with pytest.raises(OSError) as caught:
         iocpsock.create_server(("127.0.0.1", 0))
-    assert (caught.value.winerror, exclusive) == (code, [True])
+    assert caught.value.winerror == said and (not codes or ordinary is None)
