@@ -99,12 +99,14 @@ cdef object room_in(object buffer, object nbytes):
     return view.nbytes
 
 
-def is_plain_address(address, family):
-    """Whether `address` is what connect understands without the base class: a host name and a port number."""
-    return (isinstance(address, tuple) and (len(address) == 2 or family == AF_INET6 and len(address) in (3, 4))
-            and isinstance(address[0], str) and address[0] not in ("", "<broadcast>") and "\0" not in address[0]
-            and isinstance(address[1], int) and 0 <= address[1] <= 0xFFFF
-            and all(isinstance(item, int) and 0 <= item <= 0xFFFFFFFF for item in address[2:]))
+cdef bytes plain_host(object address, int family):
+    """The host of an address that connect understands without the base class, (host, port, ...); None for any other, of which
+    the base class knows what is wrong."""
+    if not isinstance(address, tuple) or len(address) != 2 and not (family == AF_INET6 and len(address) in (3, 4)):
+        return None
+    if not all(isinstance(item, int) and 0 <= item <= most for item, most in zip(address[1:], (0xFFFF, 0xFFFFF, 0xFFFFFFFF))):
+        return None
+    return lookup_name(address[0])
 
 
 cdef bint receives_whole(object flags, object timeout):
@@ -112,36 +114,25 @@ cdef bint receives_whole(object flags, object timeout):
     return timeout is None and isinstance(flags, int) and flags == _core.MSG_WAITALL
 
 
-cdef int connect_to(object self, object address, object timeout) except -1:
+cdef int connect_to(object self, bytes host, object address, object timeout) except -1:
     """0 or a Winsock code. A lookup that fails, and what a signal handler raises, are raised."""
-    cdef Address *remote = NULL
+    cdef Address remote
     cdef Patience patience
     cdef GuardCall call
     cdef _Guard guard = self._guard                         # a lookup takes time, and may find another handle when it is over
-    cdef int error, family = _family(self), port_number = address[1]
-    _sys.audit("socket.connect", self, address)
-    error = winsock_start()
-    if error:
-        return error
-    name = address[0].encode("idna")
-    error = address_lookup(name, port_number, family, False, True, &remote)
-    if error:                                               # it is no literal address
-        found = lookup_addresses(address[0], port_number, family)[0][4]
-        name, address = found[0].encode("ascii"), address + found[len(address):]
-        error = address_lookup(name, port_number, family, False, True, &remote)
-    if error:
-        raise_lookup_error(error)
+    cdef int error, family = _family(self)
+    lookup_address(host, family, address[1], &remote)
     if family == AF_INET6 and len(address) > 2:
         (<sockaddr_in6 *>&remote.storage).sin6_flowinfo = htonl(address[2])
         if len(address) > 3:
             (<sockaddr_in6 *>&remote.storage).sin6_scope_id = address[3]
+    _sys.audit("socket.connect", self, address)
     patience_of(&patience, timeout)
     with nogil:
         error = guard_enter(&guard.guard, &call)
         if not error:
-            error = waiter_connect(&call, remote, &patience)
+            error = waiter_connect(&call, &remote, &patience)
             guard_leave(&call)
-        address_list_free(remote)
     if error == WSAEINTR:
         interrupt_raise()
     return WSAENOTSOCK if error and guard.guard.state != GUARD_OPEN else error

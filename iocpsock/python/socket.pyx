@@ -35,9 +35,10 @@ class socket(_stdlib.socket):
     def connect(self, address):
         """Connect to `address`, (host, port) or for IPv6 (host, port, flowinfo, scope_id)."""
         timeout = _gettimeout(self)
-        if not waits(self, timeout) or not is_plain_address(address, _family(self)):
+        host = plain_host(address, _family(self)) if waits(self, timeout) else None
+        if host is None:
             return super().connect(address)                 # which knows what is wrong with it
-        error = connect_to(self, address, timeout)
+        error = connect_to(self, host, address, timeout)
         if error == WSAENOTSOCK:
             raise_closed()
         elif error:
@@ -46,9 +47,10 @@ class socket(_stdlib.socket):
     def connect_ex(self, address):
         """As `connect`, but return what the system says, 0 or an error number, instead of raising it."""
         timeout = _gettimeout(self)
-        if not waits(self, timeout) or not is_plain_address(address, _family(self)) or _fileno(self) < 0:
+        host = plain_host(address, _family(self)) if waits(self, timeout) and _fileno(self) >= 0 else None
+        if host is None:
             return super().connect_ex(address)
-        error = connect_to(self, address, timeout)
+        error = connect_to(self, host, address, timeout)
         return WSAEWOULDBLOCK if error == PATIENCE_EXPIRED else error
 
     def accept(self):
