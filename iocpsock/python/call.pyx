@@ -15,6 +15,9 @@ cdef object _type = _core.socket.type.__get__
 cdef object _families = (_core.AF_INET, _core.AF_INET6)
 cdef object _stream = _core.SOCK_STREAM
 
+cdef enum:
+    CALL_RECEIVE = 4 << 20          # bytes of the largest receive that is posted: the system locks the memory of all of it
+
 
 cdef class _Guard:
     """The guard of a socket object's handle. It is that of no handle until the object is initialised."""
@@ -57,11 +60,11 @@ cdef DWORD wait_receive(object sock, char *target, DWORD size, object timeout, b
     cdef int error
     patience_of(&patience, timeout)
     with nogil:
-        error = waiter_receive(&call, target, size, &patience, &received)
+        error = waiter_receive(&call, target, min(size, <DWORD>CALL_RECEIVE), &patience, &received)
         piece = received
         patience.interrupted = interrupt_ends_call_with_data
         while whole and not error and piece and received < size:
-            if waiter_receive(&call, target + received, size - received, &patience, &piece):
+            if waiter_receive(&call, target + received, min(size - received, <DWORD>CALL_RECEIVE), &patience, &piece):
                 break
             received += piece
         guard_leave(&call)
@@ -71,11 +74,20 @@ cdef DWORD wait_receive(object sock, char *target, DWORD size, object timeout, b
     return received
 
 
+cdef bint is_flags(object flags):
+    """Whether these are flags of a call; what is none the inherited call refuses."""
+    return isinstance(flags, int) and -0x80000000 <= flags <= 0x7FFFFFFF
+
+
+cdef bint no_flags(object flags):
+    return isinstance(flags, int) and flags == 0
+
+
 cdef object wait_readable(object sock, object size, object flags):
     """Before an inherited call that receives: wait here for something to receive, where Ctrl-C and close are heard. Not if
     the call is wrong, asks for nothing, or for urgent data, which are no reason for a receive to end."""
     timeout = _gettimeout(sock)
-    if not isinstance(size, int) or size <= 0 or not isinstance(flags, int) or flags & _core.MSG_OOB:
+    if not isinstance(size, int) or size <= 0 or not is_flags(flags) or flags & _core.MSG_OOB:
         return
     if waits(sock, timeout) and _fileno(sock) >= 0:
         try:
