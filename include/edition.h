@@ -7,7 +7,9 @@
 
 #include <windows.h>
 
+#ifndef RtlGetVersion           /* a build for tests asks another function */
 NTSYSAPI LONG NTAPI RtlGetVersion(OSVERSIONINFOW *);
+#endif
 
 static inline int edition_is_server(void)
 {
