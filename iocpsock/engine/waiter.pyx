@@ -110,10 +110,26 @@ cdef int waiter_finish(Waiter *waiter, GuardCall *call, int error, Patience *pat
     return ended if ended and error == WSA_OPERATION_ABORTED else error
 
 
+cdef Patience *waiter_limit(GuardCall *call, int option, int error, Patience *patience, Patience *limited) noexcept nogil:
+    """With what patience to wait for an operation that is under way: a caller who would wait for ever does so for as long as the
+    socket's option SO_RCVTIMEO or SO_SNDTIMEO says. Only who has to wait asks for it."""
+    cdef DWORD milliseconds = 0
+    cdef int length = sizeof(milliseconds)
+    if error != WSA_IO_PENDING or patience.deadline:
+        return patience
+    if getsockopt(call.socket, SOL_SOCKET, option, <char *>&milliseconds, &length) or milliseconds == 0:
+        return patience
+    limited[0] = patience[0]
+    patience_begin(limited, milliseconds)
+    return limited
+
+
 cdef int waiter_receive(GuardCall *call, char *buffer, DWORD size, Patience *patience, DWORD *received) noexcept nogil:
     """Receive into `buffer` and wait for it: 0 with the count in `received` (0 bytes: end of stream), or a Winsock code.
     With a `size` of 0: wait until there is something to receive, and leave it there."""
     cdef Waiter *waiter = waiter_take()
+    cdef Patience limited
+    cdef Patience *limit = patience
     cdef WSABUF target
     cdef DWORD flags
     cdef int error
@@ -129,9 +145,13 @@ cdef int waiter_receive(GuardCall *call, char *buffer, DWORD size, Patience *pat
             if WSARecv(call.socket, &target, 1, NULL, &flags, &waiter.overlapped, NULL):
                 error = error_last()
             error = waiter_posted(waiter, call, error)
-        error = waiter_finish(waiter, call, error, patience, True)
+        if limit == patience:
+            limit = waiter_limit(call, SO_RCVTIMEO, error, patience, &limited)
+        error = waiter_finish(waiter, call, error, limit, True)
         if error != WSAEINTR or patience.interrupted():
             break
+    if error == PATIENCE_EXPIRED and limit != patience:
+        error = WSAETIMEDOUT
     if not error:
         received[0] = <DWORD>waiter.overlapped.InternalHigh
     waiter_give(waiter)
@@ -163,14 +183,21 @@ cdef int waiter_wait(Waiter *waiter, Patience *patience) noexcept nogil:
 
 
 cdef int waiter_send(GuardCall *call, const char *data, DWORD size, DWORD flags, Patience *patience, DWORD *sent) noexcept nogil:
-    """Send from `data` and wait, without a time-out, until the kernel took it: 0 with the count in `sent`, or a Winsock code."""
+    """Send from `data` and wait, with no time-out but the socket's own, until the kernel took it: 0 with the count in `sent`, or
+    a Winsock code."""
     cdef Waiter *waiter = waiter_take()
+    cdef Patience limited
+    cdef Patience *limit
     cdef int error
     sent[0] = 0
     if waiter == NULL:
         return WSAENOBUFS
     error = waiter_post_send(waiter, call, data, size, flags)
-    error = waiter_finish(waiter, call, error, patience, False)
+    limit = waiter_limit(call, SO_SNDTIMEO, error, patience, &limited)
+    error = waiter_finish(waiter, call, error, limit, False)
+    if error == PATIENCE_EXPIRED:
+        guard_break(call)                                   # nobody can tell how much went out, as with the stock call
+        error = WSAETIMEDOUT
     if not error:
         sent[0] = <DWORD>waiter.overlapped.InternalHigh
     waiter_give(waiter)

@@ -1,6 +1,6 @@
 # Accept: how a listening socket accepts, ahead of its calls (engine/acceptor.pyx) or by an operation for each.
 #
-# It accepts ahead from its first blocking accept on, as long as nothing but its own object can look at its handle.
+# It accepts ahead from its second blocking accept on, for many a socket accepts but once, as long as nothing but its own object can look at its handle.
 # The acceptor's sockets are socket objects of ours, made before their connections come: to give an object to a handle costs
 # a question to the system, and then it is asked in the quiet. Each is held by the acceptor's slot alone until it is taken.
 # Owner: the socket object holds its _Acceptor, and so does each call under way. Threads: any Python thread.
@@ -183,7 +183,9 @@ cdef object accept_one(object self, object timeout):
             if not winsock_listens(inside.socket):
                 raise_error(WSAEINVAL)
             self._listens = True
-        holder = accept_holder(self, inside.socket)
+            holder = accept_holder(self, inside.socket) if self._acceptcount > 0 else None     # perhaps it is the only one
+        else:
+            holder = accept_holder(self, inside.socket)
         patience_of(&call.patience, timeout)
         if holder is not None:
             taken = accept_ahead(self, holder, &call, &error)

@@ -15,6 +15,9 @@ cdef object _type = _core.socket.type.__get__
 cdef object _families = (_core.AF_INET, _core.AF_INET6)
 cdef object _stream = _core.SOCK_STREAM
 
+cdef enum:
+    CALL_RECEIVE = 4 << 20          # bytes of the largest receive that is posted: the system locks the memory of all of it
+
 
 cdef class _Guard:
     """The guard of a socket object's handle. It is that of no handle until the object is initialised."""
@@ -57,11 +60,11 @@ cdef DWORD wait_receive(object sock, char *target, DWORD size, object timeout, b
     cdef int error
     patience_of(&patience, timeout)
     with nogil:
-        error = waiter_receive(&call, target, size, &patience, &received)
+        error = waiter_receive(&call, target, min(size, <DWORD>CALL_RECEIVE), &patience, &received)
         piece = received
         patience.interrupted = interrupt_ends_call_with_data
         while whole and not error and piece and received < size:
-            if waiter_receive(&call, target + received, size - received, &patience, &piece):
+            if waiter_receive(&call, target + received, min(size - received, <DWORD>CALL_RECEIVE), &patience, &piece):
                 break
             received += piece
         guard_leave(&call)
@@ -71,11 +74,20 @@ cdef DWORD wait_receive(object sock, char *target, DWORD size, object timeout, b
     return received
 
 
+cdef bint is_flags(object flags):
+    """Whether these are flags of a call; what is none the inherited call refuses."""
+    return isinstance(flags, int) and -0x80000000 <= flags <= 0x7FFFFFFF
+
+
+cdef bint no_flags(object flags):
+    return isinstance(flags, int) and flags == 0
+
+
 cdef object wait_readable(object sock, object size, object flags):
     """Before an inherited call that receives: wait here for something to receive, where Ctrl-C and close are heard. Not if
     the call is wrong, asks for nothing, or for urgent data, which are no reason for a receive to end."""
     timeout = _gettimeout(sock)
-    if not isinstance(size, int) or size <= 0 or not isinstance(flags, int) or flags & _core.MSG_OOB:
+    if not isinstance(size, int) or size <= 0 or not is_flags(flags) or flags & _core.MSG_OOB:
         return
     if waits(sock, timeout) and _fileno(sock) >= 0:
         try:
@@ -99,12 +111,14 @@ cdef object room_in(object buffer, object nbytes):
     return view.nbytes
 
 
-def is_plain_address(address, family):
-    """Whether `address` is what connect understands without the base class: a host name and a port number."""
-    return (isinstance(address, tuple) and (len(address) == 2 or family == AF_INET6 and len(address) in (3, 4))
-            and isinstance(address[0], str) and address[0] not in ("", "<broadcast>") and "\0" not in address[0]
-            and isinstance(address[1], int) and 0 <= address[1] <= 0xFFFF
-            and all(isinstance(item, int) and 0 <= item <= 0xFFFFFFFF for item in address[2:]))
+cdef bytes plain_host(object address, int family):
+    """The host of an address that connect understands without the base class, (host, port, ...); None for any other, of which
+    the base class knows what is wrong."""
+    if not isinstance(address, tuple) or len(address) != 2 and not (family == AF_INET6 and len(address) in (3, 4)):
+        return None
+    if not all(isinstance(item, int) and 0 <= item <= most for item, most in zip(address[1:], (0xFFFF, 0xFFFFF, 0xFFFFFFFF))):
+        return None
+    return lookup_name(address[0])
 
 
 cdef bint receives_whole(object flags, object timeout):
@@ -112,36 +126,25 @@ cdef bint receives_whole(object flags, object timeout):
     return timeout is None and isinstance(flags, int) and flags == _core.MSG_WAITALL
 
 
-cdef int connect_to(object self, object address, object timeout) except -1:
+cdef int connect_to(object self, bytes host, object address, object timeout) except -1:
     """0 or a Winsock code. A lookup that fails, and what a signal handler raises, are raised."""
-    cdef Address *remote = NULL
+    cdef Address remote
     cdef Patience patience
     cdef GuardCall call
     cdef _Guard guard = self._guard                         # a lookup takes time, and may find another handle when it is over
-    cdef int error, family = _family(self), port_number = address[1]
-    _sys.audit("socket.connect", self, address)
-    error = winsock_start()
-    if error:
-        return error
-    name = address[0].encode("idna")
-    error = address_lookup(name, port_number, family, False, True, &remote)
-    if error:                                               # it is no literal address
-        found = lookup_addresses(address[0], port_number, family)[0][4]
-        name, address = found[0].encode("ascii"), address + found[len(address):]
-        error = address_lookup(name, port_number, family, False, True, &remote)
-    if error:
-        raise_lookup_error(error)
+    cdef int error, family = _family(self)
+    lookup_address(host, family, address[1], &remote)
     if family == AF_INET6 and len(address) > 2:
         (<sockaddr_in6 *>&remote.storage).sin6_flowinfo = htonl(address[2])
         if len(address) > 3:
             (<sockaddr_in6 *>&remote.storage).sin6_scope_id = address[3]
+    _sys.audit("socket.connect", self, address)
     patience_of(&patience, timeout)
     with nogil:
         error = guard_enter(&guard.guard, &call)
         if not error:
-            error = waiter_connect(&call, remote, &patience)
+            error = waiter_connect(&call, &remote, &patience)
             guard_leave(&call)
-        address_list_free(remote)
     if error == WSAEINTR:
         interrupt_raise()
     return WSAENOTSOCK if error and guard.guard.state != GUARD_OPEN else error

@@ -13,7 +13,7 @@ def create_connection(address, timeout=_stdlib._GLOBAL_DEFAULT_TIMEOUT, source_a
     """
     host, port_number = address
     errors = []
-    for family, kind, protocol, _, target in lookup_addresses(host, port_number, 0):
+    for family, kind, protocol, _, target in lookup_addresses(host, port_number):
         sock = None
         try:
             sock = socket(family, kind, protocol)

@@ -1,8 +1,13 @@
 # Sendfile: a file to a socket, by TransmitFile where the system can read it, through memory elsewhere.
 #
 # TransmitFile is for what is certainly a file of the system's and nothing but its bytes: the io module's own file objects. An
-# object that only names such a file (a gzip file has a fileno too) is read.
+# object that only names such a file (a gzip file has a fileno too) is read. It is for calls without a time-out, since nobody could
+# tell how much a transmission has sent that is cancelled; and for Windows Server: other editions make two at a time, for the
+# whole machine, and let the third wait.
 # Threads: any Python thread.
+cdef extern from "edition.h":
+    bint edition_is_server() nogil
+
 import io as _io
 import msvcrt as _msvcrt
 import os as _os
@@ -11,15 +16,19 @@ import stat as _stat
 cdef enum:
     SENDFILE_PIECE = 4 << 20        # bytes of one TransmitFile; the progress is known, and the file positioned, by pieces
     SENDFILE_READ = 256 * 1024      # bytes of one read and send where TransmitFile cannot be used
-    SENDFILE_TIMED = 64 * 1024      # bytes of either when there is a time-out, which is for each piece
+    SENDFILE_TIMED = 64 * 1024      # bytes of one read when there is a time-out
 
 
 cdef object send_file(object self, object file, object offset, object count):
     """socket.sendfile on a socket that waits on the engine."""
     self._check_sendfile_params(file, offset, count)
-    if _is_file(file):
-        return _transmit(self, file, offset or file.tell(), count)
-    return _send_what_is_read(self, file, offset, count)
+    if offset:
+        file.seek(offset)
+    if not _is_file(file):
+        return _send_what_is_read(self, file, offset, count)
+    if _gettimeout(self) is None and edition_is_server():
+        return _transmit(self, file, file.tell(), count)
+    return _send_what_is_read(self, file, file.tell(), count)
 
 
 cdef bint _is_file(object file):
@@ -31,13 +40,11 @@ cdef bint _is_file(object file):
 cdef object _transmit(object self, object file, object start, object count):
     cdef Patience patience
     cdef ULONGLONG position = start, end
-    cdef DWORD largest, piece, sent = 0
+    cdef DWORD piece, sent = 0
     cdef GuardCall call
     cdef _Guard guard
     cdef size_t handle
     cdef int error = 0
-    timeout = _gettimeout(self)
-    largest = SENDFILE_PIECE if timeout is None else SENDFILE_TIMED
     file.flush()                                            # what was written to it and waits in its buffer
     descriptor = file.fileno()
     pointer = _os.lseek(descriptor, 0, _os.SEEK_CUR)        # the file object thinks that nobody else moves it
@@ -47,8 +54,8 @@ cdef object _transmit(object self, object file, object start, object count):
         end = min(end, start + count)
     try:
         while position < end:
-            piece = min(end - position, largest)
-            patience_of(&patience, timeout)
+            piece = min(end - position, <ULONGLONG>SENDFILE_PIECE)
+            patience_of(&patience, None)
             guard = call_enter(self, &call)
             with nogil:
                 error = waiter_transmit(&call, <HANDLE>handle, position, piece, &patience, &sent)
@@ -65,7 +72,7 @@ cdef object _transmit(object self, object file, object start, object count):
     return position - start
 
 
-cdef object _send_what_is_read(object self, object file, object offset, object count):
+cdef object _send_what_is_read(object self, object file, object start_at, object count):
     cdef Patience patience
     cdef Py_ssize_t done, size
     cdef const char *start
@@ -76,8 +83,6 @@ cdef object _send_what_is_read(object self, object file, object offset, object c
     timeout = _gettimeout(self)
     largest = SENDFILE_READ if timeout is None else SENDFILE_TIMED
     total = 0
-    if offset:
-        file.seek(offset)
     try:
         while count is None or total < count:
             data = bytes(memoryview(file.read(largest if count is None else min(largest, count - total))))
@@ -89,7 +94,10 @@ cdef object _send_what_is_read(object self, object file, object offset, object c
                 patience_of(&patience, timeout)
                 guard = call_enter(self, &call)
                 with nogil:
-                    error = waiter_send(&call, start + done, piece, 0, &patience, &sent)
+                    if patience.deadline:                   # which counts from the last progress
+                        error = waiter_send_some(&call, start + done, piece, 0, &patience, &sent)
+                    else:
+                        error = waiter_send(&call, start + done, piece, 0, &patience, &sent)
                     guard_leave(&call)
                 done += sent
                 total += sent
@@ -98,4 +106,4 @@ cdef object _send_what_is_read(object self, object file, object offset, object c
         return total
     finally:
         if total and hasattr(file, "seek"):
-            file.seek(offset + total)
+            file.seek(start_at + total)

@@ -5,6 +5,7 @@
 # select, ssl and event loops see an ordinary socket.
 # Owner: Python's object owns the handle. Threads: any Python thread.
 
+cdef object _limiting = (_stdlib.SO_RCVTIMEO, _stdlib.SO_SNDTIMEO) if hasattr(_stdlib, "SO_RCVTIMEO") else (0x1006, 0x1005)
 cdef object _finalize = _core.socket.__del__              # warns of a socket that was not closed, and closes it
 
 
@@ -13,8 +14,8 @@ class socket(_stdlib.socket):
 
     __module__ = "iocpsock"
     # The guard of the handle; known to listen; the _Acceptor, if there is one; whether others may look at the handle; the
-    # tuning attributes.
-    __slots__ = ("_guard", "_listens", "_acceptor", "_shown", "_acceptcount", "_sendcap")
+    # tuning attributes; whether connections may inherit SO_RCVTIMEO or SO_SNDTIMEO.
+    __slots__ = ("_guard", "_listens", "_acceptor", "_shown", "_acceptcount", "_sendcap", "_limits")
 
     def __new__(cls, *arguments, **options):
         self = super().__new__(cls)
@@ -31,24 +32,27 @@ class socket(_stdlib.socket):
         self._shown = fileno is not None
         self._acceptcount = settings_of_process(SETTING_acceptcount)
         self._sendcap = settings_of_process(SETTING_sendcap)
+        self._limits = fileno is not None
 
-    def connect(self, address):
+    def connect(self, address, /):
         """Connect to `address`, (host, port) or for IPv6 (host, port, flowinfo, scope_id)."""
         timeout = _gettimeout(self)
-        if not waits(self, timeout) or not is_plain_address(address, _family(self)):
+        host = plain_host(address, _family(self)) if waits(self, timeout) else None
+        if host is None:
             return super().connect(address)                 # which knows what is wrong with it
-        error = connect_to(self, address, timeout)
+        error = connect_to(self, host, address, timeout)
         if error == WSAENOTSOCK:
             raise_closed()
         elif error:
             raise_error(error)
 
-    def connect_ex(self, address):
+    def connect_ex(self, address, /):
         """As `connect`, but return what the system says, 0 or an error number, instead of raising it."""
         timeout = _gettimeout(self)
-        if not waits(self, timeout) or not is_plain_address(address, _family(self)) or _fileno(self) < 0:
+        host = plain_host(address, _family(self)) if waits(self, timeout) and _fileno(self) >= 0 else None
+        if host is None:
             return super().connect_ex(address)
-        error = connect_to(self, address, timeout)
+        error = connect_to(self, host, address, timeout)
         return WSAEWOULDBLOCK if error == PATIENCE_EXPIRED else error
 
     def accept(self):
@@ -60,15 +64,18 @@ class socket(_stdlib.socket):
         if timeout or default is not None or _gettimeout(connection) is not None:
             connection.settimeout(default)
         connection._sendcap = self._sendcap
+        if self._limits:                                    # with AcceptEx they are not inherited everywhere
+            for option in _limiting:
+                connection.setsockopt(_core.SOL_SOCKET, option, self.getsockopt(_core.SOL_SOCKET, option))
         return connection, address
 
-    def recv(self, bufsize, flags=0):
+    def recv(self, bufsize, flags=0, /):
         """Receive up to `bufsize` bytes; b"" at the end of the stream."""
         cdef DWORD received, size
         timeout = _gettimeout(self)
         whole = receives_whole(flags, timeout)
-        if flags and not whole or not isinstance(bufsize, int) or not 0 < bufsize <= 0x7FFFFFFF or not waits(self, timeout):
-            if flags:
+        if not (whole or no_flags(flags)) or not isinstance(bufsize, int) or not 0 < bufsize <= 0x7FFFFFFF or not waits(self, timeout):
+            if not no_flags(flags):
                 wait_readable(self, bufsize, flags)
             if timeout == 0.0:
                 return call_inherited(self, super().recv, (bufsize, flags))
@@ -84,8 +91,8 @@ class socket(_stdlib.socket):
         cdef DWORD size
         timeout = _gettimeout(self)
         whole = receives_whole(flags, timeout)
-        if flags and not whole or not isinstance(nbytes, int) or nbytes < 0 or not waits(self, timeout):
-            if flags:
+        if not (whole or no_flags(flags)) or not isinstance(nbytes, int) or nbytes < 0 or not waits(self, timeout):
+            if not no_flags(flags):
                 wait_readable(self, room_in(buffer, nbytes), flags)
             if timeout == 0.0:
                 return call_inherited(self, super().recv_into, (buffer, nbytes, flags))
@@ -102,7 +109,7 @@ class socket(_stdlib.socket):
         finally:
             PyBuffer_Release(&view)
 
-    def recvfrom(self, bufsize, flags=0):
+    def recvfrom(self, bufsize, flags=0, /):
         """As recv, with an address that means nothing for a stream: (bytes, address)."""
         wait_readable(self, bufsize, flags)
         return super().recvfrom(bufsize, flags)
@@ -112,21 +119,21 @@ class socket(_stdlib.socket):
         wait_readable(self, room_in(buffer, nbytes), flags)
         return super().recvfrom_into(buffer, nbytes, flags)
 
-    def send(self, data, flags=0):
+    def send(self, data, flags=0, /):
         """Send `data`, or part of it: the number of bytes."""
         timeout = _gettimeout(self)
         if timeout == 0.0:
             return call_inherited(self, super().send, (data, flags))
-        if not waits(self, timeout):
+        if not waits(self, timeout) or not is_flags(flags):
             return super().send(data, flags)
         return send_from(self, data, flags, timeout, False)
 
-    def sendall(self, data, flags=0):
+    def sendall(self, data, flags=0, /):
         """Send all of `data`. After an error there is no telling how much of it was sent."""
         timeout = _gettimeout(self)
         if timeout == 0.0:
             return call_inherited(self, super().sendall, (data, flags))
-        if not waits(self, timeout):
+        if not waits(self, timeout) or not is_flags(flags):
             return super().sendall(data, flags)
         send_from(self, data, flags, timeout, True)
 
@@ -137,6 +144,19 @@ class socket(_stdlib.socket):
         if not waits(self, _gettimeout(self)):
             return super().sendfile(file, offset, count)
         return send_file(self, file, offset, count)
+
+    def __repr__(self):
+        """What the stock one says, without asking for the handle as others do: looking at a socket does not change it."""
+        text = f"<{type(self).__module__}.{type(self).__qualname__}{' [closed]' if self._closed else ''} fd={_fileno(self)}"
+        if not self._closed:
+            text += f", family={self.family!s}, type={self.type!s}, proto={self.proto}"
+            for name, ask in (("laddr", self.getsockname), ("raddr", self.getpeername)):
+                try:
+                    address = ask()
+                except (OSError, AttributeError):
+                    continue
+                text += f", {name}={address!s}" if address or name == "raddr" else ""
+        return text + ">"
 
     def fileno(self):
         """The socket's handle, an int, or -1 once it is closed. Asked for it, a listening socket stops accepting ahead."""
@@ -153,18 +173,24 @@ class socket(_stdlib.socket):
         accept_expose(self, False)
         return super().dup()
 
-    def share(self, process_id):
+    def share(self, process_id, /):
         """The socket as bytes for `fromshare` in the process with that id."""
         accept_expose(self, False)
         return super().share(process_id)
 
-    def settimeout(self, value):
+    def setsockopt(self, level, option, *value):
+        """Set an option, to an int, to bytes, or to None and a length."""
+        super().setsockopt(level, option, *value)
+        if level == _core.SOL_SOCKET and option in _limiting:
+            self._limits = True
+
+    def settimeout(self, value, /):
         """Let calls wait for `value` seconds, for ever (None), or not at all (0)."""
         super().settimeout(value)
         if _gettimeout(self) == 0.0:
             accept_expose(self, True)
 
-    def setblocking(self, flag):
+    def setblocking(self, flag, /):
         """`settimeout(None)` if `flag`, otherwise `settimeout(0)`."""
         super().setblocking(flag)
         if _gettimeout(self) == 0.0:

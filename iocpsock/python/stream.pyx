@@ -15,6 +15,8 @@
 # guarded by a lock that is not held during waits. A thread that reads may have to send (new keys, a certificate): if another
 # is sending, that one sends it too.
 cimport cython
+from cpython.buffer cimport PyBUF_READ
+from cpython.memoryview cimport PyMemoryView_FromMemory
 import weakref as _weakref
 from _thread import RLock as _RLock
 
@@ -163,14 +165,17 @@ cdef class _Stream:
 
     def write(self, data):
         cdef StreamCall call
-        sock = self.begin(&call)
+        cdef Py_buffer view
+        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
-            with memoryview(data) as view, view.cast("B") as octets:
-                return self.write_all(sock, &call, octets)
+            sock = self.begin(&call)
+            return self.write_all(sock, &call, PyMemoryView_FromMemory(<char *>view.buf, view.len, PyBUF_READ))
         except TimeoutError as error:
             raise named(error, "write") from None
         except ConnectionError as error:
             raise lost(error) from None
+        finally:
+            PyBuffer_Release(&view)
 
     def do_handshake(self):
         cdef StreamCall call

@@ -41,6 +41,8 @@ cdef extern from "winsock2.h" nogil:
         TCP_NODELAY
         SOL_SOCKET
         SO_ACCEPTCONN
+        SO_RCVTIMEO
+        SO_SNDTIMEO
         SO_ERROR
         SO_KEEPALIVE
         SO_LINGER

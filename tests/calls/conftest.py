@@ -38,6 +38,9 @@ class Faults:
         self.dll.fault_counted(self.index[call], ctypes.byref(fired))
         return fired.value
 
+    def calls(self, call):
+        return self.dll.fault_counted(self.index[call], ctypes.byref(ctypes.c_int()))
+
     def clear(self):
         self.dll.fault_clear()
 

@@ -8,9 +8,10 @@ import socket
 import pytest
 
 import iocpsock
-from support import Net, eventually, live_counters, pattern, read_all, spawn
+from support import Net, assert_interrupted, eventually, live_counters, pattern, read_all, spawn
 
 DATA = pattern(200_000)
+WORKSTATION, SERVER = 1, 3         # wProductType
 NO_SYSTEM_RESOURCES, NOT_FOUND, INVALID_HANDLE = 1450, 1168, 6
 
 
@@ -85,11 +86,37 @@ def test_a_round_trip_under_a_fault(faults, call, action, code, succeeds):
     assert count, "the round trip has no such call"
 
 
+@pytest.mark.parametrize("product, timeout, transmits", [(SERVER, None, True), (SERVER, 20, False), (WORKSTATION, None, False)])
+@pytest.mark.parametrize("offset, count", [(0, None), (0, 70_000), (1000, None), (1000, 70_000), (len(DATA) + 10, None)])
+def test_transmissions_are_for_servers_without_a_time_out(faults, tmp_path, product, timeout, transmits, offset, count):
+    file = tmp_path / "data"
+    file.write_bytes(DATA)
+    expected = DATA[offset:][:count]
+    faults.plan("RtlGetVersion", "value", product, times=-1)
+    with Net("iocpsock").pair() as (client, server), file.open("rb") as source:
+        client.settimeout(timeout)
+        reading = spawn(read_all, server)
+        assert client.sendfile(source, offset, count) == len(expected)
+        assert source.tell() == offset + len(expected)
+        client.shutdown(socket.SHUT_WR)
+        assert reading.result(20) == expected
+    assert (faults.calls("TransmitFile") > 0) == (transmits and expected != b"")
+
+
+@pytest.mark.parametrize("call", ["connect", "connect_ex"])
+def test_ctrl_c_ends_the_lookup_of_connect(faults, call):
+    faults.plan("GetAddrInfoW", "late", 8000, skip=1)       # the first asks whether it is a literal address
+    with Net("iocpsock").socket() as client:
+        assert_interrupted(getattr(client, call), ("localhost", 9))
+    assert faults.fired("GetAddrInfoW") == 1
+
+
 @pytest.mark.parametrize("action, code", [("fail", 10055), ("status", RESET), ("status", INSUFFICIENT)])
 def test_a_failed_transmission_is_reported(faults, tmp_path, action, code):
     file = tmp_path / "data"
     file.write_bytes(DATA)
     with Net("iocpsock").pair() as (client, server), file.open("rb") as source:
+        faults.plan("RtlGetVersion", "value", SERVER)
         faults.plan("TransmitFile", action, code)
         with pytest.raises(OSError):
             client.sendfile(source)

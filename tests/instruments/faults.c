@@ -125,8 +125,6 @@ WRAP(int, WSAAPI, getpeername, (SOCKET s, struct sockaddr *address, int *length)
 WRAP(int, WSAAPI, getnameinfo, (const struct sockaddr *address, socklen_t length, char *host, DWORD host_size, char *service,
      DWORD service_size, int flags), (address, length, host, host_size, service, service_size, flags), (int)GetLastError())
 WRAP(struct servent *, WSAAPI, getservbyname, (const char *name, const char *protocol), (name, protocol), NULL)
-WRAP(int, WSAAPI, GetAddrInfoW, (const WCHAR *node, const WCHAR *service, const ADDRINFOW *hints, ADDRINFOW **result),
-     (node, service, hints, result), (int)GetLastError())
 WRAP(BOOL, WINAPI, PostQueuedCompletionStatus, (HANDLE port, DWORD bytes, ULONG_PTR key, OVERLAPPED *overlapped),
      (port, bytes, key, overlapped), FALSE)
 WRAP(HANDLE, WINAPI, CreateThread, (SECURITY_ATTRIBUTES *security, SIZE_T stack, LPTHREAD_START_ROUTINE start, void *parameter,
@@ -160,6 +158,28 @@ DWORD WINAPI fault_GetActiveProcessorCount(WORD group)
 {
     int code;
     return take(FAULT_GetActiveProcessorCount, &code) == FAULT_VALUE ? (DWORD)code : GetActiveProcessorCount(group);
+}
+
+NTSYSAPI LONG NTAPI RtlGetVersion(OSVERSIONINFOW *);
+
+LONG NTAPI fault_RtlGetVersion(OSVERSIONINFOW *info)
+{
+    int code;
+    LONG status = RtlGetVersion(info);
+    if (take(FAULT_RtlGetVersion, &code) == FAULT_VALUE)
+        ((OSVERSIONINFOEXW *)info)->wProductType = (BYTE)code;
+    return status;
+}
+
+int WSAAPI fault_GetAddrInfoW(const WCHAR *node, const WCHAR *service, const ADDRINFOW *hints, ADDRINFOW **result)
+{
+    int code;
+    enum fault_action action = take(FAULT_GetAddrInfoW, &code);
+    if (action == FAULT_FAIL)
+        return code;
+    if (action == FAULT_LATE)
+        Sleep(code);
+    return GetAddrInfoW(node, service, hints, result);
 }
 
 int WSAAPI fault_shutdown(SOCKET s, int how)

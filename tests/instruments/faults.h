@@ -8,10 +8,11 @@
  *   status CODE  an overlapped call is accepted, does nothing, and its packet brings the NTSTATUS CODE
  *   late MS      an overlapped call ends by a packet, never at once, and that is seen MS milliseconds late; CancelIoEx cancels,
  *                but says that there is nothing to cancel, and the packet is late. Calls with an event: nothing. A
- *                WaitForMultipleObjects with a time-out has MS more of it, as by a clock of that grain
+ *                WaitForMultipleObjects with a time-out has MS more of it, as by a clock of that grain. A lookup takes
+ *                MS milliseconds longer
  *   short BYTES  a receive or a send transfers at most so many bytes
  *   inline       ConnectEx and AcceptEx succeed in the call
- *   value N      the call returns N (the number of processors)
+ *   value N      the call returns N (the number of processors, the type of the product)
  *   hold         the calling thread stops before the call, until fault_release
  *
  * Receives and sends without an OVERLAPPED are calls of their own (receive_direct, send_direct).
@@ -32,7 +33,7 @@
     X(AcceptEx) X(ConnectEx) X(TransmitFile) X(WSARecv) X(WSASend) X(receive_direct) X(send_direct) X(CancelIoEx) \
     X(CreateIoCompletionPort) X(SetFileCompletionNotificationModes) X(GetQueuedCompletionStatusEx) X(PostQueuedCompletionStatus) \
     X(CreateThread) X(CreateEventW) X(CreateWaitableTimerExW) X(SetWaitableTimer) X(WaitForSingleObject) X(WaitForMultipleObjects) \
-    X(GetModuleHandleExW) X(GetActiveProcessorCount) X(TlsAlloc) X(NtDeviceIoControlFile) \
+    X(GetModuleHandleExW) X(GetActiveProcessorCount) X(RtlGetVersion) X(TlsAlloc) X(NtDeviceIoControlFile) \
     X(MultiByteToWideChar) X(malloc)
 
 #define FAULT_ENUM(name) FAULT_##name,
@@ -98,6 +99,7 @@ DWORD WINAPI fault_WaitForSingleObject(HANDLE handle, DWORD milliseconds);
 DWORD WINAPI fault_WaitForMultipleObjects(DWORD count, const HANDLE *handles, BOOL all, DWORD milliseconds);
 BOOL WINAPI fault_GetModuleHandleExW(DWORD flags, const WCHAR *name, HMODULE *module);
 DWORD WINAPI fault_GetActiveProcessorCount(WORD group);
+LONG NTAPI fault_RtlGetVersion(OSVERSIONINFOW *info);
 DWORD WINAPI fault_TlsAlloc(void);
 NTSTATUS NTAPI fault_NtDeviceIoControlFile(HANDLE file, HANDLE event, PIO_APC_ROUTINE routine, void *context, IO_STATUS_BLOCK *ended,
                                            ULONG code, void *in, ULONG in_size, void *out, ULONG out_size);
@@ -134,6 +136,7 @@ int WINAPI fault_MultiByteToWideChar(UINT page, DWORD flags, const char *text, i
 #define WaitForMultipleObjects fault_WaitForMultipleObjects
 #define GetModuleHandleExW fault_GetModuleHandleExW
 #define GetActiveProcessorCount fault_GetActiveProcessorCount
+#define RtlGetVersion fault_RtlGetVersion
 #define TlsAlloc fault_TlsAlloc
 #define NtDeviceIoControlFile fault_NtDeviceIoControlFile
 #define MultiByteToWideChar fault_MultiByteToWideChar

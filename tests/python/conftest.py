@@ -4,9 +4,11 @@ After every test the engine's live counters must be what they were before it, an
 stack of every thread.
 """
 
+import contextlib
 import faulthandler
 import os
 import signal
+import sys
 import threading
 
 import pytest
@@ -73,6 +75,26 @@ def net(request):
     if request.param == "iocpsock":
         request.getfixturevalue("balance")
     return Net(request.param)
+
+
+@pytest.fixture(scope="session")
+def audit_hook():
+    """One for the process, as no hook is ever taken away: it appends to the list that is there."""
+    heard = []
+    sys.addaudithook(lambda event, arguments: heard and heard[-1].append(event))
+    return heard
+
+
+@pytest.fixture
+def audited(audit_hook):
+    @contextlib.contextmanager
+    def listen():
+        audit_hook.append(["begin"])
+        try:
+            yield audit_hook[-1]
+        finally:
+            audit_hook.pop()
+    return listen
 
 
 @pytest.fixture

@@ -260,8 +260,9 @@ def ready(ours, engine_stats):
 
     def count(listener):
         listener.settimeout(0.05)
-        with pytest.raises(TimeoutError):
-            listener.accept()
+        for _ in range(2):                                  # the first of all is by an operation of its own
+            with pytest.raises(TimeoutError):
+                listener.accept()
         listener.settimeout(DEADLINE)
         return engine_stats()["operations_live"] - before
 
@@ -274,6 +275,25 @@ def test_acceptcount_is_what_is_kept_ready(ours, ready):
         for count, live in [(0, 8), (9, 9), (256, 256), (-1, 0)]:
             listener.acceptcount = count
             assert ready(listener) == live
+
+
+def test_the_first_accept_makes_nothing_ahead(ours, engine_stats):
+    """A listener for one connection has no use for it."""
+    before = engine_stats()
+    with ours.listener() as listener, ours.socket() as client:
+        client.connect(listener.getsockname())
+        listener.accept()[0].close()
+        assert engine_stats()["listeners_total"] == before["listeners_total"]
+
+
+def test_looking_at_a_listener_changes_nothing(ours, ready):
+    with ours.listener() as listener:
+        assert ready(listener) == 8
+        assert repr(listener) == socket.socket.__repr__(listener)
+    with ours.listener() as listener:
+        assert ready(listener) == 8
+        repr(listener), str(listener), f"{listener}"
+        assert ready(listener) == 8
 
 
 def test_as_many_are_kept_ready_as_the_last_burst_needed(ours, ready):

@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import threading
 
 import pytest
 
@@ -80,15 +81,66 @@ def test_by_name_where_no_thread_can_be_started(net, monkeypatch):
             assert server.recv(1) == b"x"
 
 
-@pytest.mark.parametrize("extra", [(), (1,), (1, 0)])
-def test_ipv6_address_by_name(balance, monkeypatch, extra):
-    """What the caller says of the flow and the scope holds beside what is found."""
-    net, real = Net("iocpsock"), socket.getaddrinfo
-    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest: real("::1" if host == "a.name" else host, *rest))
-    with net.listener(socket.AF_INET6) as listener, net.socket(socket.AF_INET6) as client:
-        address = listener.getsockname()
-        client.connect(("a.name", address[1], *extra))
-        assert client.getpeername()[:2] == address[:2]
+def forbidden(*arguments, **options):
+    raise RuntimeError("a lookup was made")
+
+
+@pytest.mark.parametrize("call", ["connect", "connect_ex"])
+def test_the_program_has_its_own_getaddrinfo(net, monkeypatch, call):
+    """connect asks the system, whatever stands under the public name."""
+    with net.listener() as listener, net.socket() as client:
+        monkeypatch.setattr(socket, "getaddrinfo", forbidden)
+        getattr(client, call)(("localhost", listener.getsockname()[1]))
+        assert client.getpeername() == listener.getsockname()
+        listener.accept()[0].close()
+
+
+def test_create_connection_asks_the_programs_getaddrinfo(net, monkeypatch):
+    """Once, on the thread that calls, with the arguments of the stock function."""
+    calls, real = [], socket.getaddrinfo
+
+    def redirect(host, *rest):
+        calls.append((host, rest, threading.get_ident()))
+        return real("127.0.0.1", *rest)
+
+    with net.listener() as listener:
+        port = listener.getsockname()[1]
+        monkeypatch.setattr(socket, "getaddrinfo", redirect)
+        with net.create_connection(("no-such-host.invalid", port)) as client, listener.accept()[0]:
+            assert client.getpeername() == listener.getsockname()
+    assert calls == [("no-such-host.invalid", (port, 0, socket.SOCK_STREAM), threading.get_ident())]
+
+
+def test_audit_events(net, audited):
+    """The same as with the stock socket, in the same order."""
+    with net.listener() as listener, net.socket() as client:
+        port = listener.getsockname()[1]
+        with audited() as events:
+            client.connect(("localhost", port))
+            with pytest.raises(socket.gaierror):
+                net.socket().connect(("no-such-host.invalid", port))
+        listener.accept()[0].close()
+    assert [event for event in events if event in ("socket.connect", "socket.getaddrinfo")] == ["socket.connect"]
+
+
+HOSTS = ["a" * 64 + ".invalid", "a..invalid", ".invalid", "a.b..", "x" * 300, "\u200d.invalid", "b\u00fccher" + "\u00fc" * 70 + ".invalid",
+         "\xe9\udc80", "a\0b", b"a..invalid"]
+
+
+@pytest.mark.parametrize("call", ["connect", "connect_ex"])
+@pytest.mark.parametrize("host", HOSTS, ids=ascii)
+def test_a_name_that_is_none(net, host, call):
+    """An ASCII name is the system's to refuse, and another's IDNA; never UnicodeError."""
+    with net.socket() as client:
+        client.settimeout(DEADLINE)
+        refused = host in ("a\0b", "\xe9\udc80", "\u200d.invalid") or isinstance(host, str) and not host.isascii()
+        with pytest.raises(TypeError if refused else socket.gaierror):
+            getattr(client, call)((host, 9))
+
+
+def test_a_flow_label_that_is_too_large(net):
+    with net.socket(socket.AF_INET6) as client, pytest.raises(OverflowError):
+        client.connect(("::1", 9, 1 << 20))
 
 
 @pytest.mark.parametrize("host", [b"127.0.0.1", bytearray(b"127.0.0.1")], ids=lambda host: type(host).__name__)

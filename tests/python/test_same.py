@@ -78,6 +78,22 @@ CONNECTED = {
     "flags that are no number": lambda pair: pair[1].recv(1, "peek"),
     "send with flags nobody knows": lambda pair: pair[0].send(b"x", 0x40000000),
     "send with flags that are no number": lambda pair: pair[0].sendall(b"x", "now"),
+    **{f"{name} with flags {flags!r}": lambda pair, call=call, flags=flags: call(pair, flags)
+       for flags in (None, 0.0, "", [], 1.5, 1 << 31, 1 << 40, -(1 << 31) - 1)
+       for name, call in {
+           "recv": lambda pair, flags: pair[1].recv(1, flags),
+           "recv_into": lambda pair, flags: pair[1].recv_into(bytearray(1), 1, flags),
+           "recvfrom": lambda pair, flags: pair[1].recvfrom(1, flags),
+           "recvfrom_into": lambda pair, flags: pair[1].recvfrom_into(bytearray(1), 1, flags),
+           "send": lambda pair, flags: pair[0].send(b"x", flags),
+           "sendall": lambda pair, flags: pair[0].sendall(b"x", flags)}.items()},
+    **{f"{name} by name": lambda pair, name=name, arguments=arguments: getattr(pair[0], name)(**arguments)
+       for name, arguments in {"recv": {"bufsize": 1}, "recvfrom": {"bufsize": 1}, "send": {"data": b"x"}, "sendall": {"data": b"x"},
+                               "connect": {"address": ("127.0.0.1", 9)}, "settimeout": {"value": 1}, "setblocking": {"flag": True},
+                               "share": {"process_id": 1}}.items()},
+    **{f"sendfile from {offset!r}": lambda pair, offset=offset: pair[0].sendfile(io.BytesIO(b"x"), offset)
+       for offset in (1.0, 0.5, -1, "1", 1 << 70)},
+    "sendfile of nothing": lambda pair: (file := io.BytesIO(b"abc"), pair[0].sendfile(file, 10), file.tell())[1:],
     "recv of nothing": lambda pair: pair[1].recv(0),
     "recv of nothing at the end": lambda pair: at_end(pair).recv(0),
     "recv into nothing at the end": lambda pair: at_end(pair).recv_into(bytearray()),

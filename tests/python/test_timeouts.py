@@ -7,7 +7,9 @@ import time
 
 import pytest
 
-from support import DEADLINE, pattern, read_all, read_exactly, reset, spawn, still_waits
+from support import DEADLINE, SOON, pattern, read_all, read_exactly, reset, spawn, still_waits
+
+SO_SNDTIMEO, SO_RCVTIMEO = 0x1005, 0x1006      # milliseconds; not every version of `socket` has the names
 
 SHORT = 0.1             # seconds; the system's timer has a grain of 16 ms
 TINY = 0.001
@@ -319,3 +321,78 @@ def test_changing_while_in_use(pair):
             with pytest.raises(BlockingIOError):
                 server.recv(1)
             server.settimeout(DEADLINE)
+
+
+def limited(sock, option):
+    sock.setsockopt(socket.SOL_SOCKET, option, 200)
+    return sock
+
+
+LIMITED = {
+    "recv": lambda sock: sock.recv(1),
+    "recv_into": lambda sock: sock.recv_into(bytearray(1)),
+    "peek": lambda sock: sock.recv(1, socket.MSG_PEEK),
+    "recvfrom": lambda sock: sock.recvfrom(1),
+    "file": lambda sock: sock.makefile("rb").read(1),
+}
+
+
+@pytest.mark.parametrize("call", LIMITED)
+def test_the_sockets_own_time_out(pair, call):
+    """SO_RCVTIMEO holds where Python's time-out is None; the socket is as it was afterwards."""
+    client, server = pair
+    limited(server, SO_RCVTIMEO)
+    with pytest.raises(TimeoutError) as caught:
+        LIMITED[call](server)
+    assert caught.value.winerror == 10060
+    client.sendall(b"x")
+    assert server.recv(1) == b"x"
+
+
+def test_pythons_time_out_comes_before_the_sockets_own(pair):
+    client, server = pair
+    limited(server, SO_RCVTIMEO).settimeout(DEADLINE)
+    receiving = spawn(server.recv, 1)
+    assert still_waits(receiving) and still_waits(receiving)
+    client.sendall(b"x")
+    assert receiving.result(DEADLINE) == b"x"
+
+
+@pytest.mark.parametrize("call", ["send", "sendall"])
+def test_the_sockets_own_time_out_to_send(pair, call):
+    client, _ = pair
+    limited(client, SO_SNDTIMEO)
+    with pytest.raises(TimeoutError) as caught:
+        while True:
+            getattr(client, call)(bytes(1 << 20))
+    assert caught.value.winerror == 10060
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_connections_inherit_the_listeners_own_time_out(net, count):
+    """Whether they were accepted ahead or not. It is not one of accept."""
+    with net.listener() as listener:
+        limited(listener, SO_RCVTIMEO)
+        accepting = spawn(listener.accept)
+        assert still_waits(accepting) and still_waits(accepting)
+        for _ in range(count):
+            with net.socket() as client:
+                client.connect(listener.getsockname())
+                server = accepting.result(DEADLINE)[0]
+                with server, pytest.raises(TimeoutError) as caught:
+                    server.recv(1)
+                assert caught.value.winerror == 10060
+            accepting = spawn(listener.accept)
+        with net.socket() as client:
+            client.connect(listener.getsockname())
+            accepting.result(DEADLINE)[0].close()
+
+
+def test_a_time_out_of_a_receive_into_much_memory(pair):
+    """The system is not given all of it at once."""
+    with pytest.raises(TimeoutError):
+        received = bytearray(1 << 28)
+        pair[1].settimeout(0.05)
+        start = time.monotonic()
+        pair[1].recv_into(received)
+    assert time.monotonic() - start < SOON
