@@ -95,7 +95,7 @@ cdef object wait_readable(object sock, object size, object flags):
         except (TimeoutError, KeyboardInterrupt):
             raise
         except OSError:
-            if _fileno(sock) < 0:
+            if (<_Guard>sock._guard).guard.state != GUARD_OPEN:
                 raise
             # Otherwise the inherited call knows best what is wrong.
 
