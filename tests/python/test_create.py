@@ -119,3 +119,9 @@ def test_port_sharing_is_refused(net):
 def test_server_port_out_of_range(net, port):
     with pytest.raises(OverflowError):
         net.create_server(("127.0.0.1", port))
+
+
+@pytest.mark.parametrize("call, result", [(repr, None), (lambda sock: sock.fileno(), -1), (lambda sock: sock.detach(), -1)])
+def test_an_object_that_was_never_initialised(net, call, result):
+    sock = net.socket.__new__(net.socket)
+    assert call(sock) == result or result is None
