@@ -147,15 +147,16 @@ class socket(_stdlib.socket):
 
     def __repr__(self):
         """What the stock one says, without asking for the handle as others do: looking at a socket does not change it."""
-        text = f"<{type(self).__module__}.{type(self).__qualname__}{' [closed]' if self._closed else ''} fd={_fileno(self)}"
-        if not self._closed:
-            text += f", family={self.family!s}, type={self.type!s}, proto={self.proto}"
+        closed = " [closed]" if getattr(self, "_closed", False) else ""
+        text = (f"<{type(self).__module__}.{type(self).__qualname__}{closed} fd={_fileno(self)}, family={self.family!s}, "
+                f"type={self.type!s}, proto={self.proto}")
+        if not closed:
             for name, ask in (("laddr", self.getsockname), ("raddr", self.getpeername)):
                 try:
                     address = ask()
                 except (OSError, AttributeError):
                     continue
-                text += f", {name}={address!s}" if address or name == "raddr" else ""
+                text += f", {name}={address!s}" if address else ""
         return text + ">"
 
     def fileno(self):

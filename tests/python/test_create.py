@@ -137,3 +137,9 @@ def test_a_refused_bind_is_final(exclusive, ordinary, said, monkeypatch):
     with pytest.raises(OSError) as caught:
         iocpsock.create_server(("127.0.0.1", 0))
     assert caught.value.winerror == said and (not codes or ordinary is None)
+
+
+@pytest.mark.parametrize("call, result", [(repr, None), (lambda sock: sock.fileno(), -1), (lambda sock: sock.detach(), -1)])
+def test_an_object_that_was_never_initialised(net, call, result):
+    sock = net.socket.__new__(net.socket)
+    assert call(sock) == result or result is None

@@ -54,6 +54,10 @@ def closed(sock):
     return sock
 
 
+def described(sock):
+    return repr(sock).replace("iocpsock.socket", "socket.socket")
+
+
 def into(call, size, *arguments):
     buffer = bytearray(size)
     return call(buffer, *arguments), bytes(buffer)
@@ -93,6 +97,9 @@ CONNECTED = {
                                "share": {"process_id": 1}}.items()},
     **{f"sendfile from {offset!r}": lambda pair, offset=offset: pair[0].sendfile(io.BytesIO(b"x"), offset)
        for offset in (1.0, 0.5, -1, "1", 1 << 70)},
+    "after detach": lambda pair: (socket.close(pair[0].detach()), pair[0]._closed, pair[0].fileno(), described(pair[0])),
+    "closed under a file: its looks": lambda pair: (file := pair[0].makefile("rb"), "laddr" in described(closed(pair[0])), file.close())[1:],
+    "closed: its looks": lambda pair: described(closed(pair[0])),
     "sendfile of nothing": lambda pair: (file := io.BytesIO(b"abc"), pair[0].sendfile(file, 10), file.tell())[1:],
     "recv of nothing": lambda pair: pair[1].recv(0),
     "recv of nothing at the end": lambda pair: at_end(pair).recv(0),

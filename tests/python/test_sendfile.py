@@ -3,6 +3,8 @@
 import io
 import os
 import socket
+import threading
+import time
 
 import pytest
 
@@ -194,3 +196,44 @@ def test_closing_while_it_waits(net, pair, tmp_path):
 def test_on_a_socket_that_is_not_connected(net, file):
     with net.socket() as sock, pytest.raises(OSError):
         sock.sendfile(file)
+
+
+def test_a_time_out_counts_from_the_last_progress(net, file):
+    """A peer that reads slowly, but all the time, takes longer for the file than the time-out, and gets all of it."""
+    size, pause = 40_000, threading.Event()
+    with net.listener() as listener, net.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        server.connect(listener.getsockname())
+        client = listener.accept()[0]
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        client.settimeout(1)
+
+        def read_slowly():
+            data = bytearray()
+            while len(data) < size:
+                pause.wait(0.05)
+                data += server.recv(1024)
+            return bytes(data)
+
+        with client:
+            start = time.monotonic()
+            reading = spawn(read_slowly)
+            assert client.sendfile(file, 0, size) == size
+            took = time.monotonic() - start
+            assert reading.result(DEADLINE) == DATA[:size]
+    assert took > 1, "the peer was too fast to tell"
+
+
+def test_a_time_out_tells_where_the_file_stands(net, file):
+    """What was sent until then is counted; the rest can follow."""
+    with net.pair() as (client, server):
+        client.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            while True:
+                file.seek(0)
+                client.sendfile(file)
+        client.settimeout(DEADLINE)
+        client.shutdown(socket.SHUT_WR)
+        place = file.tell()
+        received = read_all(server)
+    assert len(received) % SIZE == place % SIZE

@@ -58,6 +58,11 @@ def test_sizes(pair, size):
     sending.result(DEADLINE)
 
 
+def test_a_write_from_memory_with_gaps(pair):
+    with pytest.raises(BufferError):
+        pair[0].send(memoryview(b"abcdef")[::2])
+
+
 def test_a_write_of_nothing(pair):
     client, server = pair
     assert client.send(b"") == 0
