@@ -4,7 +4,8 @@
 # closed handle to the next socket, and the operation would reach that one. So a call enters the guard before it uses the handle, and
 # leaves it afterwards. Whoever closes marks the guard, cancels what is posted, and waits a moment for the calls inside; the last of them
 # closes the handle if that moment was too short. An operation is posted under the guard's lock, which also tells whether the guard is
-# still open. So no call posts after the mark, and the closing thread sees every operation that was posted before it.
+# still open. So no call posts after the mark, and the closing thread sees every operation that was posted before it. What is not posted
+# and may block, as a send without an OVERLAPPED on a socket that somebody has made blocking, runs inside but without the lock.
 #
 #     GUARD_OPEN --guard_close--> GUARD_CLOSED      the calls inside end; no call enters or posts
 #         |
@@ -12,7 +13,8 @@
 #
 # Owner: the host has the Guard, and keeps it as long as a call is inside. A GuardCall belongs to the calling thread, on its stack, or to
 # an object that uses the handle for longer than a call.
-# Threads: any. The lock is held while an operation is posted, never while one is waited for.
+# Threads: any. The lock is held while an operation is posted, never while one is waited for. A thread that holds a lock of its host's
+# uses guard_try_enter and guard_try_leave first.
 
 cdef enum GuardState:
     GUARD_OPEN
@@ -21,7 +23,8 @@ cdef enum GuardState:
 
 cdef enum GuardUse:                 # what a posted operation does with the stream
     GUARD_TAKES                     # receives, accepts or polls: it can be taken back, and nothing has happened
-    GUARD_GIVES                     # sends or connects: when it is taken back, nobody can tell what has happened
+    GUARD_GIVES                     # sends: when it is taken back, nobody can tell how much went out
+    GUARD_CONNECTS
 
 cdef enum:
     GUARD_LEAVING = 1000            # milliseconds that a close waits at most for the calls of other threads to leave
@@ -62,16 +65,29 @@ cdef int guard_enter(Guard *guard, GuardCall *call) noexcept nogil:
     if error:
         return error
     AcquireSRWLockExclusive(&guard.lock)
-    if guard.state == GUARD_OPEN:
+    return guard_add(guard, call)
+
+
+cdef bint guard_try_enter(Guard *guard, GuardCall *call, int *error) noexcept nogil:
+    """As guard_enter, with the Winsock code in `error`, if that takes no wait: False if it would."""
+    if not winsock.started or not TryAcquireSRWLockExclusive(&guard.lock):
+        return False
+    memset(call, 0, sizeof(GuardCall))
+    error[0] = guard_add(guard, call)
+    return True
+
+
+cdef int guard_add(Guard *guard, GuardCall *call) noexcept nogil:
+    """With the lock held, which it releases."""
+    cdef bint is_open = guard.state == GUARD_OPEN
+    if is_open:
         call.guard = guard
         call.socket = guard.socket
         call.thread = GetCurrentThreadId()
         call.next = guard.calls
         guard.calls = call
-    else:
-        error = WSAENOTSOCK
     ReleaseSRWLockExclusive(&guard.lock)
-    return error
+    return 0 if is_open else WSAENOTSOCK
 
 
 cdef void guard_own(GuardCall *call, SOCKET sock) noexcept nogil:
@@ -82,13 +98,30 @@ cdef void guard_own(GuardCall *call, SOCKET sock) noexcept nogil:
 
 cdef void guard_leave(GuardCall *call) noexcept nogil:
     """End a call, which has nothing posted any more."""
+    AcquireSRWLockExclusive(&call.guard.lock)
+    guard_remove(call)
+
+
+cdef bint guard_try_leave(GuardCall *call) noexcept nogil:
+    """As guard_leave, if that takes no wait: False if it would, or would close the handle."""
+    if not TryAcquireSRWLockExclusive(&call.guard.lock):
+        return False
+    if call.guard.orphaned:
+        ReleaseSRWLockExclusive(&call.guard.lock)
+        return False
+    guard_remove(call)
+    return True
+
+
+cdef void guard_remove(GuardCall *call) noexcept nogil:
+    """With the lock held, which it releases."""
     cdef Guard *guard = call.guard
     cdef GuardCall **link = &guard.calls
     cdef bint last
-    AcquireSRWLockExclusive(&guard.lock)
     while link[0] != call:
         link = &link[0].next
     link[0] = call.next
+    call.guard = NULL
     last = guard.calls == NULL and guard.orphaned
     if last:
         guard.orphaned = False
@@ -112,6 +145,14 @@ cdef int guard_begin(GuardCall *call, int use) noexcept nogil:
         error = guard.send_error
     if error:
         ReleaseSRWLockExclusive(&guard.lock)
+    return error
+
+
+cdef int guard_check(GuardCall *call, int use) noexcept nogil:
+    """Before a call that posts nothing: 0, or the Winsock code with which it fails."""
+    cdef int error = guard_begin(call, use)
+    if not error and call.guard != NULL:
+        ReleaseSRWLockExclusive(&call.guard.lock)
     return error
 
 
@@ -160,7 +201,7 @@ cdef SOCKET guard_base(GuardCall *call) noexcept nogil:
 
 
 cdef void guard_close(Guard *guard, int state) noexcept nogil:
-    """From now on no call enters or posts. What is posted is cancelled, but for sends on a handle that lives on."""
+    """From now on no call enters or posts. What is under way is cancelled, but for sends on a handle that lives on."""
     cdef GuardCall *call
     AcquireSRWLockExclusive(&guard.lock)
     if guard.state == GUARD_OPEN:
@@ -170,6 +211,8 @@ cdef void guard_close(Guard *guard, int state) noexcept nogil:
             if state == GUARD_CLOSED or call.use == GUARD_TAKES:
                 guard_cancel(call)
             call = call.next
+        if state == GUARD_CLOSED and guard.calls != NULL:
+            CancelIoEx(<HANDLE>guard.socket, NULL)          # also what a call waits for in the system itself
     ReleaseSRWLockExclusive(&guard.lock)
 
 
@@ -200,5 +243,7 @@ cdef int guard_finish(Guard *guard) noexcept nogil:
     AcquireSRWLockExclusive(&guard.lock)
     empty = guard.calls == NULL
     guard.orphaned = not empty
+    if not empty:
+        CancelIoEx(<HANDLE>guard.socket, NULL)
     ReleaseSRWLockExclusive(&guard.lock)
     return error_last() if empty and closesocket(guard.socket) else 0

@@ -4,8 +4,8 @@
 # that the socket may belong to (documented with GetQueuedCompletionStatus), and the calling thread waits for the event. The
 # data go straight to and from the caller's memory. A wait that ends early (time-out, interrupt) cancels the operation and
 # then waits for its end: until then the memory is the kernel's, and what arrived in the last moment is delivered, not lost.
-# Only an interrupt cancels a send, and no send may follow it: Windows does not tell how much of it went out, and may end the
-# connection. A send with a time-out posts nothing that would have to be cancelled (waiter_send_some).
+# Only a close, an interrupt and the socket's own SO_SNDTIMEO cancel a send, and no send may follow it: Windows does not tell how much of
+# it went out, and may end the connection. A send with a time-out posts nothing that would have to be cancelled (waiter_send_some).
 # The handle is that of a GuardCall (engine/guard.pyx), which the caller has entered. Whoever closes the socket cancels the operation,
 # and nothing is posted after that.
 # The system clears the event when the operation starts, so a waiter can be used again as it is.
@@ -235,11 +235,9 @@ cdef int waiter_send_some(GuardCall *call, const char *data, DWORD size, DWORD f
     source.len = size
     while True:
         sent[0] = 0
-        error = guard_begin(call, GUARD_GIVES)
-        if not error:
-            if WSASend(call.socket, &source, 1, sent, flags, NULL, NULL):
-                error = error_last()
-            guard_posted(call, call.socket, NULL, error)
+        error = guard_check(call, GUARD_GIVES)
+        if not error and WSASend(call.socket, &source, 1, sent, flags, NULL, NULL):
+            error = error_last()
         if error == WSAEWOULDBLOCK:
             error = waiter_room(call, patience)
             if not error:
@@ -283,7 +281,7 @@ cdef int waiter_connect(GuardCall *call, Address *remote, Patience *patience) no
     address_any_to_loopback(remote)
     if address_is_loopback(<const sockaddr *>&remote.storage):
         winsock_retry_once(call.socket)
-    error = waiter_begin(waiter, call, GUARD_GIVES)
+    error = waiter_begin(waiter, call, GUARD_CONNECTS)
     if not error:
         if not winsock.ConnectEx(call.socket, <const sockaddr *>&remote.storage, remote.length, NULL, 0, NULL,
                                  &waiter.overlapped):

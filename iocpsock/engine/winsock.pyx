@@ -83,9 +83,9 @@ cdef int winsock_ask_providers() noexcept nogil:
         probe = winsock_socket(families[index])
         if probe == INVALID_SOCKET:
             error = error_last()
-            if error == WSAEAFNOSUPPORT or error == WSAEPROTONOSUPPORT:     # this machine has no such family
-                continue
-            return error
+            if error == WSAEMFILE or error == WSAENOBUFS:
+                return error
+            continue                                        # this machine, or this process, has no such family
         winsock.is_ifs = winsock.is_ifs and winsock_is_ifs(probe)
         winsock.is_base = winsock.is_base and winsock_ask_base(probe) == probe
         closesocket(probe)
@@ -99,7 +99,7 @@ cdef ULONGLONG winsock_acknowledged(SOCKET sock) noexcept nogil:
     if winsock.no_tcp_info:
         return 0
     if WSAIoctl(sock, IOCPSOCK_SIO_TCP_INFO, &version, sizeof(version), &info, sizeof(info), &size, NULL, NULL):
-        winsock.no_tcp_info = error_last() in (WSAEOPNOTSUPP, WSAEINVAL)
+        winsock.no_tcp_info = error_last() == WSAEOPNOTSUPP     # any other code may be the answer for a socket that is not connected
         return 0
     return info.bytes_out - info.bytes_in_flight
 

@@ -12,6 +12,7 @@ cdef enum:
 
 cdef object _close = _core.socket.close    # no method of Python's, in which Ctrl-C could stop the closing half way
 
+@cython.no_gc_clear                 # the guard is needed to the last
 cdef class _Acceptor:
     """Owns an engine's acceptor, and the socket objects that are with it. It is inside the guard of the listening socket as long
     as it lives, for it uses the handle to the last."""
@@ -23,7 +24,7 @@ cdef class _Acceptor:
         if self.acceptor != NULL:
             accept_free(self.acceptor)
         if self.call.guard != NULL:
-            guard_leave(&self.call)
+            call_leave(&self.call)
 
 
 cdef object accept_claim(void *owner):
@@ -165,35 +166,34 @@ cdef object accept_once(object self, GuardCall *inside, AcceptCall *call, int *e
 cdef object accept_one(object self, object timeout):
     """(socket, address of its peer) of the next connection."""
     cdef AcceptCall call
-    cdef GuardCall inside
-    cdef _Guard guard
+    cdef _Inside inside = _Inside.__new__(_Inside)
     cdef _Acceptor holder
     cdef int error = WSA_OPERATION_ABORTED
     memset(&call, 0, sizeof(call))
     if not waits(self, timeout):
         taken = accept_ready(self, &call)
         if taken is None:
-            handle, address = self._accept()
+            handle, address = call_inherited(self, self._accept, ())
             taken = socket(_family(self), _type(self), self.proto, handle), address
         return taken
     taken = None
-    guard = call_enter(self, &inside)
+    inside.guard = call_enter(self, &inside.call)
     try:
         if not self._listens:                               # where it does not, AcceptEx might wait for ever
-            if not winsock_listens(inside.socket):
+            if not winsock_listens(inside.call.socket):
                 raise_error(WSAEINVAL)
             self._listens = True
-            holder = accept_holder(self, inside.socket) if self._acceptcount > 0 else None     # perhaps it is the only one
+            holder = accept_holder(self, inside.call.socket) if self._acceptcount > 0 else None     # perhaps it is the only one
         else:
-            holder = accept_holder(self, inside.socket)
+            holder = accept_holder(self, inside.call.socket)
         patience_of(&call.patience, timeout)
         if holder is not None:
             taken = accept_ahead(self, holder, &call, &error)
         if error == WSA_OPERATION_ABORTED:                  # there are no slots, or they ended meanwhile
-            taken = accept_once(self, &inside, &call, &error)
+            taken = accept_once(self, &inside.call, &call, &error)
         if error:
-            raise_failure(guard, error)
+            raise_failure(inside.guard, error)
     finally:
         holder = None                                       # if the socket is closed, and this is the last call, it leaves first
-        guard_leave(&inside)
+        call_leave(&inside.call)
     return taken

@@ -2,6 +2,7 @@
 # without the GIL. Each enters the guard of its socket (`_guard`, engine/guard.pyx) for as long as it uses the handle, and no longer:
 # a lookup, the reading of a file, and whatever else runs Python code for a while are made outside.
 # Owner: Python's object owns the handle, and its guard. Threads: any Python thread; no Python code runs on a completion thread.
+cimport cython
 import sys as _sys
 
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
@@ -30,10 +31,33 @@ cdef class _Guard:
 cdef _Guard call_enter(object sock, GuardCall *call):
     """Enter the guard of a socket: the guard, which the caller keeps until it has left. OSError if the socket is closed."""
     cdef _Guard guard = sock._guard
-    cdef int error = guard_enter(&guard.guard, call)
+    cdef int error = 0
+    if not guard_try_enter(&guard.guard, call, &error):
+        with nogil:
+            error = guard_enter(&guard.guard, call)
     if error:
         raise_error(error)
     return guard
+
+
+cdef object call_leave(GuardCall *call):
+    """Leave, with the GIL held: no thread waits with it for one that may need it."""
+    if not guard_try_leave(call):
+        with nogil:
+            guard_leave(call)
+
+
+@cython.no_gc
+@cython.freelist(16)
+cdef class _Inside:
+    """A call that takes the GIL back before it leaves. At the interpreter's end that may be the end of the thread, whose stack is gone
+    then; this stays, and so may be found in the guard."""
+    cdef _Guard guard
+    cdef GuardCall call
+
+    def __dealloc__(self):
+        if self.call.guard != NULL:
+            guard_leave(&self.call)
 
 
 cdef bint waits(object sock, object timeout):
@@ -183,12 +207,12 @@ cdef object send_from(object self, object data, int flags, object timeout, bint 
 
 cdef object call_inherited(object sock, object method, tuple arguments):
     """An inherited call of a TCP socket that does not wait, and so may keep the handle from being closed."""
-    cdef GuardCall call
-    cdef _Guard guard = call_enter(sock, &call)
+    cdef _Inside inside = _Inside.__new__(_Inside)
+    inside.guard = call_enter(sock, &inside.call)
     try:
         return method(*arguments)
     finally:
-        guard_leave(&call)
+        call_leave(&inside.call)
 
 
 cdef object call_close(object sock):
@@ -210,7 +234,7 @@ cdef object call_close(object sock):
 
 
 cdef object call_detach(object sock):
-    """Give the handle away. Receives on other threads end; sends, which cannot be taken back, go on."""
+    """Give the handle away. Receives on other threads end; what was posted to be sent goes on, since it cannot be taken back."""
     cdef _Guard guard = sock._guard
     with nogil:
         guard_close(&guard.guard, GUARD_DETACHED)

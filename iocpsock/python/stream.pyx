@@ -344,7 +344,7 @@ cdef class _Stream:
                     waiter = NULL
         self.waiter = waiter
         if error:
-            guard_leave(&self.posted)
+            call_leave(&self.posted)
             self.fail(error)
 
     cdef object wait(self, object sock, StreamCall *call):
@@ -361,7 +361,7 @@ cdef class _Stream:
         cdef int error = error_from_status(self.waiter.overlapped.Internal)
         cdef DWORD sent = <DWORD>self.waiter.overlapped.InternalHigh
         guard_ended(&self.posted)
-        guard_leave(&self.posted)
+        call_leave(&self.posted)
         waiter_give(self.waiter)
         self.waiter = NULL
         self.sent += sent

@@ -66,6 +66,7 @@ cdef extern from "windows.h" nogil:
 
     DWORD GetEnvironmentVariableA(const char *name, char *buffer, DWORD size)
     void AcquireSRWLockExclusive(SRWLOCK *lock)
+    bint TryAcquireSRWLockExclusive(SRWLOCK *lock)
     void ReleaseSRWLockExclusive(SRWLOCK *lock)
     void WakeAllConditionVariable(CONDITION_VARIABLE *condition)
     void WakeConditionVariable(CONDITION_VARIABLE *condition)

@@ -211,6 +211,23 @@ def test_detach(net, pair):
     assert server.recv(10) == b""
 
 
+@pytest.mark.parametrize("end", ["close", "recv"])
+def test_a_timed_sendall_whose_socket_becomes_blocking(balance, end):
+    """It then waits in the system itself, and holds up neither other calls nor the close."""
+    with Net("iocpsock").pair() as (client, server):
+        client.settimeout(2 * DEADLINE)
+        sending = spawn(client.sendall, bytes(32_000_000))
+        assert still_waits(sending)
+        client.settimeout(None)
+        read_exactly(server, 1_000_000)                     # room for a part
+        assert still_waits(sending)
+        if end == "recv":
+            server.sendall(b"x")
+            assert spawn(client.recv, 1).result(DEADLINE) == b"x"
+        spawn(client.close).result(DEADLINE)
+        assert_ended(sending)
+
+
 def test_a_detached_socket_is_closed(pair):
     client, _ = pair
     with socket.socket(fileno=client.detach()):
