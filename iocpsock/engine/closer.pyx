@@ -33,6 +33,8 @@ cdef void connection_close(Connection *connection, int flags) noexcept nogil:
         connector_cancel(connection)
     elif connection.state == CONNECTION_OPEN:
         closer_begin(connection, flags)
+    elif connection.state == CONNECTION_FAILED:
+        connector_drop_socket(connection)
     source_unlock_changed(&connection.source, 0)
     source_drop(&connection.source)
 

@@ -15,7 +15,7 @@ cdef enum:
 cdef enum ConnectionState:
     CONNECTION_CONNECTING           # resolving a name or trying addresses
     CONNECTION_OPEN
-    CONNECTION_FAILED               # no address could be connected: connect_error says why
+    CONNECTION_FAILED               # no address could be connected: connect_error says why; the last socket tried is kept
     CONNECTION_CLOSING              # the host let go: flushing, draining
     CONNECTION_CLOSED
 
@@ -35,7 +35,7 @@ cdef struct Connection:
     Connector *connector            # while connecting
     bint connect_tried              # an address was tried; a failure before that is the host's own (a bad local address)
     int connect_error               # Winsock code, when FAILED
-    int pending_error               # Winsock code of what went wrong and no call of the host has been told; told once
+    int pending_error               # the same, until the host has asked for it: told once
 
     Op *recv_head                   # receives in the order in which they were posted, posted and done alike:
     Op *recv_tail                   # bytes are delivered from the head, so in that order, whoever completes them

@@ -115,9 +115,6 @@ cdef void connector_next(Connection *connection) noexcept nogil:
         error = connector_attempt(connection, remote, local)
         if error == 0:
             return
-        connector_drop_socket(connection)
-        if connection.state != CONNECTION_CONNECTING:
-            return
     connector_fail(connection, error)
 
 
@@ -137,10 +134,12 @@ cdef int connector_bind(SOCKET sock, Address *remote, Address *local, int local_
 
 
 cdef int connector_attempt(Connection *connection, Address *remote, Address *local) noexcept nogil:
-    """Post one ConnectEx: 0 when it is under way (or done), or a Winsock code."""
+    """Post one ConnectEx: 0 when it is under way (or done), or a Winsock code. The socket of the last attempt goes only now: the
+    last of all is kept, because the host may ask for its address."""
     cdef Connector *connector = connection.connector
     cdef int error
     cdef Op *op
+    connector_drop_socket(connection)
     connection.socket = winsock_socket(remote.family)
     if connection.socket == INVALID_SOCKET:
         return error_last()
@@ -196,7 +195,6 @@ cdef void connector_complete(Op *op) noexcept nogil:
             error = connector_established(connection)
         if error:
             connection.connect_error = error
-            connector_drop_socket(connection)
             connector_next(connection)
     source_unlock_changed(&connection.source, connection_ready(connection))
 

@@ -33,9 +33,7 @@ cdef inline DWORD receiver_size(Connection *connection) noexcept nogil:
 
 cdef void receiver_account(Connection *connection, Op *op) noexcept nogil:
     """A receive is done: note the end of the stream, and fit the next buffer to the traffic."""
-    if op.error:
-        connection.pending_error = op.error
-    elif op.length == 0:
+    if op.length == 0 and not op.error:
         connection.recv_signalled = True
         connection.recv_starved = False
         return
@@ -246,7 +244,7 @@ cdef void receiver_prefill(Connection *connection, Op *source) noexcept nogil:
     cdef Op *op = op_new(source.transferred, receiver_complete, &connection.source)
     if op == NULL:
         connection.recv_ended = True
-        connection.recv_error = connection.pending_error = WSAENOBUFS
+        connection.recv_error = WSAENOBUFS
         return
     memcpy(op.data, source.data, source.transferred)
     op.done = True

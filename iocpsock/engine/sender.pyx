@@ -171,7 +171,7 @@ cdef void sender_account(Connection *connection, Op *head) noexcept nogil:
     cdef DWORD sent = head.transferred, count
     cdef Op *op
     if head.error and head.error != WSAENOBUFS:
-        connection.send_error = connection.pending_error = head.error
+        connection.send_error = head.error
         connection_free_ops(connection.send_head)
         connection.send_head = connection.send_tail = NULL
         connection.send_bytes = 0

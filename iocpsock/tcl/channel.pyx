@@ -227,19 +227,19 @@ cdef int channel_close(void *data, Tcl_Interp *interp) noexcept nogil:
 
 cdef int channel_close_half(void *data, Tcl_Interp *interp, int flags) noexcept nogil:
     """Half a close: 0 or an errno. Tcl 9 announces every full close as a close of the reading side, with output still to
-    come, so nothing is shut down for that: data that arrives would then reset the connection."""
+    come, so nothing is shut down for that: data that arrives would then reset the connection. What the stream failed
+    with is told by its reads and writes."""
     cdef Connection *connection = (<Channel *>data).connection
     cdef int code = 0
     if not flags & (TCL_CLOSE_READ | TCL_CLOSE_WRITE):
         return channel_close(data, interp)
-    if not flags & TCL_CLOSE_WRITE or connection == NULL:
+    if connection == NULL:
         return 0
     source_lock(&connection.source)
-    if connection.state == CONNECTION_OPEN or connection.state == CONNECTION_CONNECTING:
-        sender_shutdown(connection)
-        code = connection.send_error
-    else:
+    if connection.state != CONNECTION_OPEN and connection.state != CONNECTION_CONNECTING:
         code = WSAENOTCONN
+    elif flags & TCL_CLOSE_WRITE:
+        sender_shutdown(connection)
     source_unlock(&connection.source)
     return tcl_errno(code) if code else 0
 

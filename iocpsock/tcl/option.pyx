@@ -136,8 +136,11 @@ cdef int option_get(void *data, Tcl_Interp *interp, const char *name, Tcl_DStrin
 
 
 cdef int option_get_all(Channel *channel, Tcl_Interp *interp, Tcl_DString *result) noexcept nogil:
-    """The stock list of the Tcl version. A listener has no -peername."""
-    if channel.connection != NULL:
+    """The stock list of the Tcl version. A listener has no -peername, nor has a connection that failed or was reset."""
+    cdef sockaddr_storage address
+    cdef int length
+    if channel.connection != NULL and (option_connecting(channel) or not option_address(
+            channel.connection.socket, OPTION_PEER, &address, &length)):
         Tcl_DStringAppendElement(result, b"-peername")
         Tcl_DStringStartSublist(result)
         option_append_names(channel, NULL, result, OPTION_PEER)
@@ -164,7 +167,7 @@ cdef bint option_connecting(Channel *channel) noexcept nogil:
 
 
 cdef void option_append_error(Channel *channel, Tcl_DString *result) noexcept nogil:
-    """What went wrong without an operation of the script to report it, once: a failed -async connect, a broken stream."""
+    """Why an -async connection failed, once. What breaks a stream is told by its reads and writes."""
     cdef int error
     if channel.connection == NULL:
         return
@@ -197,19 +200,25 @@ cdef int option_append_names(Channel *channel, Tcl_Interp *interp, Tcl_DString *
     return tcl_fail(interp, b"can't get peername" if which == OPTION_PEER else b"can't get sockname", error)
 
 
-cdef int option_append_name(SOCKET sock, Tcl_Interp *interp, Tcl_DString *result, int which) noexcept nogil:
-    """Append one triple: 0 or a Winsock code."""
-    cdef sockaddr_storage address
-    cdef int length = sizeof(address), flags = NI_NUMERICSERV
-    cdef char host[ADDRESS_HOST_MAX]
-    cdef char service[32]
+cdef int option_address(SOCKET sock, int which, sockaddr_storage *address, int *length) noexcept nogil:
+    """One address of a socket: 0 or a Winsock code."""
+    length[0] = sizeof(sockaddr_storage)
     if sock == INVALID_SOCKET:
         return WSAENOTCONN
     if which == OPTION_PEER:
-        if getpeername(sock, <sockaddr *>&address, &length):
-            return error_last()
-    elif getsockname(sock, <sockaddr *>&address, &length):
-        return error_last()
+        return error_last() if getpeername(sock, <sockaddr *>address, length) else 0
+    return error_last() if getsockname(sock, <sockaddr *>address, length) else 0
+
+
+cdef int option_append_name(SOCKET sock, Tcl_Interp *interp, Tcl_DString *result, int which) noexcept nogil:
+    """Append one triple: 0 or a Winsock code."""
+    cdef sockaddr_storage address
+    cdef int length, error, flags = NI_NUMERICSERV
+    cdef char host[ADDRESS_HOST_MAX]
+    cdef char service[32]
+    error = option_address(sock, which, &address, &length)
+    if error:
+        return error
     if address_is_unspecified(<const sockaddr *>&address) or (
             interp != NULL and Tcl_GetVar2(interp, b"::tcl::unsupported::noReverseDNS", NULL, 0) != NULL):
         flags |= NI_NUMERICHOST
