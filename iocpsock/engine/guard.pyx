@@ -1,20 +1,23 @@
-# Guard: keeps a socket's handle open, and so its number from being given to another socket, while calls use it.
+# Guard: keeps a socket's handle open while calls use it, and so its number from being given to another socket.
 #
-# The host's sockets may be closed by one thread while another is about to post an operation on them. Windows gives the number of a
-# closed handle to the next socket, and the operation would reach that one. So a call enters the guard before it uses the handle, and
-# leaves it afterwards. Whoever closes marks the guard, cancels what is posted, and waits a moment for the calls inside; the last of them
-# closes the handle if that moment was too short. An operation is posted under the guard's lock, which also tells whether the guard is
-# still open. So no call posts after the mark, and the closing thread sees every operation that was posted before it. What is not posted
-# and may block, as a send without an OVERLAPPED on a socket that somebody has made blocking, runs inside but without the lock.
+# The host's sockets may be closed by one thread while another is about to post an operation on them. Windows
+# gives the number of a closed handle to the next socket, and the operation would reach that one. So a call
+# enters the guard before it uses the handle, and leaves it afterwards. Whoever closes marks the guard,
+# cancels what is posted, and waits a moment for the calls inside; the last of them closes the handle if that
+# moment was too short. An operation is posted under the guard's lock, which also tells whether the guard is
+# still open. So no call posts after the mark, and the closing thread sees every operation that was posted
+# before it. What is not posted and may block, as a send without an OVERLAPPED on a socket that somebody has
+# made blocking, runs inside but without the lock.
 #
 #     GUARD_OPEN --guard_close--> GUARD_CLOSED      the calls inside end; no call enters or posts
 #         |
-#         +------guard_close----> GUARD_DETACHED    the same, but the handle lives on in other hands: sends go on, nobody closes it
+#         +------guard_close----> GUARD_DETACHED    the same, but the handle lives on in other hands: what was
+#                                                   posted to be sent goes on, and nobody closes the handle
 #
-# Owner: the host has the Guard, and keeps it as long as a call is inside. A GuardCall belongs to the calling thread, on its stack, or to
-# an object that uses the handle for longer than a call.
-# Threads: any. The lock is held while an operation is posted, never while one is waited for. A thread that holds a lock of its host's
-# uses guard_try_enter and guard_try_leave first.
+# Owner: the host has the Guard, and keeps it as long as a call is inside. A GuardCall belongs to the calling
+# thread, on its stack, or to an object that uses the handle for longer than a call.
+# Threads: any. The lock is held while an operation is posted, never while one is waited for. A thread that
+# holds a lock of its host's uses guard_try_enter and guard_try_leave first.
 
 cdef enum GuardState:
     GUARD_OPEN
@@ -59,7 +62,8 @@ cdef void guard_init(Guard *guard, SOCKET sock) noexcept nogil:
 
 
 cdef int guard_enter(Guard *guard, GuardCall *call) noexcept nogil:
-    """Begin a call: 0, or WSAENOTSOCK if the guard is not open, or the Winsock code for which Winsock cannot be started."""
+    """Begin a call: 0, or WSAENOTSOCK if the guard is not open, or the Winsock code for which Winsock cannot
+    be started."""
     cdef int error = winsock_start()
     memset(call, 0, sizeof(GuardCall))
     if error:
@@ -157,7 +161,8 @@ cdef int guard_check(GuardCall *call, int use) noexcept nogil:
 
 
 cdef int guard_posted(GuardCall *call, SOCKET target, OVERLAPPED *overlapped, int error) noexcept nogil:
-    """After the call that posted, which has returned `error`: the same. If the operation is under way, the guard knows it now."""
+    """After the call that posted, which has returned `error`: the same. If the operation is under way, the
+    guard knows it now."""
     call.target = target
     call.posted = overlapped if error == WSA_IO_PENDING else NULL
     if call.guard != NULL:
@@ -201,7 +206,8 @@ cdef SOCKET guard_base(GuardCall *call) noexcept nogil:
 
 
 cdef void guard_close(Guard *guard, int state) noexcept nogil:
-    """From now on no call enters or posts. What is under way is cancelled, but for sends on a handle that lives on."""
+    """From now on no call enters or posts. What is under way is cancelled, but for sends on a handle that
+    lives on."""
     cdef GuardCall *call
     AcquireSRWLockExclusive(&guard.lock)
     if guard.state == GUARD_OPEN:
@@ -217,8 +223,9 @@ cdef void guard_close(Guard *guard, int state) noexcept nogil:
 
 
 cdef void guard_wait(Guard *guard) noexcept nogil:
-    """After guard_close: wait until the calls of other threads have left, but not for ever. A call of this thread may be inside too: a
-    signal handler closes the socket that its thread waits on. An object leaves with the last call that uses it."""
+    """After guard_close: wait until the calls of other threads have left, but not for ever. A call of this
+    thread may be inside too: a signal handler closes the socket that its thread waits on. An object leaves with
+    the last call that uses it."""
     cdef DWORD thread = GetCurrentThreadId()
     cdef Patience patience
     cdef GuardCall *call

@@ -1,15 +1,17 @@
 # Waiter: a caller that blocks on one operation, on any overlapped TCP socket, and needs no completion thread.
 #
-# The operation is posted with an event whose handle has its lowest bit set, which keeps its packet from a completion port
-# that the socket may belong to (documented with GetQueuedCompletionStatus), and the calling thread waits for the event. The
-# data go straight to and from the caller's memory. A wait that ends early (time-out, interrupt) cancels the operation and
-# then waits for its end: until then the memory is the kernel's, and what arrived in the last moment is delivered, not lost.
-# Only a close, an interrupt and the socket's own SO_SNDTIMEO cancel a send, and no send may follow it: Windows does not tell how much of
-# it went out, and may end the connection. A send with a time-out posts nothing that would have to be cancelled (waiter_send_some).
-# The handle is that of a GuardCall (engine/guard.pyx), which the caller has entered. Whoever closes the socket cancels the operation,
-# and nothing is posted after that.
-# The system clears the event when the operation starts, so a waiter can be used again as it is.
-# Owner: waiters are kept in a free list, each with its event; one belongs to the calling thread from take to give.
+# The operation is posted with an event whose handle has its lowest bit set, which keeps its packet from a
+# completion port that the socket may belong to (documented with GetQueuedCompletionStatus), and the calling
+# thread waits for the event. The data go straight to and from the caller's memory. A wait that ends early
+# (time-out, interrupt) cancels the operation and then waits for its end: until then the memory is the
+# kernel's, and what arrived in the last moment is delivered, not lost. Only a close, an interrupt and the
+# socket's own SO_SNDTIMEO cancel a send, and no send may follow it: Windows does not tell how much of it went
+# out, and may end the connection. A send with a time-out posts nothing that would have to be cancelled
+# (waiter_send_some). The handle is that of a GuardCall (engine/guard.pyx), which the caller has entered.
+# Whoever closes the socket cancels the operation, and nothing is posted after that. The system clears the
+# event when the operation starts, so a waiter can be used again as it is.
+# Owner: waiters are kept in a free list, each with its event; one belongs to the calling thread from take to
+# give.
 # Threads: any thread that may block.
 
 cdef struct Waiter:
@@ -76,7 +78,8 @@ cdef inline int waiter_posted(Waiter *waiter, GuardCall *call, int error) noexce
 
 
 cdef inline bint waiter_pending(Waiter *waiter) noexcept nogil:
-    """The status is the low half alone (HasOverlappedIoCompleted in winbase.h); what the kernel wrote is seen after it."""
+    """The status is the low half alone (HasOverlappedIoCompleted in winbase.h); what the kernel wrote is seen
+    after it."""
     if <DWORD>waiter.overlapped.Internal == <DWORD>STATUS_PENDING:
         return True
     MemoryBarrier()
@@ -160,7 +163,8 @@ cdef int waiter_receive(GuardCall *call, char *buffer, DWORD size, Patience *pat
 
 
 cdef int waiter_post_send(Waiter *waiter, GuardCall *call, const char *data, DWORD size, DWORD flags) noexcept nogil:
-    """Begin to send from `data`: what Winsock says to that, 0 or WSA_IO_PENDING if the operation is under way."""
+    """Begin to send from `data`: what Winsock says to that, 0 or WSA_IO_PENDING if the operation is under
+    way."""
     cdef WSABUF source
     cdef int error = waiter_begin(waiter, call, GUARD_GIVES)
     source.buf = <char *>data
@@ -173,7 +177,8 @@ cdef int waiter_post_send(Waiter *waiter, GuardCall *call, const char *data, DWO
 
 
 cdef int waiter_wait(Waiter *waiter, Patience *patience) noexcept nogil:
-    """Wait for the end of an operation, which goes on if the wait ends before: 0, PATIENCE_EXPIRED or WSAEINTR."""
+    """Wait for the end of an operation, which goes on if the wait ends before: 0, PATIENCE_EXPIRED or
+    WSAEINTR."""
     cdef int ended
     while waiter_pending(waiter):
         ended = patience_wait(patience, waiter.event)

@@ -1,8 +1,9 @@
-# Accept: how a listening socket accepts, ahead of its calls (engine/acceptor.pyx) or by an operation for each.
+# Accept: how a listening socket accepts, ahead of its calls (engine/acceptor.pyx) or by one operation each.
 #
-# It accepts ahead from its second blocking accept on, for many a socket accepts but once, as long as nothing but its own object can look at its handle.
-# The acceptor's sockets are socket objects of ours, made before their connections come: to give an object to a handle costs
-# a question to the system, and then it is asked in the quiet. Each is held by the acceptor's slot alone until it is taken.
+# It accepts ahead from its second blocking accept on, for many a socket accepts but once, as long as nothing
+# but its own object can look at its handle. The acceptor's sockets are socket objects of ours, made before
+# their connections come: to give an object to a handle costs a question to the system, and then it is asked
+# in the quiet. Each is held by the acceptor's slot alone until it is taken.
 # Owner: the socket object holds its _Acceptor, and so does each call under way. Threads: any Python thread.
 
 from cpython.ref cimport Py_DECREF, Py_INCREF

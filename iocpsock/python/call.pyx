@@ -1,7 +1,9 @@
-# Call: the calls of a TCP socket that wait: as one overlapped operation on the caller's own memory (engine/waiter.pyx),
-# without the GIL. Each enters the guard of its socket (`_guard`, engine/guard.pyx) for as long as it uses the handle, and no longer:
-# a lookup, the reading of a file, and whatever else runs Python code for a while are made outside.
-# Owner: Python's object owns the handle, and its guard. Threads: any Python thread; no Python code runs on a completion thread.
+# Call: the calls of a TCP socket that wait: as one overlapped operation on the caller's own memory
+# (engine/waiter.pyx), without the GIL. Each enters the guard of its socket (`_guard`, engine/guard.pyx) for
+# as long as it uses the handle, and no longer: a lookup, the reading of a file, and whatever else runs Python
+# code for a while are made outside.
+# Owner: Python's object owns the handle, and its guard. Threads: any Python thread; no Python code runs on a
+# completion thread.
 cimport cython
 import sys as _sys
 
