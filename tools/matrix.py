@@ -71,7 +71,7 @@ def cells(expression=None, python=None, tcl=None, soak=False):
     wanted += [Cell(f"python {version}", lambda cell, version=version: _python(cell, version, expression)) for version in pythons]
     if os.name != "nt" and not expression:
         wanted += [Cell(f"fuzz {language}", lambda cell, language=language: _fuzz(cell, language))
-                   for language, versions in (("tcl", tcls), ("python", pythons)) if versions]
+                   for language, versions in (("tcl", tcls), ("python", pythons)) if fuzz.VERSIONS[language][-1] in versions]
     if os.name != "nt":
         wanted += _variants(expression, pythons, tcls)
     return [*wanted, Cell("host", lambda cell: _host(cell, expression))]
