@@ -10,7 +10,7 @@ import os
 import time
 from dataclasses import dataclass, field
 
-from tools import build, fuzz, process, run, tcltest
+from tools import build, process, run, tcltest
 from tools.build import BUILD
 from tools.conformance_python import SUITE as PYTHON
 from tools.conformance_tcl import SUITE as TCL
@@ -34,7 +34,6 @@ UNTUNED = "socket2 and not settings and not process"
 # Builds for tests (setup.py), and the versions of Tcl and Python that run with them, or None: our sockets' scenarios only.
 VARIANTS = {"debug": ("9.0", "3.13"), "ubsan": ("8.6", None)}
 FAULTY = ("8.6", "3.13")
-FUZZ = 120              # seconds for the sequences of one language
 SWEEP = 12              # faults are injected at every so many calls; tests/faults itself knows finer sweeps
 
 
@@ -69,9 +68,6 @@ def cells(expression=None, python=None, tcl=None, soak=False):
     wanted += [Cell(f"tcl {version} {text.split()[0]}", lambda cell, version=version, text=text: _tuned(cell, version, expression, text))
                for version in tcls for text in TUNED[version]]
     wanted += [Cell(f"python {version}", lambda cell, version=version: _python(cell, version, expression)) for version in pythons]
-    if os.name != "nt" and not expression:
-        wanted += [Cell(f"fuzz {language}", lambda cell, language=language: _fuzz(cell, language))
-                   for language, versions in (("tcl", tcls), ("python", pythons)) if fuzz.VERSIONS[language][-1] in versions]
     if os.name != "nt":
         wanted += _variants(expression, pythons, tcls)
     return [*wanted, Cell("host", lambda cell: _host(cell, expression))]
@@ -246,21 +242,6 @@ def _suite(cell, suite, version, files):
             cell.fail(f"{file}: not run to its end: {result.verdict}")
         elif not result.total:
             cell.fail(f"{file}: no test ran")
-
-
-def _fuzz(cell, language):
-    """Sequences with fixed seeds for FUZZ seconds, and the proof that a planted fault is found."""
-    lines = Lines(cell.name)
-    if fuzz.planted(language, lambda line: None):
-        cell.passed += 1
-    else:
-        cell.fail("a planted fault was not found")
-    found, totals = fuzz.fuzz(language, seconds=FUZZ, show=lines.show)
-    cell.remarks += totals
-    if found:
-        cell.fail("what differs, or died, is said above")
-    else:
-        cell.passed += sum(int(line.split()[0]) for line in totals)
 
 
 def _report(wanted, expression):

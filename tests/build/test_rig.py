@@ -148,7 +148,7 @@ def test_the_cells_of_one_version():
     assert [cell.name for cell in matrix.cells(python="3.12")] == ["suite python 3.12", "python 3.12", "host"]
     assert [cell.name for cell in matrix.cells(tcl="9.0")] == [
         *(f"suite 9.0 {file}" for file in matrix.TCL.files), "tcl 9.0",
-        *(f"tcl 9.0 {text.split()[0]}" for text in matrix.TUNED["9.0"]), "fuzz tcl", "debug tcl", "host"]
+        *(f"tcl 9.0 {text.split()[0]}" for text in matrix.TUNED["9.0"]), "debug tcl", "host"]
 
 
 def report_of(*cells, expression=None):
