@@ -14,7 +14,6 @@ from tools.report import Problem, say
 PROGRAMS = run.ROOT / "tests" / "fuzz"
 SILENCE = {"python": 90, "tcl": 25}
 VERSIONS = {"python": run.PYTHON_VERSIONS, "tcl": run.TCL_VERSIONS}
-PLANTED = 60            # seconds in which a planted fault must be found
 
 
 class Watch:
@@ -69,11 +68,6 @@ def fuzz(language, version=None, seed=1, seconds=60, planted=False, show=say):
                 break
             seed = watch.seed + 1
     return found, totals
-
-
-def planted(language, show=say):
-    """A planted fault is found: else the fuzzer is blind."""
-    return fuzz(language, seconds=PLANTED, planted=True, show=show)[0]
 
 
 def main(language, options):
