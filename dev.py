@@ -7,6 +7,8 @@ usage: python3 dev.py COMMAND
   test [-k EXPR] [--python V] [--tcl V] [--soak]   set up, build, and run the test matrix, or the cells of one version;
                                        --soak: also the tests that take many minutes
   build                                make the wheel in dist/ and unpack it in build/package
+  release                              make in dist/ what is given away, from what is committed: the wheel, the source
+                                       distribution, the folder for Tcl in a zip file; and check the metadata
   setup                                fetch and make whatever this machine lacks
   clean                                remove build/ and dist/
   python [--version 3.11|3.12|3.13] ARGS...   a Windows Python in which `import iocpsock` works
@@ -182,6 +184,14 @@ def build_only(arguments):
     return 0
 
 
+def release(arguments):
+    from tools import release as artifacts
+    nothing_more("release", arguments)
+    setup.tools()
+    artifacts.main()
+    return 0
+
+
 def setup_only(arguments):
     nothing_more("setup", arguments)
     setup.machine()
@@ -200,7 +210,7 @@ def nothing_more(command, arguments):
         raise Problem(f"{command}: unknown argument {arguments[0]!r}. `python3 dev.py` shows what there is")
 
 
-COMMANDS = {"demo": demo, "test": test, "build": build_only, "setup": setup_only, "clean": clean, "tcltest": tcltest,
+COMMANDS = {"demo": demo, "test": test, "build": build_only, "release": release, "setup": setup_only, "clean": clean, "tcltest": tcltest,
             "python": interpreter(python), "tclsh": interpreter(tclsh), "pytest": interpreter(pytest),
             "pysuite": pysuite, "conformance": conformance, "soak": soak, "bench": bench,
             "faults": faults, "fresh": fresh, "fuzz": fuzz}

@@ -136,7 +136,7 @@ class CrossCompiler:
         definitions = objects[0].with_suffix(".def")
         definitions.write_text("EXPORTS\n" + "".join(f"    {name}\n" for name in exports))
         strip = [] if self.variant.sources else ["-s"]      # the instruments read the symbol table
-        self.run("-shared", "-static-libgcc", *strip, "-Wl,--nxcompat,--dynamicbase,--high-entropy-va", "-o", str(target),
+        self.run("-shared", "-static-libgcc", *strip, "-Wl,--nxcompat,--dynamicbase,--high-entropy-va,--no-insert-timestamp", "-o", str(target),
                  *map(str, objects), str(definitions), *(f"-l{name}" for name in LIBRARIES))
 
     @staticmethod

@@ -34,7 +34,7 @@ def ensure(required=True, variant=None):
         if stamp.exists() and stamp.read_text() == recipe and package.is_dir() and list(dist.glob("*.whl")):
             return
         with step(f"building iocpsock.dll and its wheel{variant and f', variant {variant}'}"):
-            _unpack(_wheel(folder, dist, variant), package)
+            _unpack(wheel(folder, dist, variant), package)
             stamp.write_text(recipe)
 
 
@@ -49,8 +49,8 @@ def _inputs(variant):
             yield path
 
 
-def _wheel(folder, dist, variant):
-    """Make the wheel and move it into `dist`, in the place of an older one."""
+def wheel(folder, dist, variant="", root=ROOT, env=None):
+    """Make the wheel of the tree at `root` and move it into `dist`, in the place of an older one: its path."""
     fresh = folder / "wheel"
     shutil.rmtree(fresh, ignore_errors=True)
     work = folder / "work"
@@ -63,8 +63,8 @@ def _wheel(folder, dist, variant):
         command = [hostpython.python(), "setup.py", "-q", "egg_info", "--egg-base", work, "build", "--build-base", work,
                    "bdist_wheel", "--bdist-dir", work / "wheel", "--dist-dir", fresh]
     # setuptools counsels against running setup.py as a script, for reasons of an isolation that the rig provides.
-    env = {**os.environ, VARIANT: variant, "PYTHONWARNINGS": "ignore:setup.py install is deprecated"}
-    said = process.check(command, "building the wheel", cwd=ROOT, env=env)
+    env = {**os.environ, **(env or {}), VARIANT: variant, "PYTHONWARNINGS": "ignore:setup.py install is deprecated"}
+    said = process.check(command, "building the wheel", cwd=root, env=env)
     for line in said.splitlines():
         say(f"   {line}")
     dist.mkdir(exist_ok=True)
@@ -73,12 +73,12 @@ def _wheel(folder, dist, variant):
     return Path(shutil.move(next(fresh.glob("*.whl")), dist))
 
 
-def _unpack(wheel, package):
+def _unpack(archive, package):
     new, old = package.with_name("package.new"), package.with_name("package.old")
     for leftover in (new, old):
         shutil.rmtree(leftover, ignore_errors=True)
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(new)
+    with zipfile.ZipFile(archive) as opened:
+        opened.extractall(new)
     if package.exists():
         package.rename(old)
     new.rename(package)
