@@ -23,7 +23,7 @@ FOLDER = BUILD / "release"
 REQUIREMENTS = hostpython.HERE / "requirements-release.txt"
 EPOCH = "SOURCE_DATE_EPOCH"         # seconds: what tools that write times take in the place of now
 TCL_FILES = ("iocpsock.dll", "pkgIndex.tcl")
-PAGES = ("LICENSE", "docs/socket2.md")
+PAGE = "docs/socket2.md"
 
 
 def main(dist=build.DIST):
@@ -47,12 +47,21 @@ def main(dist=build.DIST):
 
 def check(*distributions):
     """Problem unless an index of packages would take them, and show the README."""
+    _tool("checking the metadata", "twine", "check", "--strict", *distributions)
+
+
+def _tool(what, *arguments):
+    """Run a module of the packages for releases: what it prints."""
     def make(path):
         hostpython.pip(hostpython.python(), "install", "--quiet", "--target", path, *hostpython.PINNED, REQUIREMENTS)
 
-    packages = cache.directory("release-check", cache.fingerprint(REQUIREMENTS, sys.version), "twine", make)
-    process.check([hostpython.python(), "-m", "twine", "check", "--strict", *distributions], "checking the metadata",
-                  env={**os.environ, "PYTHONPATH": str(packages)})
+    packages = cache.directory("release-tools", cache.fingerprint(REQUIREMENTS, sys.version), "twine and markdown-it", make)
+    return process.check([hostpython.python(), "-m", *arguments], what, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(packages)})
+
+
+def manual(version):
+    """The manual page in Tcl's format, as text."""
+    return _tool("making the manual page", "tools.manpage", PAGE, version)
 
 
 def _git(*arguments):
@@ -102,7 +111,8 @@ def tcl_zip(wheel, dist, version, epoch):
     when = time.gmtime(int(epoch))[:6]
     with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         contents = [(name, source.read(f"iocpsock/{name}")) for name in TCL_FILES]
-        contents += [(os.path.basename(name), (ROOT / name).read_bytes()) for name in PAGES]
+        contents += [("LICENSE", (ROOT / "LICENSE").read_bytes()), ("socket2.md", (ROOT / PAGE).read_bytes()),
+                     ("socket2.n", manual(version).encode())]
         for name, data in sorted(contents):
             entry = zipfile.ZipInfo(f"iocpsock{version}/{name}", when)
             entry.compress_type = zipfile.ZIP_DEFLATED

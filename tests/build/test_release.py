@@ -1,5 +1,6 @@
 """What is given away: a source distribution that builds, builds that are equal, metadata that an index takes."""
 
+import shutil
 import stat
 import subprocess
 import sys
@@ -86,9 +87,30 @@ def test_an_index_would_take_them(wheel, sdist):
 def test_the_folder_for_tcl(folder, wheel):
     path = release.tcl_zip(wheel, folder, "1.2", EPOCH)
     with zipfile.ZipFile(path) as archive:
-        assert set(archive.namelist()) == {f"iocpsock1.2/{name}" for name in ("LICENSE", "iocpsock.dll", "pkgIndex.tcl", "socket2.md")}
+        assert set(archive.namelist()) == {f"iocpsock1.2/{name}" for name in ("LICENSE", "iocpsock.dll", "pkgIndex.tcl", "socket2.md",
+                                                                       "socket2.n")}
     first = path.read_bytes()
     assert release.tcl_zip(wheel, folder, "1.2", EPOCH).read_bytes() == first
+
+
+@pytest.fixture(scope="module")
+def manual(folder):
+    path = folder / "socket2.n"
+    path.write_text(release.manual("1.2"), encoding="utf-8")
+    return path
+
+
+def test_the_manual_page_has_the_sections_of_tcl(manual):
+    sections = [line.removeprefix(".SH ") for line in manual.read_text(encoding="utf-8").splitlines() if line.startswith(".SH ")]
+    expected = ["NAME", "SYNOPSIS", "DESCRIPTION", "CLIENT SOCKETS", "SERVER SOCKETS", "CONFIGURATION OPTIONS", "EXAMPLES",
+                "SEE ALSO", "KEYWORDS"]
+    assert [name for name in sections if name in expected] == expected
+
+
+@pytest.mark.skipif(not shutil.which("groff"), reason="groff is not installed, which shows manual pages")
+def test_the_manual_page_is_well_formed(manual):
+    shown = subprocess.run(["groff", "-man", "-Tutf8", "-Kutf8", "-ww", "-z", manual], capture_output=True, text=True)
+    assert (shown.returncode, shown.stderr) == (0, "")
 
 
 def test_a_version_that_differs_is_found(monkeypatch, tmp_path):
