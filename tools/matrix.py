@@ -68,6 +68,9 @@ def cells(expression=None, python=None, tcl=None, soak=False):
     wanted += [Cell(f"tcl {version} {text.split()[0]}", lambda cell, version=version, text=text: _tuned(cell, version, expression, text))
                for version in tcls for text in TUNED[version]]
     wanted += [Cell(f"python {version}", lambda cell, version=version: _python(cell, version, expression)) for version in pythons]
+    if run.FREE_THREADED.rstrip("t") in pythons:
+        wanted.append(Cell(f"python {run.FREE_THREADED}",
+                           lambda cell: _python(cell, run.FREE_THREADED, expression, folders=("tests/free_threaded",))))
     if os.name != "nt":
         wanted += _variants(expression, pythons, tcls)
     return [*wanted, Cell("host", lambda cell: _host(cell, expression))]

@@ -23,7 +23,9 @@ from tools.report import Problem
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
-PYTHON_VERSIONS = ("3.11", "3.12", "3.13")
+PYTHON_VERSIONS = ("3.11", "3.12", "3.13", "3.14")
+FREE_THREADED = "3.14t"         # which is not to import the package, but to be told so
+DEFAULT_PYTHON = "3.13"         # the newest that needs nothing of $IOCPSOCK_SOURCES
 TCL_VERSIONS = ("8.6", "9.0")
 
 # Set in the environment of what dev.py starts: the slot that it holds for it.
@@ -133,7 +135,7 @@ class WineSession(Session):
 
     def python(self, version, *arguments):
         from tools import hostpython, winpython
-        program = winpython.directory(known("Python", version, PYTHON_VERSIONS)) / "python.exe"
+        program = winpython.directory(known("Python", version, (*PYTHON_VERSIONS, FREE_THREADED))) / "python.exe"
         return Command(self.slot.command(program, *arguments),
                        self._python_environment(arguments, self.package, hostpython.windows_packages()))
 

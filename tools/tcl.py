@@ -15,7 +15,7 @@ import tarfile
 from pathlib import Path
 from typing import NamedTuple
 
-from tools import cache, hostpython, process, sources, winpython
+from tools import cache, hostpython, process, sources
 
 VERSIONS = ("8.6", "9.0")
 HERE = Path(__file__).parent
@@ -44,7 +44,7 @@ def shell(version):
     """The shell for scripts."""
     if version == "8.6":
         path = _hosted(version, "tcl86t.dll", sources.SDISTS["tkinter-embed", "3.11.0"],
-                       lambda path: winpython.unpack_data(hostpython.sdist("tkinter-embed", "3.11.0"), path))
+                       lambda path: hostpython.unpack_data(hostpython.sdist("tkinter-embed", "3.11.0"), path))
         return Shell(path / "tclsh.exe", path / "tcl" / "tcl8.6")
     built = _built(version)
     path = _hosted(version, "tcl90.dll", built.name, lambda path: _copy(path, *(built / "bin").glob("*.dll")))

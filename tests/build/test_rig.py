@@ -140,12 +140,13 @@ def test_a_pipe_kept_open_by_a_grandchild_does_not_keep_us():
 
 
 def test_an_unknown_version_is_an_error():
-    with pytest.raises(Problem, match="Python 3.9: the versions here are 3.11, 3.12, 3.13"):
+    with pytest.raises(Problem, match="Python 3.9: the versions here are 3.11, 3.12, 3.13, 3.14"):
         run.known("Python", "3.9", run.PYTHON_VERSIONS)
 
 
 def test_the_cells_of_one_version():
     assert [cell.name for cell in matrix.cells(python="3.12")] == ["suite python 3.12", "python 3.12", "host"]
+    assert [cell.name for cell in matrix.cells(python="3.14")] == ["suite python 3.14", "python 3.14", "python 3.14t", "host"]
     assert [cell.name for cell in matrix.cells(tcl="9.0")] == [
         *(f"suite 9.0 {file}" for file in matrix.TCL.files), "tcl 9.0",
         *(f"tcl 9.0 {text.split()[0]}" for text in matrix.TUNED["9.0"]), "debug tcl", "host"]
