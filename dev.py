@@ -10,9 +10,9 @@ usage: python3 dev.py COMMAND
   setup                                fetch and make whatever this machine lacks
   clean                                remove build/ and dist/
   python [--version 3.11|3.12|3.13|3.14] ARGS...   a Windows Python in which `import iocpsock` works
-  tclsh [--version 8.6|9.0] ARGS...    a Windows tclsh in which `package require iocpsock` works
+  tclsh [--version 8.6|9.0|9.1] ARGS...    a Windows tclsh in which `package require iocpsock` works
   pytest [--version V] ARGS...         pytest inside the Windows Python
-  tcltest 8.6|9.0 [--stock] [--json FILE] [FILE...] [tcltest options]
+  tcltest 8.6|9.0|9.1 [--stock] [--json FILE] [FILE...] [tcltest options]
                                        Tcl's own test files with socket2 in the place of socket
   pysuite 3.11|3.12|3.13|3.14 [--stock] FILE...
                                        CPython's own test files, with iocpsock.socket in the place of socket.socket

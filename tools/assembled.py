@@ -82,6 +82,12 @@ def _tkinter(sdist, path):
 
 
 def tests(version):
-    """The directory that holds the package `test` for this version."""
-    return cache.directory(f"python{version}-tests", cache.fingerprint(sources.PACKAGES[_TESTS][1]),
-                           f"the package `test` of {_TESTS}", lambda path: _library(sources.package(_TESTS), path))
+    """The directory that holds the package `test` for this version: a part of it is in the packages of the library."""
+    def make(path):
+        for file in (*_LIBRARY, _TESTS):
+            _library(sources.package(file), path / "Lib")
+        (path / "Lib" / "test").rename(path / "test")
+        shutil.rmtree(path / "Lib")
+
+    recipe = cache.fingerprint(Path(__file__), *(sources.PACKAGES[file][1] for file in (*_LIBRARY, _TESTS)))
+    return cache.directory(f"python{version}-tests", recipe, f"the package `test` of {_TESTS}", make)
