@@ -11,12 +11,12 @@ usage: python3 dev.py COMMAND
                                        distribution, the folder for Tcl in a zip file; and check the metadata
   setup                                fetch and make whatever this machine lacks
   clean                                remove build/ and dist/
-  python [--version 3.11|3.12|3.13] ARGS...   a Windows Python in which `import iocpsock` works
-  tclsh [--version 8.6|9.0] ARGS...    a Windows tclsh in which `package require iocpsock` works
+  python [--version 3.11|3.12|3.13|3.14] ARGS...   a Windows Python in which `import iocpsock` works
+  tclsh [--version 8.6|9.0|9.1] ARGS...    a Windows tclsh in which `package require iocpsock` works
   pytest [--version V] ARGS...         pytest inside the Windows Python
-  tcltest 8.6|9.0 [--stock] [--json FILE] [FILE...] [tcltest options]
+  tcltest 8.6|9.0|9.1 [--stock] [--json FILE] [FILE...] [tcltest options]
                                        Tcl's own test files with socket2 in the place of socket
-  pysuite 3.11|3.12|3.13 [--stock] FILE...
+  pysuite 3.11|3.12|3.13|3.14 [--stock] FILE...
                                        CPython's own test files, with iocpsock.socket in the place of socket.socket
   conformance [FILE...]                run both, with our sockets and the stock ones, and write docs/conformance.md
   soak [--minutes N] [--tcl V]         everything at once for N minutes (30), memory and handles weighed: flat, or not
@@ -77,7 +77,7 @@ def interpreter(command):
 
 
 def python(windows, options, rest):
-    return windows.python(options.get("--version", run.PYTHON_VERSIONS[-1]), *rest)
+    return windows.python(options.get("--version", run.DEFAULT_PYTHON), *rest)
 
 
 def tclsh(windows, options, rest):

@@ -184,17 +184,20 @@ static inline int tcl_stubs_refuse(Tcl_Interp *interp, const char *message)
     return TCL_ERROR;
 }
 
-/* Take the function table from `interp`, or leave an error in it. Tcl 9 also provides the package under the name "Tcl". */
+/* Take the function table from `interp`, or leave an error in it. Tcl 9's own name for itself is "tcl", and "Tcl" one for old
+ * extensions. No version is too new: the magic number changes when the table does. */
 static inline int tcl_stubs_bind(Tcl_Interp *interp)
 {
     const TclStubTable *table = interp->stubs;
+    const char *package;
     int major, minor, patch, type;
 
     if (table == NULL || (table->magic != TCL_STUBS_MAGIC_8 && table->magic != TCL_STUBS_MAGIC_9))
         return tcl_stubs_refuse(interp, "iocpsock: this interpreter does not offer Tcl's stub table (Tcl 8.6 or later is needed)");
     if (tcl_stubs != NULL && tcl_stubs != table)
         return tcl_stubs_refuse(interp, "iocpsock: already in use by another Tcl library in this process");
-    if (((const char *(*)(Tcl_Interp *, const char *, const char *, int, void *))table->slot[1])(interp, "Tcl", "8.6-", 0, NULL) == NULL)
+    package = table->magic == TCL_STUBS_MAGIC_8 ? "Tcl" : "tcl";
+    if (((const char *(*)(Tcl_Interp *, const char *, const char *, int, void *))table->slot[1])(interp, package, "8.6-", 0, NULL) == NULL)
         return TCL_ERROR;
     ((void (*)(int *, int *, int *, int *))table->slot[279])(&major, &minor, &patch, &type);
     tcl_major = major;

@@ -6,9 +6,10 @@ Standard library only. Bottom layer first; a module uses only those above it:
     cache         directories that are either complete or not there
     process       child processes: live pipes, time-outs, nothing left behind
     sources       what is downloaded, pinned by SHA-256, and where it is looked for
-    debian        apt: the tools of the machine, Debian's source packages
+    debian        apt: the tools of the machine, and what is only downloaded of Debian
     hostpython    the Python environment that builds the package and runs the host's tests
-    winpython     CPython for Windows, from its embeddable distribution
+    assembled     CPython for Windows, put together from parts: python.c is its python.exe
+    winpython     CPython for Windows: embeddable distributions, or one put together
     tcl           Tcl for Windows: tclsh, tcltest, script libraries, test suites
     wine          prefixes: one slot for each program tree that runs at the same time
     run           "give me Python 3.12 or Tcl 9.0": Wine here, installed interpreters on Windows

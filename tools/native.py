@@ -13,7 +13,8 @@ from pathlib import Path
 from tools.report import Unavailable
 from tools.run import Command, Session
 
-_SHELLS = {"8.6": ("tclsh86t", "tclsh86", "tclsh8.6"), "9.0": ("tclsh90", "tclsh9.0")}
+_SHELLS = {"8.6": ("tclsh86t", "tclsh86", "tclsh8.6"), "9.0": ("tclsh90", "tclsh9.0"),
+           "9.1": ("tclsh91", "tclsh9.1")}
 
 
 class NativeSession(Session):
