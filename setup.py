@@ -25,7 +25,7 @@ from setuptools.command.bdist_wheel import bdist_wheel
 
 LIMITED_API = "0x030B0000"
 EXPORTS = ["PyInit__iocpsock", "Iocpsock_Init", "Iocpsock_SafeInit"]
-LIBRARIES = ["ws2_32", "ntdll"]
+LIBRARIES = ["ws2_32", "iphlpapi", "ntdll"]
 CROSS_COMPILER = os.environ.get("IOCPSOCK_CC", "x86_64-w64-mingw32-gcc")
 ROOT = Path(__file__).resolve().parent
 MODULE_MACROS = [("PyInit__iocpsock", "PyInit_iocpsock_module"), ("CYTHON_NO_PYINIT_EXPORT", None), ("Py_LIMITED_API", LIMITED_API),

@@ -84,6 +84,9 @@ cdef extern from "engine_tables.h" nogil:
     int IOCPSOCK_SOMAXCONN_HINT(int backlog)
     DWORD IOCPSOCK_SIO_TCP_INFO
 
+cdef extern from "tcptable.h" nogil:
+    bint tcptable_has(int family, unsigned short port)
+
 cdef extern from "afd.h" nogil:
     struct afd_poll:
         pass

@@ -5,7 +5,7 @@
 # one only when its packet is dequeued.
 # A socket that a slot has connected is made known to Winsock, or reset, while the listening one is open: so this is closed
 # when no packet is to come and no connection is being adopted.
-# Owner: its listener. Threads: under the listener's lock, but for endpoint_bind, endpoint_refuse.
+# Owner: its listener. Threads: under the listener's lock, but for endpoint_bind, endpoint_denied, endpoint_refuse.
 
 cdef enum:
     ENDPOINT_SLOTS = 8              # posted at least, when their number is fitted to the traffic ...
@@ -47,23 +47,17 @@ cdef int endpoint_bind(Address *address, int backlog, bint share, SOCKET *result
         error = winsock_listen(sock, backlog)
     if error:
         closesocket(sock)
-        return endpoint_refusal(address) if error == WSAEACCES and not share else error
+        if error == WSAEACCES and not share:
+            error = endpoint_denied(address.family, address_port(<const sockaddr *>&address.storage))
+        return error
     result[0] = sock
     return 0
 
 
-cdef int endpoint_refusal(Address *address) noexcept nogil:
-    """Why an exclusive bind was denied: somebody has the port (WSAEADDRINUSE), or the system keeps it for itself, as Hyper-V does with
-    ranges of them (WSAEACCES). Windows has the second code for both; an ordinary bind, which is only asked and never used, tells them
-    apart."""
-    cdef SOCKET sock = winsock_socket(address.family)
-    cdef int error = WSAEADDRINUSE
-    if sock == INVALID_SOCKET:
-        return WSAEACCES
-    if bind(sock, <const sockaddr *>&address.storage, address.length):
-        error = error_last()
-    closesocket(sock)
-    return error
+cdef int endpoint_denied(int family, int port) noexcept nogil:
+    """Why an exclusive bind got WSAEACCES: WSAEADDRINUSE when somebody has the port, else WSAEACCES, for the system keeps it for
+    itself, as Hyper-V does with ranges of them. Whoever reads "address already in use" of such a port looks in vain for its owner."""
+    return WSAEADDRINUSE if tcptable_has(family, <unsigned short>port) else WSAEACCES
 
 
 cdef void endpoint_adapt(Endpoint *endpoint) noexcept nogil:

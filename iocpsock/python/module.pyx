@@ -64,18 +64,13 @@ def create_server(address, *, family=_stdlib.AF_INET, backlog=None, reuse_port=F
 
 
 def _bind_exclusively(sock, address):
-    """Bind a socket that has SO_EXCLUSIVEADDRUSE. Of a port that somebody has, and of one that the system keeps for itself, Windows says
-    WSAEACCES; an ordinary bind, which is only asked and never used, tells them apart, as in endpoint_refusal."""
+    """Bind a socket that has SO_EXCLUSIVEADDRUSE: WSAEADDRINUSE when somebody has the port, WSAEACCES when the system keeps it."""
     try:
         sock.bind(address)
     except OSError as error:
-        if error.winerror != WSAEACCES:
+        if error.winerror != WSAEACCES or endpoint_denied(sock.family, address[1]) == WSAEACCES:
             raise
-    else:
-        return
-    with socket(sock.family, _stdlib.SOCK_STREAM) as asked:
-        asked.bind(address)
-    raise OSError(None, "the address is in use", None, WSAEADDRINUSE)
+        raise OSError(None, "the address is in use", None, WSAEADDRINUSE) from error
 
 
 def socketpair(family=_stdlib.AF_INET, type=_stdlib.SOCK_STREAM, proto=0):

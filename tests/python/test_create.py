@@ -121,22 +121,36 @@ def test_server_port_out_of_range(net, port):
         net.create_server(("127.0.0.1", port))
 
 
-@pytest.mark.parametrize("exclusive, ordinary, said", [(10048, None, 10048), (10013, 10013, 10013), (10013, 10048, 10048),
-                                                       (10013, 0, 10048)])
-def test_a_refused_bind_is_final(exclusive, ordinary, said, monkeypatch):
-    """An ordinary bind, which would succeed beside a listener on a more specific address on Windows, is only asked for the reason."""
+@pytest.mark.parametrize("taken, code, said", [(True, 10048, 10048), (True, 10013, 10048), (False, 10013, 10013)])
+def test_a_refused_bind_is_final(taken, code, said, monkeypatch):
+    """A second bind, without SO_EXCLUSIVEADDRUSE, would succeed beside a listener on a more specific address on Windows."""
     import iocpsock
-    codes = {True: exclusive, False: ordinary}
+    binds = []
 
     def bind(self, address):
-        code = codes.pop(self.getsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE) != 0)
-        if code:
-            raise OSError(None, "refused", None, code)
+        binds.append(address)
+        raise OSError(None, "refused", None, code)
 
+    holder = socket.create_server(("127.0.0.1", 0))
+    address = holder.getsockname()
+    if not taken:
+        holder.close()
     monkeypatch.setattr(iocpsock.socket, "bind", bind, raising=False)
     with pytest.raises(OSError) as caught:
-        iocpsock.create_server(("127.0.0.1", 0))
-    assert caught.value.winerror == said and (not codes or ordinary is None)
+        iocpsock.create_server(address)
+    holder.close()
+    assert caught.value.winerror == said and binds == [address]
+
+
+@pytest.mark.parametrize("first", ["127.0.0.1", ""])
+@pytest.mark.parametrize("second", ["127.0.0.1", ""])
+def test_a_port_that_is_taken(first, second):
+    """Windows says WSAEACCES of some of these pairs."""
+    import iocpsock
+    with iocpsock.create_server((first, 0)) as holder:
+        with pytest.raises(OSError) as caught:
+            iocpsock.create_server((second, holder.getsockname()[1]))
+        assert caught.value.winerror == 10048
 
 
 @pytest.mark.parametrize("call, result", [(repr, None), (lambda sock: sock.fileno(), -1), (lambda sock: sock.detach(), -1)])

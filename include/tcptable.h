@@ -1,0 +1,44 @@
+/* tcptable.h - whether anybody on this machine has a TCP port.
+ *
+ * Windows answers WSAEACCES both for a port that another socket has exclusively and for one out of a range that the system
+ * keeps for itself, as Hyper-V does. The system's table of TCP sockets has the first and not the second. Threads: any.
+ */
+#ifndef IOCPSOCK_TCPTABLE_H
+#define IOCPSOCK_TCPTABLE_H
+
+#include <winsock2.h>
+#include <iphlpapi.h>
+#include <stdlib.h>
+
+/* The rows of one address family, or NULL when there is no memory for them. free() takes them. */
+static inline void *tcptable_read(int family)
+{
+    DWORD size = 0;
+    void *table = NULL;
+    while (GetExtendedTcpTable(table, &size, FALSE, (ULONG)family, TCP_TABLE_OWNER_PID_ALL, 0) == ERROR_INSUFFICIENT_BUFFER) {
+        free(table);
+        size += 4096;                           /* it grows meanwhile: room for some seventy more */
+        table = malloc(size);
+        if (table == NULL)
+            return NULL;
+    }
+    return table;
+}
+
+/* The ports in the table are in network order, in the low half of a DWORD. */
+static inline int tcptable_has(int family, unsigned short port)
+{
+    void *rows = tcptable_read(family);
+    MIB_TCPTABLE_OWNER_PID *four = family == AF_INET ? rows : NULL;
+    MIB_TCP6TABLE_OWNER_PID *six = family == AF_INET6 ? rows : NULL;
+    DWORD index;
+    int found = 0;
+    for (index = 0; four != NULL && !found && index < four->dwNumEntries; index++)
+        found = ntohs((unsigned short)four->table[index].dwLocalPort) == port;
+    for (index = 0; six != NULL && !found && index < six->dwNumEntries; index++)
+        found = ntohs((unsigned short)six->table[index].dwLocalPort) == port;
+    free(rows);
+    return found;
+}
+
+#endif
