@@ -49,7 +49,7 @@ def _installation(version):
     if version in (None, own):
         return Installation(own)
     if version not in RELEASES:
-        raise Problem(f"there is no Wine {version} here: the machine has {own}, and there are {', '.join(RELEASES)}")
+        raise Problem(f"there is no Wine {version} here: the machine has {own or 'none'}, and there are {', '.join(RELEASES)}")
     if os.geteuid():
         raise Problem(f"Wine {version} beside the machine's Wine {own} needs root: run dev.py as root, or by sudo")
     return Installation(version, _system(version))
