@@ -1,7 +1,8 @@
 """Installations of Wine: the machine's own, and the one of another Debian in a folder of the cache.
 
 $IOCPSOCK_WINE, or `--wine` on dev.py's command line, chooses by major version. The other Debian's programs see every folder
-of this machine but /usr, which is their own: so paths mean the same to both. Needs root, for the mounts.
+of this machine but /usr, which is their own except for what Windows programs read there: so paths mean the same to both.
+Needs root, for the mounts.
 """
 
 import functools
@@ -16,13 +17,15 @@ from tools.report import Problem
 CHOICE = "IOCPSOCK_WINE"
 RELEASES = {"8": "bookworm", "10": "trixie"}    # the Debian that has this Wine
 _PACKAGES = ("wine", "wine64")
+_READ = "/usr/share/tcltk"                      # tcllib
 
 # $1 is the other system; the rest is what to run. /usr is the last: until then the commands are this machine's.
-_ENTER = r"""
+_ENTER = rf"""
 set -eu
 system=$1; shift
+mount --bind {_READ} "$system{_READ}"
 for part in /etc/alternatives /etc/ld.so.cache /usr; do
-    mount --bind "$system$part" "$part"
+    mount --rbind "$system$part" "$part"
 done
 exec "$@"
 """
@@ -73,6 +76,7 @@ def _system(version):
         there = system.System(path)
         there.install(*_PACKAGES)
         there.as_root("apt-get", "clean")
+        there.as_root("mkdir", "--parents", _READ)
 
-    return cache.directory(f"wine{version}-{release}", cache.fingerprint(release, debian.mirror(), _PACKAGES),
+    return cache.directory(f"wine{version}-{release}", cache.fingerprint(release, debian.mirror(), _PACKAGES, _READ),
                            f"Wine {version} in a Debian {release} (some minutes)", make)

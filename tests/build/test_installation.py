@@ -75,6 +75,7 @@ def test_a_program_of_another_has_its_own_usr_and_our_files(tmp_path):
     other, note = tmp_path / "other system", tmp_path / "note"
     (other / "etc" / "alternatives").mkdir(parents=True)
     (other / "etc" / "ld.so.cache").touch()
+    (other / installation._READ.lstrip("/")).mkdir(parents=True)
     libraries = [word for word in subprocess.run(["ldd", "/usr/bin/cat"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
                  if word.startswith("/")]
     for file in ("/usr/bin/cat", *libraries):
@@ -87,6 +88,7 @@ def test_a_program_of_another_has_its_own_usr_and_our_files(tmp_path):
     allowed = subprocess.run(["unshare", "--mount", "--propagation", "private", "true"], stderr=subprocess.DEVNULL)
     if allowed.returncode:
         pytest.skip("this machine does not let a program have mounts of its own")
-    said = subprocess.run([*enter, "cat", "/usr/note", note], stdout=subprocess.PIPE, text=True, check=True).stdout
-    assert said == "theirsours"
+    read = next(Path(installation._READ).glob("tcllib*")) / "pkgIndex.tcl"
+    said = subprocess.run([*enter, "cat", "/usr/note", note, read], stdout=subprocess.PIPE, text=True, check=True).stdout
+    assert said == "theirsours" + read.read_text()
     assert not Path("/usr/note").exists()
