@@ -4,8 +4,9 @@
 usage: python3 dev.py COMMAND
 
   demo                                 set up, build, and run the main job: a file server and its clients, measured
-  test [-k EXPR] [--python V] [--tcl V] [--soak]   set up, build, and run the test matrix, or the cells of one version;
-                                       --soak: also the tests that take many minutes
+  test [-k EXPR] [--only NAME,...] [--python V] [--tcl V] [--soak]   set up, build, and run the test matrix, or the cells
+                                       of one version, or those whose names begin with a NAME; --soak: also the tests that
+                                       take many minutes
   build                                make the wheel in dist/ and unpack it in build/package
   release                              make in dist/ what is given away, from what is committed: the wheel, the source
                                        distribution, the folder for Tcl in a zip file; and check the metadata
@@ -31,10 +32,11 @@ usage: python3 dev.py COMMAND
   bench [--quick] [--only NAME,...] [--who NAME,...]   measure us and what else there is; a NAME is how the names of
                                        scenarios or contenders begin
 
-Where a command builds first, `--no-build` before its other options takes the package as it is.
+Where a command builds first, `--no-build` before its other options takes the package as it is. Where it runs Windows programs,
+`--wine 8|10` among them chooses Wine: if the machine's is another one, that of another Debian is put in a folder (root only).
 Variables: IOCPSOCK_CACHE (downloads and runtimes), IOCPSOCK_SOURCES (a folder with source tarballs),
 IOCPSOCK_REQUIRE_ALL=1 (a test cell that cannot run is a failure), IOCPSOCK_VARIANT=debug|ubsan|faults (build and use
-a build for tests: docs/reliability.md).
+a build for tests: docs/reliability.md), IOCPSOCK_WINE=8|10 (as --wine).
 """
 
 import os
@@ -42,12 +44,17 @@ import signal
 import sys
 
 from tools import build, run, setup
+from tools.installation import CHOICE
 from tools.report import Problem, say
 
 
 def leading_options(arguments, values=(), flags=()):
-    """Take the options at the front of `arguments`: (what they say, the rest, which belongs to another program)."""
+    """Take the options at the front of `arguments`: (what they say, the rest, which belongs to another program).
+
+    --wine is understood by all, and goes into the environment, for whatever is started.
+    """
     found, rest = {}, list(arguments)
+    values = (*values, "--wine")
     while rest and (rest[0] in values or rest[0] in flags):
         name = rest.pop(0)
         if name in flags:
@@ -56,6 +63,8 @@ def leading_options(arguments, values=(), flags=()):
             raise Problem(f"{name}: a value is missing")
         else:
             found[name] = rest.pop(0)
+    if wine := found.pop("--wine", None):
+        os.environ[CHOICE] = wine
     return found, rest
 
 
@@ -90,12 +99,13 @@ def pytest(windows, options, rest):
 
 def test(arguments):
     from tools import matrix
-    options, rest = leading_options(arguments, values=("-k", "--python", "--tcl"), flags=("--no-build", "--soak"))
+    options, rest = leading_options(arguments, values=("-k", "--only", "--python", "--tcl"), flags=("--no-build", "--soak"))
     nothing_more("test", rest)
     setup.machine()
     if "--no-build" not in options:
         build.ensure()
-    return matrix.run_all(options.get("-k"), options.get("--python"), options.get("--tcl"), "--soak" in options)
+    return matrix.run_all(options.get("-k"), options.get("--python"), options.get("--tcl"), "--soak" in options,
+                          tuple(options.get("--only", "").split(",")))
 
 
 def tcltest(arguments):
@@ -171,8 +181,9 @@ def number(options, name, default):
 
 
 def demo(arguments):
-    nothing_more("demo", arguments)
-    ready({})
+    options, rest = leading_options(arguments, flags=("--no-build",))
+    nothing_more("demo", rest)
+    ready(options)
     with run.session() as windows:
         return windows.pass_through(run.Command([sys.executable, str(run.ROOT / "examples" / "demo.py")], windows.environment()))
 

@@ -92,9 +92,11 @@ def _variants(expression, pythons, tcls):
             yield Cell(f"{variant} python", lambda cell, variant=variant, python=python: _python(cell, python, chosen, variant))
 
 
-def run_all(expression=None, python=None, tcl=None, soak=False):
-    """Run the matrix, print the table, and return the exit status."""
-    wanted = cells(expression, python, tcl, soak)
+def run_all(expression=None, python=None, tcl=None, soak=False, names=("",)):
+    """Run the matrix, or the cells whose names begin with one of `names`; print the table, and return the exit status."""
+    wanted = [cell for cell in cells(expression, python, tcl, soak) if cell.name.startswith(names)]
+    if not wanted:
+        raise Problem(f"test: no cell's name begins with {' or '.join(names)}")
     RESULTS.mkdir(parents=True, exist_ok=True)
     process.side_by_side(_run, wanted)
     return _report(wanted, expression)

@@ -1,20 +1,22 @@
 """Suite: a language's own tests, run with its stock sockets and with ours; what is recorded of them, and what is lost.
 
-The data file is written by `dev.py conformance`. The matrix runs the files with our sockets alone and holds them against
-it: a test that passed with them and does not any more is lost. What is written by hand is why: `reasons` for each failure,
-`timed` for what the clock decides, and `constraints` for what the suite itself leaves out on this machine.
+The data files, one for each Wine, are written by `dev.py conformance`. The matrix runs the files with our sockets alone and
+holds them against the record of its Wine: a test that passed with them and does not any more is lost. What is written by
+hand is why: `reasons` for each failure, `timed` for what the clock decides, and `constraints` for what the suite itself
+leaves out on this machine.
 """
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import process
+from tools import installation, process
 from tools.report import say
 from tools.tcltest import report
 
 HERE = Path(__file__).parent
 STOCK = "stock"
+WINES = tuple(installation.RELEASES)    # those with a record; the page tells of the first, and what is otherwise with the others
 
 
 @dataclass
@@ -34,9 +36,8 @@ class Suite:
     left_out: dict      # file -> test that is never run -> why
     plain: object       # plain(test): its name without what only tells variants apart
 
-    @property
-    def data(self):
-        return HERE / f"conformance_{self.language.lower()}.json"
+    def data(self, wine):
+        return HERE / f"conformance_{self.language.lower()}_wine{wine}.json"
 
     def measure(self, files):
         """Run these files with both commands, and put the rows in the place of the recorded ones."""
@@ -88,8 +89,9 @@ class Suite:
         sockets, `stock`, from the same machine does not keep either is not ours to lose."""
         row = self._recorded(result.file, result.version, result.command)
         if row is None:
-            return [f"{result.file}: no recorded data for {self.language} {result.version}; "
-                    f"run `dev.py conformance {result.file}`"]
+            wine = installation.chosen().version
+            return [f"{result.file}: no recorded data for {self.language} {result.version} under Wine {wine}; "
+                    f"run `dev.py conformance --wine {wine} {result.file}`"]
         expected, total = set(row["failures"]).union(*row["skips"].values()), row["total"]
         if stock and not stock.verdict:
             expected |= set(stock.failures) | (stock.skips.keys() & result.skips.keys())
@@ -101,18 +103,21 @@ class Suite:
             lines.append(f"{result.file}: {total - result.total} of its {total} tests did not come up")
         return lines
 
-    def recorded(self):
-        """The rows of the last run: for each file, version and command the totals and what did not pass."""
-        return json.loads(self.data.read_text()) if self.data.exists() else []
+    def recorded(self, wine):
+        """The rows of the last run under this Wine: for each file, version and command the totals and what did not pass."""
+        data = self.data(wine)
+        return json.loads(data.read_text()) if data.exists() else []
 
     def _recorded(self, file, version, command):
-        return next((row for row in self.recorded() if _key(row) == (file, version, command)), None)
+        rows = self.recorded(installation.chosen().version)
+        return next((row for row in rows if _key(row) == (file, version, command)), None)
 
     def _write(self, fresh):
-        rows = {_key(row): row for row in [*self.recorded(), *fresh]}
+        wine = installation.chosen().version
+        rows = {_key(row): row for row in [*self.recorded(wine), *fresh]}
         order = {file: place for place, file in enumerate(self.files)}
         rows = sorted(rows.values(), key=lambda row: (order.get(row["file"], len(order)), _key(row)))
-        self.data.write_text(json.dumps(rows, indent=1) + "\n")
+        self.data(wine).write_text(json.dumps(rows, indent=1) + "\n")
 
     def _row(self, result):
         """What is kept of a result: what did not pass, and nothing that changes from run to run."""
@@ -128,8 +133,8 @@ class Suite:
 
     def complaints(self):
         """What is still to be explained, or mended."""
-        for row in self.recorded():
-            name = f"{row['file']}, {self.language} {row['version']}, {row['command']}"
+        for wine, row in ((wine, row) for wine in WINES for row in self.recorded(wine)):
+            name = f"{row['file']}, {self.language} {row['version']}, {row['command']}, Wine {wine}"
             if row["verdict"]:
                 yield f"{name}: not run to its end: {row['verdict']}"
             for test in row["failures"]:
@@ -141,9 +146,8 @@ class Suite:
 
     def page(self):
         """This suite's part of docs/conformance.md."""
-        rows, pairs = self.recorded(), {}
-        for row in rows:
-            pairs.setdefault((row["file"], row["version"]), {})[row["command"]] = row
+        rows = self.recorded(WINES[0])
+        pairs = _pairs(rows)
         stock, ours = self.names[STOCK], self.names[self.ours]
         text = f"## {self.language}'s suite\n\n{self.introduction}\n\n"
         text += f"| file | {self.language} | tests | {stock} passed | {stock} failed | {ours} passed | {ours} failed |\n"
@@ -154,14 +158,30 @@ class Suite:
             exceptions = list(self._exceptions(pair[STOCK], pair[self.ours]))
             if exceptions:
                 text += f"\n#### {file}, {self.language} {version}\n\n" + "".join(f"* {line}\n" for line in exceptions)
-        return text + self._clock() + self._skipped(rows)
+        return text + "".join(map(self._changes, WINES[1:])) + self._clock() + self._skipped(rows)
+
+    def _changes(self, wine):
+        """What does not come to the same under this Wine as under the first."""
+        first, text = _pairs(self.recorded(WINES[0])), ""
+        for (file, version), pair in _pairs(self.recorded(wine)).items():
+            before = first.get((file, version), pair)
+            for test in sorted(_exceptional(before) | _exceptional(pair)):
+                was, now = self._fates(before, test), self._fates(pair, test)
+                if was != now:
+                    text += (f"* {file}, {self.language} {version}, `{test}`: {now}. "
+                             f"{self._reason(pair[STOCK], pair[self.ours], test)} Under Wine {WINES[0]}: {was}.\n")
+        head = f"\n### Under Wine {wine}\n\nMeasured by `dev.py conformance --wine {wine}`: each test as under Wine {WINES[0]}"
+        return f"{head}, but for these:\n\n{text}" if text else f"{head}.\n"
+
+    def _fates(self, pair, test):
+        return ", ".join(f"{self.names[command]} {_fate(pair[command], test)}" for command in (STOCK, self.ours))
 
     def _exceptions(self, stock, ours):
         for row in (stock, ours):
             if row["verdict"]:
                 yield f"not run to its end with {self.names[row['command']]}: {row['verdict']}"
         for test in sorted(_did_not_pass(stock, ours) | _did_not_pass(ours, stock)):
-            fates = ", ".join(f"{self.names[row['command']]} {_fate(row, test)}" for row in (stock, ours))
+            fates = self._fates({STOCK: stock, self.ours: ours}, test)
             yield f"`{test}`: {fates}. {self._reason(stock, ours, test)}"
 
     def _reason(self, stock, ours, test):
@@ -203,6 +223,19 @@ class Suite:
                 f"| {name} | {totals[name]} |\n" for name in sorted(totals))
         return text + "| constraint | why | tests |\n| --- | --- | ---: |\n" + "".join(
             f"| `{name}` | {self.constraints.get(name, 'not known yet')} | {totals[name]} |\n" for name in sorted(totals))
+
+
+def _pairs(rows):
+    """The rows of each file and version, by their commands."""
+    pairs = {}
+    for row in rows:
+        pairs.setdefault((row["file"], row["version"]), {})[row["command"]] = row
+    return pairs
+
+
+def _exceptional(pair):
+    """The tests that did not pass with both."""
+    return {test for row in pair.values() for tests in (row["failures"], *row["skips"].values()) for test in tests}
 
 
 def _key(row):

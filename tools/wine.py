@@ -1,4 +1,4 @@
-"""Wine: prefixes of ours, and one slot for each tree of programs that runs at the same time.
+"""Wine: prefixes of ours for each installation, and one slot for each tree of programs that runs at the same time.
 
 A slot is a prefix, its wineserver and one CPU. It is held under a lock by one dev.py, so two of them never meet in a
 prefix. Pinned to one CPU a wineserver request costs an eighth of what it costs when client and server run on two.
@@ -14,7 +14,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tools import cache, process
+from tools import cache, installation, process
 from tools.report import Problem
 
 # With the null driver Wine needs no display, and Tcl can create its window for socket events all the same.
@@ -35,8 +35,9 @@ class Slot:
     def __init__(self, number):
         cpus = sorted(os.sched_getaffinity(0))
         self.number = number
-        self.prefix = cache.directory(f"wine-{number}", cache.fingerprint(_SETTINGS), f"Wine prefix {number}", self._make)
-        self.pin = [*fixed_addresses(), "taskset", "-c", str(cpus[number % len(cpus)])]
+        self.wine = installation.chosen()
+        self.prefix = cache.directory(f"{self.wine.name}-{number}", cache.fingerprint(_SETTINGS), f"Wine prefix {number}", self._make)
+        self.pin = [*self.wine.enter, *fixed_addresses(), "taskset", "-c", str(cpus[number % len(cpus)])]
 
     def command(self, program, *arguments):
         """The command line that runs a Windows program in this slot."""
@@ -52,7 +53,7 @@ class Slot:
         `trace` is an open file for what the server says; under WINEDEBUG=+server it names each request there.
         """
         process.raise_file_limit()
-        end_server(self.prefix)
+        self.end_server()
         self._run([*self.pin, "wineserver", "--persistent"], stderr=trace)
         # The services start with the first program: let them not inherit the pipes of a program that matters.
         self._run(self.command("cmd", "/c", "exit"))
@@ -61,16 +62,19 @@ class Slot:
         subprocess.run(argv, env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                        stderr=stderr, start_new_session=True, check=True)
 
-    @staticmethod
-    def _make(path):
+    def end_server(self):
+        """End the wineserver of this prefix, if it runs, with its programs, and wait until it is gone."""
+        _end_server(self.wine, self.prefix)
+
+    def _make(self, path):
         try:
             for argv in _SETTINGS:
-                subprocess.run([*fixed_addresses(), *argv], env=environment(path), stdin=subprocess.DEVNULL,
+                subprocess.run([*self.wine.enter, *fixed_addresses(), *argv], env=environment(path), stdin=subprocess.DEVNULL,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, check=True)
         except subprocess.CalledProcessError as error:
             raise Problem(f"Wine prefix: {' '.join(argv)} ended with status {error.returncode}") from error
         finally:
-            end_server(path)
+            _end_server(self.wine, path)
 
 
 @functools.cache
@@ -92,10 +96,9 @@ def environment(prefix):
     return env
 
 
-def end_server(prefix):
-    """End the wineserver of this prefix, if it runs, with its programs, and wait until it is gone."""
+def _end_server(wine, prefix):
     for action in ("--kill", "--wait"):
-        subprocess.run(["wineserver", action], env=environment(prefix), stdin=subprocess.DEVNULL,
+        subprocess.run([*wine.enter, "wineserver", action], env=environment(prefix), stdin=subprocess.DEVNULL,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
 
@@ -103,7 +106,7 @@ def end_server(prefix):
 def slot(trace=subprocess.DEVNULL):
     """Hold the first free slot, with its wineserver running; `trace` as for Slot.start."""
     for number in itertools.count():
-        if held := cache.try_lock(cache.root() / "locks" / f"wine-{number}.slot"):
+        if held := cache.try_lock(cache.root() / "locks" / f"{installation.chosen().name}-{number}.slot"):
             break
     with held:
         mine = Slot(number)
@@ -111,7 +114,7 @@ def slot(trace=subprocess.DEVNULL):
             mine.start(trace)
             yield mine
         finally:
-            end_server(mine.prefix)
+            mine.end_server()
 
 
 def windows_path(path):
@@ -123,8 +126,3 @@ def prepare(count):
     """Make the prefixes of the first `count` slots that are not made yet. Those in use exist already."""
     for number in range(count):
         Slot(number)
-
-
-def missing():
-    """Whether Wine is not installed."""
-    return not shutil.which("wine")

@@ -9,19 +9,24 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tools import pysuite, tcltest
+from tools import installation, pysuite, tcltest
 from tools.conformance_python import SUITE as PYTHON
 from tools.conformance_tcl import REASONS, SUITE
-from tools.suite import Suite
+from tools.suite import WINES, Suite
 
 
 @pytest.fixture
 def record(monkeypatch, tmp_path):
-    """Put rows in the place of the recorded data."""
-    def put(*rows):
-        (tmp_path / "data.json").write_text(json.dumps(rows))
-    monkeypatch.setattr(Suite, "data", tmp_path / "data.json")
+    """Put rows in the place of the recorded data of the first Wine, which is the one that runs the programs, or of another."""
+    def put(*rows, wine=WINES[0]):
+        (tmp_path / wine).write_text(json.dumps(rows))
+    monkeypatch.setattr(Suite, "data", lambda suite, wine: tmp_path / wine)
+    running(monkeypatch, WINES[0])
     return put
+
+
+def running(monkeypatch, wine):
+    monkeypatch.setattr(installation, "chosen", lambda: installation.Installation(wine))
 
 
 def row(command, total, failures=(), skips=None):
@@ -52,7 +57,28 @@ def test_tests_that_do_not_come_up_are_lost(record):
 
 def test_a_file_without_recorded_data_is_refused(record):
     record(row("stock", 3))
-    assert "no recorded data for Tcl 8.6" in SUITE.lost(result(total=3))[0]
+    assert SUITE.lost(result(total=3)) == [
+        "x.test: no recorded data for Tcl 8.6 under Wine 8; run `dev.py conformance --wine 8 x.test`"]
+
+
+def test_each_wine_has_a_record_of_its_own(record, monkeypatch):
+    record(row("stock", 3), row("socket2", 3, ["a"]))
+    record(row("stock", 3), row("socket2", 3, ["b"]), wine=WINES[1])
+    assert SUITE.lost(result(total=3, failures=["a"])) == []
+    running(monkeypatch, WINES[1])
+    assert SUITE.lost(result(total=3, failures=["a"])) == ["a: failed"]
+    assert SUITE.lost(result(total=3, failures=["b"])) == []
+
+
+def test_the_page_tells_what_another_wine_changes(record):
+    record(row("stock", 3, ["same"]), row("socket2", 3, ["same"], {"thread": ["c"]}))
+    record(row("stock", 3, ["same"]), row("socket2", 3, ["same", "socket_inet-2.13"], {"thread": ["c"]}), wine=WINES[1])
+    _, _, text = SUITE.page().partition("### Under Wine 10")
+    changes = [line for line in text.partition("###")[0].splitlines() if line.startswith("* ")]
+    assert changes == [f"* x.test, Tcl 8.6, `socket_inet-2.13`: stock `socket` passed, `socket2` failed. {REASONS['socket-2.13']} "
+                       "Under Wine 8: stock `socket` passed, `socket2` passed."]
+    record(row("stock", 3, ["same"]), row("socket2", 3, ["same"], {"thread": ["c"]}), wine=WINES[1])
+    assert "each test as under Wine 8" in SUITE.page()
 
 
 def test_a_test_has_a_second_try_unless_it_is_known_to_fail(monkeypatch, record):
@@ -80,8 +106,8 @@ def test_the_page_names_each_exception_with_its_reason(record):
 def test_what_has_no_reason_is_complained_of(record):
     record(row("socket2", 3, ["b"], {"odd": ["c"]}))
     assert list(SUITE.complaints()) == [
-        "x.test, Tcl 8.6, socket2: b failed; why? Write it in REASONS",
-        "x.test, Tcl 8.6, socket2: skipped for odd; why? Write it in CONSTRAINTS"]
+        "x.test, Tcl 8.6, socket2, Wine 8: b failed; why? Write it in REASONS",
+        "x.test, Tcl 8.6, socket2, Wine 8: skipped for odd; why? Write it in CONSTRAINTS"]
 
 
 def test_a_suite_that_says_why_it_skips_needs_no_reason_of_ours(record):

@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tools import debian, fresh
+from tools import debian, fresh, system
 from tools.report import Problem
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="on Windows there is no Debian to make")
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="on Windows there is no 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
     for name in list(os.environ):
-        if fresh._CARRIED.fullmatch(name):
+        if system._CARRIED.fullmatch(name):
             monkeypatch.delenv(name)
     return lambda **options: fresh.Machine(tmp_path / "system", **options)
 
@@ -46,10 +46,10 @@ def test_pips_files_become_one_and_the_later_wins(tmp_path):
     first.write_text("[global]\nconstraint = /c\ntimeout = 1\n")
     second.write_text("[global]\ntimeout = 2\nextra-index-url =\n    one\n    two\n[install]\nuser = no\n")
     merged = tmp_path / "merged"
-    merged.write_text(fresh.pip_settings([first, tmp_path / "absent", second]))
+    merged.write_text(system.pip_settings([first, tmp_path / "absent", second]))
     assert merged.read_text() == ("[global]\nconstraint = /c\ntimeout = 2\nextra-index-url = \n    one\n    two\n"
                                   "[install]\nuser = no\n")
-    assert fresh.pip_settings([merged]) == merged.read_text()
+    assert system.pip_settings([merged]) == merged.read_text()
 
 
 def test_a_clone_has_what_is_committed_here(machine, tmp_path, monkeypatch, capsys):
@@ -92,7 +92,7 @@ def test_the_status_is_that_of_the_first_command_that_failed(monkeypatch, tmp_pa
     monkeypatch.setenv("IOCPSOCK_CACHE", str(tmp_path))
     (tmp_path / "bare").mkdir()
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(fresh, "bare_system", lambda release: tmp_path / "bare")
+    monkeypatch.setattr(system, "bare", lambda release: tmp_path / "bare")
     monkeypatch.setattr(fresh.Machine, "furnish", lambda machine: None)
     monkeypatch.setattr(fresh.Machine, "run", run)
     assert fresh.main("bookworm", arguments=["-k", "x"]) == expected

@@ -153,6 +153,17 @@ def test_the_cells_of_one_version():
         *(f"tcl 9.0 {text.split()[0]}" for text in matrix.TUNED["9.0"]), "debug tcl", "host"]
 
 
+def test_the_cells_of_a_name(monkeypatch, tmp_path):
+    ran = []
+    monkeypatch.setattr(matrix, "RESULTS", tmp_path)
+    monkeypatch.setattr(process, "side_by_side", lambda function, cells: ran.extend(cell.name for cell in cells))
+    monkeypatch.setattr(matrix, "_report", lambda cells, expression: 0)
+    matrix.run_all(tcl="8.6", names=("tcl", "host"))
+    assert ran == ["tcl 8.6", *(f"tcl 8.6 {text.split()[0]}" for text in matrix.TUNED["8.6"]), "host"]
+    with pytest.raises(Problem, match="no cell's name begins with nobody"):
+        matrix.run_all(names=("nobody",))
+
+
 def report_of(*cells, expression=None):
     return matrix._report(list(cells), expression)
 

@@ -266,6 +266,13 @@ proc await_exit {pipe} {
 }
 
 proc end_child {pipe} {
-    exec taskkill /F /PID [lindex [pid $pipe] 0]
+    try {
+        exec taskkill /F /PID [lindex [pid $pipe] 0]
+    } on error {message options} {
+        # 128: it has ended by itself
+        if {[lindex [dict get $options -errorcode] 2] != 128} {
+            return -options $options $message
+        }
+    }
     catch {close $pipe}
 }
