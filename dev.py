@@ -21,6 +21,9 @@ usage: python3 dev.py COMMAND
   soak --load [--count N]              N connections (10000) open on one listener, of each kind of server
   faults [--tcl V] ARGS...             fail the engine's calls of Windows one by one, and count; `--every 1`: at each place
                                        of the scenario instead of every fifth; other ARGS are pytest's
+  probe [--json] [--record | --take FILE] [SUBJECT...]
+                                       ask the system's sockets what only they can answer, by a program in C; --record: keep the
+                                       answers and make the table in docs/windows.md; --take FILE: those of another machine
   fresh [bookworm|trixie] [--only demo|test] [--user] [--keep] [ARGS of test...]
                                        follow the README in a bare Debian in a folder, trixie unless told: a clone of what is
                                        committed, python3 and nothing else; --user: by a user with sudo; --keep: leave it there
@@ -161,6 +164,13 @@ def fuzz(arguments):
     return fuzzer.main(language, options)
 
 
+def probe(arguments):
+    from tools import probe as questions
+    options, rest = leading_options(arguments, values=("--take",), flags=("--json", "--record"))
+    setup.tools()
+    return questions.main(rest, "--json" in options, "--record" in options, options.get("--take"))
+
+
 def number(options, name, default):
     text = options.get(name, str(default))
     if not text.isdecimal():
@@ -203,7 +213,7 @@ def nothing_more(command, arguments):
 COMMANDS = {"demo": demo, "test": test, "build": build_only, "setup": setup_only, "clean": clean, "tcltest": tcltest,
             "python": interpreter(python), "tclsh": interpreter(tclsh), "pytest": interpreter(pytest),
             "pysuite": pysuite, "conformance": conformance, "soak": soak, "bench": bench,
-            "faults": faults, "fresh": fresh, "fuzz": fuzz}
+            "faults": faults, "fresh": fresh, "fuzz": fuzz, "probe": probe}
 
 
 def main(arguments):
