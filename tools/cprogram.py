@@ -11,20 +11,23 @@ from tools.report import Problem, Unavailable
 from tools.tcl import HOST as COMPILER_PREFIX
 
 LIBRARIES = ("ws2_32", "mswsock", "ntdll")
-MACROS = [("_WIN32_WINNT", "0x0A00")]
+MACROS = [("_WIN32_WINNT", "0x0A00"), ("WIN32_LEAN_AND_MEAN", None)]
 
 
 def compiled(name, sources, headers=()):
     """The program of this name, from these files. `headers` are those of ours that they include."""
+    file = f"{name}.exe"
     make = _natively if os.name == "nt" else _across
-    folder = cache.directory(f"program-{name}", cache.fingerprint(make.__name__, *sources, *headers),
-                             f"{name}, a program in C for Windows", lambda folder: make(folder / f"{name}.exe", sources))
-    return folder / f"{name}.exe"
+    recipe = cache.fingerprint(make.__name__, *sources, *headers)
+    return cache.directory(f"program-{name}", recipe, f"{name}, a program in C for Windows",
+                           lambda folder: make(folder / file, sources)) / file
 
 
 def _across(target, sources):
-    process.check([f"{COMPILER_PREFIX}-gcc", "-O2", "-Wall", "-Wextra", *(f"-D{name}={value}" for name, value in MACROS),
-                   "-static-libgcc", *sources, "-o", target, *(f"-l{name}" for name in LIBRARIES)], f"compiling {target.stem}")
+    macros = [f"-D{name}={value or 1}" for name, value in MACROS]
+    libraries = [f"-l{name}" for name in LIBRARIES]
+    process.check([f"{COMPILER_PREFIX}-gcc", "-O2", "-Wall", "-Wextra", *macros, "-static-libgcc", *sources,
+                   "-o", target, *libraries], f"compiling {target.stem}")
 
 
 def _natively(target, sources):
@@ -35,10 +38,11 @@ def _natively(target, sources):
         raise Unavailable(f"{target.name}: to compile it this Python needs setuptools") from missing
     try:
         compiler = _native_compiler(ccompiler, errors)
-        objects = compiler.compile([str(source) for source in sources], output_dir=str(target.parent), macros=MACROS)
-        compiler.link_executable(objects, target.stem, output_dir=str(target.parent), libraries=list(LIBRARIES))
+        folder = str(target.parent)
+        objects = compiler.compile([str(source) for source in sources], output_dir=folder, macros=MACROS)
+        compiler.link_executable(objects, target.stem, output_dir=folder, libraries=list(LIBRARIES))
     except (errors.CompileError, errors.LinkError) as error:
-        raise Problem(f"{target.name}: compiling it with setuptools {setuptools.__version__}: {error}") from error
+        raise Problem(f"{target.name}: by setuptools {setuptools.__version__}: {error}") from error
 
 
 def _native_compiler(ccompiler, errors):

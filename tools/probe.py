@@ -1,7 +1,7 @@
-"""`dev.py probe`: what the system's sockets do, asked by a program in C (tests/probe), and the table of it in docs/windows.md.
+"""`dev.py probe`: what the system's sockets do, asked by a program in C; the table of it in docs/windows.md.
 
-The answers of each system are kept as the program printed them, in tests/probe/answers. The table is made from those files
-and from nothing else. The Wine 8 answers are the ones that a test compares with what the program says now.
+The answers of each system are kept as the program printed them, in tests/probe/answers. The table is made of
+those files and of nothing else. A test compares those of its own system with what the program says now.
 """
 
 import json
@@ -38,7 +38,8 @@ def main(subjects, as_json=False, record=False, take=None):
 
 def compiled():
     """The program; a copy lies in build/, to be taken to another machine."""
-    path = cprogram.compiled("probe", sorted(PROGRAM.glob("*.c")), [*sorted(PROGRAM.glob("*.h")), run.ROOT / "include" / "afd.h"])
+    headers = [*PROGRAM.glob("*.h"), run.ROOT / "include" / "afd.h"]
+    path = cprogram.compiled("probe", sorted(PROGRAM.glob("*.c")), sorted(headers))
     run.BUILD.mkdir(exist_ok=True)
     return Path(shutil.copy2(path, run.BUILD / "probe.exe"))
 
@@ -60,7 +61,7 @@ def ask(windows, *arguments):
 def name_of(system):
     """How the file of a system's answers is called."""
     wine = system["wine"]
-    return f"wine-{wine.split('.')[0]}" if wine else f"windows-{system['build']}-{system['processor'].lower()}"
+    return f"wine-{wine.split('.')[0]}" if wine else f"windows-{system['build']}-{system['processor']}"
 
 
 def keep(answers):
@@ -73,7 +74,8 @@ def keep(answers):
 
 def kept():
     """The answers of each system that answered: its name, and what it said."""
-    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(ANSWERS.glob("*.json"))}
+    files = sorted(ANSWERS.glob("*.json"))
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
 
 
 def page():
@@ -87,16 +89,16 @@ def page():
 
 
 def table(systems):
-    """A row for each question, a column for each system; Wine 10 and Windows have theirs before they answer."""
+    """A row for each question, a column for each system; Wine 10 and Windows have theirs in any case."""
     windows = [name for name in systems if name not in WINES]
     columns = [*WINES, *(windows or ["windows"])]
     said = {name: {row["name"]: row["answer"] for row in systems[name]["answers"]} for name in systems}
     questions = {row["name"]: row for answers in systems.values() for row in answers["answers"]}
-    lines = ["| question | assumed | " + " | ".join(map(title, columns)) + " |", "| --- | --- |" + " --- |" * len(columns)]
+    rows = [["question", "assumed", *map(title, columns)], ["---"] * (2 + len(columns))]
     for name, row in questions.items():
-        cells = [f"`{name}` {row['question']}", row["assumed"], *(said.get(column, {}).get(name, "") for column in columns)]
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
+        answers = [said.get(column, {}).get(name, "") for column in columns]
+        rows.append([f"`{name}` {row['question']}", row["assumed"], *answers])
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |\n" for row in rows)
 
 
 def title(name):

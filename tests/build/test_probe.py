@@ -1,4 +1,4 @@
-"""The probe under this machine's Wine: every question has an answer, and the page says what the program said."""
+"""The probe under this machine's Wine: every question is answered, and the page says what was said."""
 
 import json
 import re
@@ -28,23 +28,23 @@ def answers(windows):
 
 def test_every_question_has_an_answer(answers):
     assert [row for row in answers["answers"] if NO_ANSWER.search(row["answer"])] == []
-    asked = re.findall(r'^    \{"([a-z0-9_.]+)",', "".join(path.read_text() for path in probe.PROGRAM.glob("*.c")), re.MULTILINE)
+    source = "".join(path.read_text(encoding="utf-8") for path in probe.PROGRAM.glob("*.c"))
+    asked = re.findall(r'^    \{"([a-z0-9_.]+)",', source, re.MULTILINE)
     assert len(asked) > 80
     assert {row["name"] for row in answers["answers"]} == set(asked)
 
 
 def test_the_answers_are_those_that_were_kept(answers):
-    """Of a system that nobody has kept the answers of there is nothing to compare with: a test of the real thing keeps them."""
+    """Figures may differ. Of a system whose answers are not kept there is nothing to compare with."""
     name = probe.name_of(answers["system"])
     kept = probe.kept().get(name)
     if kept is None:
         pytest.skip(f"{name}: its answers are not kept in {probe.ANSWERS.relative_to(run.ROOT)}")
-    said, before = ({row["name"]: row for row in which["answers"]} for which in (answers, kept))
-    assert said.keys() == before.keys()
-    for row in said.values():
-        now = (row["question"], row["assumed"], row["exact"], *([row["answer"]] if row["exact"] else []))
-        then = before[row["name"]]
-        assert now == (then["question"], then["assumed"], then["exact"], *([then["answer"]] if row["exact"] else [])), row["name"]
+    assert comparable(answers) == comparable(kept)
+
+
+def comparable(answers):
+    return {row["name"]: row if row["exact"] else {**row, "answer": None} for row in answers["answers"]}
 
 
 def test_the_table_is_made_of_what_is_kept():
@@ -68,6 +68,8 @@ def test_the_answers_of_some_subjects_are_not_kept():
 def test_a_system_that_answers_gets_a_column():
     row = {"name": "a.b", "question": "q", "assumed": "x", "answer": "y|z", "exact": True}
     assert probe.table({"wine-8": {"answers": [row]}}).splitlines() == [
-        "| question | assumed | Wine 8 | Wine 10 | Windows |", "| --- | --- | --- | --- | --- |", "| `a.b` q | x | y\\|z |  |  |"]
-    assert probe.table({"windows-26100-arm64": {"answers": [row]}}).startswith(
-        "| question | assumed | Wine 8 | Wine 10 | Windows 26100 arm64 |")
+        "| question | assumed | Wine 8 | Wine 10 | Windows |",
+        "| --- | --- | --- | --- | --- |",
+        "| `a.b` q | x | y\\|z |  |  |"]
+    head, *_ = probe.table({"windows-26100-arm64": {"answers": [row]}}).splitlines()
+    assert head == "| question | assumed | Wine 8 | Wine 10 | Windows 26100 arm64 |"

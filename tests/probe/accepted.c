@@ -2,8 +2,10 @@
 #include "probe.h"
 
 SUBJECT(accepted,
-    {"accepted.mode", "a blocking socket, accepted by a non-blocking listener: after the update it is", "either", TRUE},
-    {"accepted.mode_back", "a non-blocking socket, accepted by a blocking listener: after the update it is", "either", TRUE},
+    {"accepted.mode", "a blocking socket, accepted by a non-blocking listener: after the update it is",
+     "either", TRUE},
+    {"accepted.mode_back", "a non-blocking socket, accepted by a blocking listener: after the update it is",
+     "either", TRUE},
     {"accepted.mode_late", "FIONBIO set after the update holds", "yes", TRUE},
     {"accepted.peername", "getpeername before the update", "NOTCONN", TRUE},
     {"accepted.shutdown", "shutdown before the update", "NOTCONN", TRUE},
@@ -11,7 +13,9 @@ SUBJECT(accepted,
     {"accepted.connect_shutdown", "ConnectEx: shutdown before its update", "NOTCONN", TRUE},
     {"accepted.connect_after", "ConnectEx: shutdown after its update", "ok", TRUE})
 
-struct accepting { SOCKET listener, sock, peer; };
+struct accepting {
+    SOCKET listener, sock, peer;
+};
 
 static void set_mode(SOCKET sock, u_long nonblocking)
 {
@@ -32,16 +36,20 @@ static struct accepting by_accept_ex(u_long listener_mode, u_long mode)
     set_mode(made.listener, listener_mode);
     set_mode(made.sock, mode);
     op.overlapped.hEvent = CreateEventW(NULL, TRUE, FALSE, NULL);
-    op.code = accept_ex(made.listener, made.sock, addresses, 0, sizeof addresses / 2, sizeof addresses / 2, &got, &op.overlapped)
-        ? 0 : WSAGetLastError();
-    if (connect(made.peer, (struct sockaddr *)&address, sizeof address) || !op_ended(&op, PATIENCE) || op_result(&op, NULL))
+    op.code = accept_ex(made.listener, made.sock, addresses, 0, sizeof addresses / 2, sizeof addresses / 2,
+                        &got, &op.overlapped)
+                  ? 0
+                  : WSAGetLastError();
+    if (connect(made.peer, (struct sockaddr *)&address, sizeof address) || !op_ended(&op, PATIENCE)
+        || op_result(&op, NULL))
         give_up("AcceptEx", op_result(&op, NULL));
     return made;
 }
 
 static void update(struct accepting *made)
 {
-    if (setsockopt(made->sock, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, (char *)&made->listener, sizeof made->listener))
+    if (setsockopt(made->sock, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, (char *)&made->listener,
+                   sizeof made->listener))
         give_up("SO_UPDATE_ACCEPT_CONTEXT", WSAGetLastError());
 }
 
@@ -52,7 +60,9 @@ static const char *mode_of(SOCKET sock)
     char byte;
     setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, (char *)&pause, sizeof pause);
     recv(sock, &byte, 1, 0);
-    return WSAGetLastError() == WSAEWOULDBLOCK ? "non-blocking" : WSAGetLastError() == WSAETIMEDOUT ? "blocking" : code_name(WSAGetLastError());
+    return WSAGetLastError() == WSAEWOULDBLOCK ? "non-blocking"
+           : WSAGetLastError() == WSAETIMEDOUT ? "blocking"
+                                               : code_name(WSAGetLastError());
 }
 
 static void ask_modes(void)
@@ -98,7 +108,9 @@ static SOCKET by_connect_ex(void)
     if (bind(sock, (struct sockaddr *)&own, sizeof own))
         give_up("bind", WSAGetLastError());
     op.overlapped.hEvent = CreateEventW(NULL, TRUE, FALSE, NULL);
-    op.code = connect_ex(sock, (struct sockaddr *)&address, sizeof address, NULL, 0, NULL, &op.overlapped) ? 0 : WSAGetLastError();
+    op.code = connect_ex(sock, (struct sockaddr *)&address, sizeof address, NULL, 0, NULL, &op.overlapped)
+                  ? 0
+                  : WSAGetLastError();
     if (!op_ended(&op, PATIENCE) || op_result(&op, NULL))
         give_up("ConnectEx", op_result(&op, NULL));
     return sock;

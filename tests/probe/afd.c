@@ -13,7 +13,11 @@ SUBJECT(afd,
 enum { ROOM = 65536 };
 static char memory[ROOM];
 
-struct waiting { struct afd_poll poll; OVERLAPPED overlapped; HANDLE event; };
+struct waiting {
+    struct afd_poll poll;
+    OVERLAPPED overlapped;
+    HANDLE event;
+};
 
 static NTSTATUS post(struct waiting *waiting, SOCKET sock)
 {
@@ -34,7 +38,8 @@ static const char *events(struct waiting *waiting)
         sprintf(text, "%08lx", (ULONG)waiting->overlapped.Internal);
         return text;
     }
-    sprintf(text, "%s%s%s", waiting->poll.events & AFD_SEND ? " SEND" : "", waiting->poll.events & AFD_ABORT ? " ABORT" : "",
+    sprintf(text, "%s%s%s", waiting->poll.events & AFD_SEND ? " SEND" : "",
+            waiting->poll.events & AFD_ABORT ? " ABORT" : "",
             waiting->poll.events & AFD_LOCAL_CLOSE ? " LOCAL_CLOSE" : "");
     return *text ? text + 1 : "no event";
 }
@@ -78,7 +83,8 @@ static void ask_full(void)
     drain(pair.peer, memory, ROOM, LULL, &got);
     while (got && !ended(&waiting, 0))
         drain(pair.peer, memory, ROOM, LULL, &got);
-    answer("afd.full", ended(&waiting, PATIENCE) ? "when the peer has received, %s" : "never", events(&waiting));
+    answer("afd.full", ended(&waiting, PATIENCE) ? "when the peer has received, %s" : "never",
+           events(&waiting));
 }
 
 static void ask_ends(void)
@@ -105,7 +111,8 @@ static void ask_port(void)
     ULONG count;
     post(&waiting, pair.ours);
     ended(&waiting, PATIENCE);
-    answer("afd.port", GetQueuedCompletionStatusEx(port_handle, &entry, 1, &count, LULL, FALSE) ? "yes" : "no");
+    answer("afd.port",
+           GetQueuedCompletionStatusEx(port_handle, &entry, 1, &count, LULL, FALSE) ? "yes" : "no");
 }
 
 static void ask(void)

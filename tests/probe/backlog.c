@@ -5,14 +5,18 @@ SUBJECT(backlog,
     {"backlog.full", "listen(1), nobody accepts, 20 attempts at once: those too many", "are refused", TRUE},
     {"backlog.connected", "of the 20 are connected", "either", FALSE},
     {"backlog.full_ms", "the last of them is refused after (ms)", "either", FALSE},
-    {"backlog.retried", "with SIO_TCP_INITIAL_RTO {300 ms, 1}, accepted from 100 ms on: connected", "20", FALSE},
+    {"backlog.retried", "with SIO_TCP_INITIAL_RTO {300 ms, 1}, accepted from 100 ms on: connected",
+     "20", FALSE},
     {"backlog.closed_ms", "an attempt at a closed port is refused after (ms)", "2000", FALSE},
     {"backlog.option", "SIO_TCP_INITIAL_RTO {300 ms, 1}", "ok", TRUE},
     {"backlog.option_ms", "and with it the attempt is refused after (ms)", "300", FALSE})
 
 enum { ATTEMPTS = 20, LIMIT = 3500 };
-static const DWORD INITIAL_RTO = _WSAIOW(IOC_VENDOR, 17);       /* SIO_TCP_INITIAL_RTO, mstcpip.h */
-struct initial_rto { USHORT rtt; UCHAR retransmissions; };
+static const DWORD INITIAL_RTO = _WSAIOW(IOC_VENDOR, 17); /* SIO_TCP_INITIAL_RTO, mstcpip.h */
+struct initial_rto {
+    USHORT rtt;
+    UCHAR retransmissions;
+};
 
 static int set_rto(SOCKET sock)
 {
@@ -21,9 +25,13 @@ static int set_rto(SOCKET sock)
     return WSAIoctl(sock, INITIAL_RTO, &once, sizeof once, NULL, 0, &got, NULL, NULL) ? WSAGetLastError() : 0;
 }
 
-struct tally { int connected, refused; double last_refused; };
+struct tally {
+    int connected, refused;
+    double last_refused;
+};
 
-/* Start so many attempts and wait for their ends, or LIMIT; `listener` is accepted from after 100 ms, if there is one. */
+/* Start so many attempts and wait for their ends, or LIMIT; `listener` is accepted from after 100 ms, if
+ * there is one. */
 static struct tally attempt(int count, USHORT number, BOOL once, SOCKET listener)
 {
     SOCKET socks[ATTEMPTS];
@@ -37,7 +45,8 @@ static struct tally attempt(int count, USHORT number, BOOL once, SOCKET listener
         if (once)
             set_rto(socks[i]);
         ioctlsocket(socks[i], FIONBIO, &yes);
-        if (connect(socks[i], (struct sockaddr *)&address, sizeof address) && WSAGetLastError() != WSAEWOULDBLOCK)
+        if (connect(socks[i], (struct sockaddr *)&address, sizeof address)
+            && WSAGetLastError() != WSAEWOULDBLOCK)
             give_up("connect", WSAGetLastError());
     }
     while (open && now_ms() - begun < LIMIT) {
@@ -57,14 +66,15 @@ static struct tally attempt(int count, USHORT number, BOOL once, SOCKET listener
         if (listener != INVALID_SOCKET && FD_ISSET(listener, &readable))
             accept(listener, NULL, NULL);
         for (i = 0; i < count; i++) {
-            if (socks[i] == INVALID_SOCKET || (!FD_ISSET(socks[i], &writable) && !FD_ISSET(socks[i], &failed)))
+            if (socks[i] == INVALID_SOCKET
+                || (!FD_ISSET(socks[i], &writable) && !FD_ISSET(socks[i], &failed)))
                 continue;
             if (FD_ISSET(socks[i], &failed)) {
                 tally.refused++;
                 tally.last_refused = now_ms() - begun;
             } else
                 tally.connected++;
-            socks[i] = INVALID_SOCKET;      /* left open until the process ends */
+            socks[i] = INVALID_SOCKET; /* left open until the process ends */
             open--;
         }
     }
@@ -77,8 +87,10 @@ static void ask(void)
     SOCKET listener = make_listener(1, &number);
     struct tally tally = attempt(ATTEMPTS, number, FALSE, INVALID_SOCKET);
     int waiting = ATTEMPTS - tally.connected - tally.refused;
-    answer("backlog.full", tally.connected == ATTEMPTS ? "there are none" : waiting && tally.refused ? "wait or are refused"
-           : waiting ? "wait" : "are refused");
+    answer("backlog.full", tally.connected == ATTEMPTS ? "there are none"
+                           : waiting && tally.refused  ? "wait or are refused"
+                           : waiting                   ? "wait"
+                                                       : "are refused");
     answer("backlog.connected", "%d", tally.connected);
     answer("backlog.full_ms", tally.refused ? "%.0f" : "none is", tally.last_refused);
 

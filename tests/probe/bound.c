@@ -1,8 +1,9 @@
-/* bound.c - which second bind to a port is allowed beside a first one: the table of the three options and two kinds of address.
+/* bound.c - which second bind to a port is allowed beside a first one: the table of the three options and two
+ * kinds of address.
  *
  * An answer has a group for each option of the first socket, and in it a word for each option of the second:
- * none, SO_REUSEADDR, SO_EXCLUSIVEADDRUSE. "Assumed" is Microsoft's table for one user ("Using SO_REUSEADDR and
- * SO_EXCLUSIVEADDRUSE", Windows Server 2003 and later).
+ * none, SO_REUSEADDR, SO_EXCLUSIVEADDRUSE. "Assumed" is Microsoft's table for one user ("Using SO_REUSEADDR
+ * and SO_EXCLUSIVEADDRUSE", Windows Server 2003 and later).
  */
 #include "probe.h"
 
@@ -16,11 +17,16 @@ SUBJECT(bound,
     {"bound.one_any", "first bind to 127.0.0.1 and listening, second to 0.0.0.0",
      "none: ok ok INUSE; reuse: ok ok INUSE; exclusive: ok ok INUSE", TRUE},
     {"bound.one_one", "first bind to 127.0.0.1 and listening, second to 127.0.0.1", SAME, TRUE},
-    {"bound.left_any_any", "first closed, a connection it accepted open; 0.0.0.0, then 0.0.0.0", ALL_OK, TRUE},
-    {"bound.left_any_one", "first closed, a connection it accepted open; 0.0.0.0, then 127.0.0.1", ALL_OK, TRUE},
-    {"bound.left_one_any", "first closed, a connection it accepted open; 127.0.0.1, then 0.0.0.0", ALL_OK, TRUE},
-    {"bound.left_one_one", "first closed, a connection it accepted open; 127.0.0.1, then 127.0.0.1", ALL_OK, TRUE},
-    {"bound.waiting", "first closed, its connection in TIME_WAIT; 0.0.0.0, then 0.0.0.0, both exclusive", "ok", TRUE},
+    {"bound.left_any_any", "first closed, a connection it accepted open; 0.0.0.0, then 0.0.0.0",
+     ALL_OK, TRUE},
+    {"bound.left_any_one", "first closed, a connection it accepted open; 0.0.0.0, then 127.0.0.1",
+     ALL_OK, TRUE},
+    {"bound.left_one_any", "first closed, a connection it accepted open; 127.0.0.1, then 0.0.0.0",
+     ALL_OK, TRUE},
+    {"bound.left_one_one", "first closed, a connection it accepted open; 127.0.0.1, then 127.0.0.1",
+     ALL_OK, TRUE},
+    {"bound.waiting", "first closed, its connection in TIME_WAIT; 0.0.0.0, then 0.0.0.0, both exclusive",
+     "ok", TRUE},
     {"bound.both", "SO_EXCLUSIVEADDRUSE after SO_REUSEADDR on one socket", "INVAL", TRUE})
 
 static const int options[] = {0, SO_REUSEADDR, SO_EXCLUSIVEADDRUSE};
@@ -97,7 +103,7 @@ static void ask_waiting(void)
     char byte;
     int code;
     closesocket(first);
-    shutdown(pair.ours, SD_SEND);           /* who ends first is left in TIME_WAIT */
+    shutdown(pair.ours, SD_SEND); /* who ends first is left in TIME_WAIT */
     drain(pair.peer, &byte, 1, PATIENCE, &got);
     closesocket(pair.peer);
     drain(pair.ours, &byte, 1, PATIENCE, &got);
@@ -122,5 +128,8 @@ static void ask(void)
     ask_table("bound.left_one_one", FALSE, FALSE, TRUE);
     ask_waiting();
     setsockopt(sock, SOL_SOCKET, SO_REUSEADDR, (char *)&yes, sizeof yes);
-    answer("bound.both", "%s", code_name(setsockopt(sock, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, (char *)&yes, sizeof yes) ? WSAGetLastError() : 0));
+    answer("bound.both", "%s",
+           code_name(setsockopt(sock, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, (char *)&yes, sizeof yes)
+                         ? WSAGetLastError()
+                         : 0));
 }

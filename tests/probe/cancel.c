@@ -63,22 +63,31 @@ static void ask_receive(void)
         drain(pair.peer, arrived, BIG, PATIENCE, &got);
         if (op_ended(&sending, PATIENCE)) {
             code = op_result(&sending, &bytes);
-            answer("cancel.beside", "goes on, ends %s", code ? code_name(code) : bytes == BIG ? "whole" : "short");
+            answer("cancel.beside", "goes on, ends %s",
+                   code           ? code_name(code)
+                   : bytes == BIG ? "whole"
+                                  : "short");
         } else
             answer("cancel.beside", "goes on, and does not end");
     }
-    answer("cancel.stream", "%s, %s", got == BIG ? "all" : got ? "a part" : "none", in_order(arrived, got) ? "in order" : "not in order");
+    answer("cancel.stream", "%s, %s",
+           got == BIG ? "all"
+           : got      ? "a part"
+                      : "none",
+           in_order(arrived, got) ? "in order" : "not in order");
     post_receive(&next, pair.ours, memory, sizeof memory);
     send(pair.peer, "next", 4, 0);
     if (!op_ended(&next, PATIENCE))
         answer("cancel.after", "gets nothing");
     else {
         code = op_result(&next, &bytes);
-        answer("cancel.after", code || bytes != 4 || memcmp(memory, "next", 4) ? "%s" : "gets the next bytes", code_name(code));
+        answer("cancel.after", code || bytes != 4 || memcmp(memory, "next", 4) ? "%s" : "gets the next bytes",
+               code_name(code));
     }
 }
 
-/* The peer sends a byte in each round; whether it is the cancelled receive that gets it or a later one, all have to come. */
+/* The peer sends a byte in each round; whether it is the cancelled receive that gets it or a later one, all
+ * have to come. */
 static void ask_often(void)
 {
     enum { ROUNDS = 1000 };
@@ -125,7 +134,7 @@ static void ask_send(void)
     size_t got, rest;
     int code, end;
     post_send(&sending, pair.ours, message, BIG);
-    Sleep(LULL);                /* TCP fills the windows */
+    Sleep(LULL); /* TCP fills the windows */
     CancelIoEx((HANDLE)pair.ours, &sending.overlapped);
     if (!op_ended(&sending, PATIENCE)) {
         answer("cancel.send", "nothing: it is still pending");
@@ -135,13 +144,23 @@ static void ask_send(void)
     answer("cancel.send", "%s", code_name(code));
     answer("cancel.send_bytes", "%lu", bytes);
     end = drain(pair.peer, arrived, BIG, 500, &got);
-    answer("cancel.send_peer", "%s%s%s", got == BIG ? "all" : got ? "a part" : "nothing", in_order(arrived, got) ? "" : ", not in order",
-           end == WSAETIMEDOUT ? ", the connection stands" : end ? ", then RST" : ", then FIN");
+    answer("cancel.send_peer", "%s%s%s",
+           got == BIG ? "all"
+           : got      ? "a part"
+                      : "nothing",
+           in_order(arrived, got) ? "" : ", not in order",
+           end == WSAETIMEDOUT ? ", the connection stands"
+           : end               ? ", then RST"
+                               : ", then FIN");
     answer("cancel.send_count", "%u", (unsigned)got);
     post_send(&next, pair.ours, "next", 4);
-    answer("cancel.send_next", "%s", op_ended(&next, PATIENCE) ? code_name(op_result(&next, NULL)) : "does not end");
+    answer("cancel.send_next", "%s",
+           op_ended(&next, PATIENCE) ? code_name(op_result(&next, NULL)) : "does not end");
     end = drain(pair.peer, arrived, 4, PATIENCE, &rest);
-    answer("cancel.send_stream", rest == 4 && !memcmp(arrived, "next", 4) ? "come right behind the part" : rest ? "others" : "none: %s",
+    answer("cancel.send_stream",
+           rest == 4 && !memcmp(arrived, "next", 4) ? "come right behind the part"
+           : rest                                   ? "others"
+                                                    : "none: %s",
            code_name(end));
 }
 

@@ -1,4 +1,5 @@
-/* clocks.c - the real step of the clock, and the real length of a wait of one millisecond. Averages of 50 waits, in ms. */
+/* clocks.c - the real step of the clock, and the real length of a wait of one millisecond. Averages of 50
+ * waits, in ms. */
 #include "probe.h"
 
 SUBJECT(clocks,
@@ -8,7 +9,8 @@ SUBJECT(clocks,
     {"clocks.sleep", "Sleep(1) takes (ms)", "15.6", FALSE},
     {"clocks.timer_there", "CREATE_WAITABLE_TIMER_HIGH_RESOLUTION", "ok", TRUE},
     {"clocks.timer", "such a timer of 1 ms takes (ms)", "1.0", FALSE},
-    {"clocks.early", "a wait of 20 ms ends early by the clock it is measured with, at most (ms)", "15.6", FALSE},
+    {"clocks.early", "a wait of 20 ms ends early by the clock it is measured with, at most (ms)",
+     "15.6", FALSE},
     {"clocks.counter", "QueryPerformanceFrequency", "either", FALSE})
 
 enum { ROUNDS = 50, HIGH_RESOLUTION = 2 };
@@ -43,7 +45,7 @@ static void ask_wait(const char *name, void (*wait)(void))
 {
     double begun;
     int i;
-    wait();                     /* from here on at a tick of the clock, if it has ticks */
+    wait(); /* from here on at a tick of the clock, if it has ticks */
     begun = now_ms();
     for (i = 0; i < ROUNDS; i++)
         wait();

@@ -13,7 +13,8 @@ SUBJECT(closing,
     {"closing.graceful", "shutdown(SD_SEND), receive to the end, closesocket", "FIN", TRUE},
     {"closing.accepted_early", "AcceptEx, linger {1, 0} before SO_UPDATE_ACCEPT_CONTEXT", "FIN", TRUE},
     {"closing.accepted_late", "AcceptEx, linger {1, 0} after SO_UPDATE_ACCEPT_CONTEXT", "RST", TRUE},
-    {"closing.reset_unread", "a reset behind 10 bytes that the peer has not received: it sees", "either", TRUE},
+    {"closing.reset_unread", "a reset behind 10 bytes that the peer has not received: it sees",
+     "either", TRUE},
     {"closing.process", "the process of a pending receive is ended", "RST", TRUE},
     {"closing.linger_mode", "closesocket, non-blocking, linger {1, 5}, 16 MiB unsent", "WOULDBLOCK", TRUE})
 
@@ -58,7 +59,8 @@ static void ask_pending(void)
     post_receive(&op, pair.ours, memory, sizeof memory);
     closesocket(pair.ours);
     answer("closing.pending", "%s", seen(&peer_watch));
-    answer("closing.pending_code", "%s", op_ended(&op, PATIENCE) ? code_name(op_result(&op, NULL)) : "does not end");
+    answer("closing.pending_code", "%s",
+           op_ended(&op, PATIENCE) ? code_name(op_result(&op, NULL)) : "does not end");
 
     pair = watched_pair();
     post_receive(&op, pair.ours, memory, sizeof memory);
@@ -72,7 +74,7 @@ static void ask_unread(void)
 {
     struct pair pair = watched_pair();
     send(pair.peer, memory, 10, 0);
-    Sleep(LULL);                /* the bytes arrive */
+    Sleep(LULL); /* the bytes arrive */
     closesocket(pair.ours);
     answer("closing.unread", "%s", seen(&peer_watch));
 
@@ -88,7 +90,7 @@ static void ask_unread(void)
     Sleep(LULL);
     linger(pair.ours, 0);
     closesocket(pair.ours);
-    Sleep(LULL);                /* the reset arrives */
+    Sleep(LULL); /* the reset arrives */
     watch(&peer_watch, pair.peer);
     answer("closing.reset_unread", "%s", seen(&peer_watch));
 }
@@ -114,12 +116,16 @@ static void ask_accepted(const char *name, BOOL late)
     struct op op = {0};
     DWORD got;
     op.overlapped.hEvent = CreateEventW(NULL, TRUE, FALSE, NULL);
-    op.code = accept_ex(listener, accepting, addresses, 0, sizeof addresses / 2, sizeof addresses / 2, &got, &op.overlapped)
-        ? 0 : WSAGetLastError();
-    if (connect(peer, (struct sockaddr *)&address, sizeof address) || !op_ended(&op, PATIENCE) || op_result(&op, NULL))
+    op.code = accept_ex(listener, accepting, addresses, 0, sizeof addresses / 2, sizeof addresses / 2, &got,
+                        &op.overlapped)
+                  ? 0
+                  : WSAGetLastError();
+    if (connect(peer, (struct sockaddr *)&address, sizeof address) || !op_ended(&op, PATIENCE)
+        || op_result(&op, NULL))
         give_up("AcceptEx", op_result(&op, NULL));
     watch(&peer_watch, peer);
-    if (late && setsockopt(accepting, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, (char *)&listener, sizeof listener))
+    if (late
+        && setsockopt(accepting, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, (char *)&listener, sizeof listener))
         give_up("SO_UPDATE_ACCEPT_CONTEXT", WSAGetLastError());
     linger(accepting, 0);
     closesocket(accepting);
@@ -138,7 +144,7 @@ static void ask_process(void)
     if (select(0, &set, NULL, NULL, &limit) != 1)
         give_up("select", WSAGetLastError());
     peer = accept(listener, NULL, NULL);
-    if (recv(peer, memory, 1, 0) != 1)      /* it has posted its receive */
+    if (recv(peer, memory, 1, 0) != 1) /* it has posted its receive */
         give_up("recv", WSAGetLastError());
     watch(&peer_watch, peer);
     TerminateProcess(process, 0);

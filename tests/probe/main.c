@@ -1,18 +1,20 @@
-/* main.c - the probe's frame: each subject in a process of its own, bounded in time; one line a question, or JSON.
+/* main.c - the probe's frame: each subject in a process of its own, bounded in time; its answers, or JSON.
  *
  *     probe [--json] [--limit MILLISECONDS] [SUBJECT...]
  *
- * The processes that answer are this program again: `probe --ask SUBJECT` prints lines "NAME<tab>ANSWER". A question that a
- * subject did not come to is answered with how its process ended. Threads: a reader of the pipe beside the main thread.
+ * The processes that answer are this program again: `probe --ask SUBJECT` prints lines "NAME<tab>ANSWER". A
+ * question that a subject did not come to is answered with how its process ended. Threads: a reader of the
+ * pipe beside the main thread.
  */
 #include "probe.h"
 #include <stdarg.h>
 
-static DWORD limit = 30000;     /* milliseconds for one subject */
-enum { ROOM = 65536 };          /* bytes of answers of one subject */
+static DWORD limit = 30000; /* milliseconds for one subject */
+enum { ROOM = 65536 };      /* bytes of answers of one subject */
+enum { ARM64 = 12 };        /* PROCESSOR_ARCHITECTURE_ARM64, which older SDKs lack */
 
-static const struct subject *const subjects[] = {
-    &cancel, &send_end, &closing, &bound, &backlog, &accepted, &transmit, &clocks, &afd, &port};
+static const struct subject *const subjects[]
+    = {&cancel, &send_end, &closing, &bound, &backlog, &accepted, &transmit, &clocks, &afd, &port};
 enum { SUBJECTS = sizeof subjects / sizeof *subjects };
 
 NTSYSAPI LONG NTAPI RtlGetVersion(OSVERSIONINFOW *);
@@ -62,7 +64,8 @@ static HANDLE start(const char *arguments, HANDLE output)
     how.hStdError = GetStdHandle(STD_ERROR_HANDLE);
     GetModuleFileNameA(NULL, program, sizeof program);
     sprintf(line, "\"%s\" %s", program, arguments);
-    if (!CreateProcessA(program, line, NULL, NULL, output != NULL, CREATE_NO_WINDOW, NULL, NULL, &how, &process))
+    if (!CreateProcessA(program, line, NULL, NULL, output != NULL, CREATE_NO_WINDOW, NULL, NULL, &how,
+                        &process))
         return NULL;
     CloseHandle(process.hThread);
     return process.hProcess;
@@ -79,9 +82,13 @@ HANDLE start_doomed(USHORT number)
     return process;
 }
 
-/* ------------------------------------------------------------------ in the process that was started by hand */
+/* ------------------------------------------------------------------ in the process that asks them all */
 
-struct reader { HANDLE pipe; char text[ROOM]; DWORD length; };
+struct reader {
+    HANDLE pipe;
+    char text[ROOM];
+    DWORD length;
+};
 
 /* The reader's thread: until all writing ends of the pipe are closed, or the room is full. */
 static DWORD WINAPI read_all(void *argument)
@@ -89,7 +96,8 @@ static DWORD WINAPI read_all(void *argument)
     struct reader *reader = argument;
     DWORD count;
     while (reader->length < ROOM - 1
-           && ReadFile(reader->pipe, reader->text + reader->length, ROOM - 1 - reader->length, &count, NULL) && count)
+           && ReadFile(reader->pipe, reader->text + reader->length, ROOM - 1 - reader->length, &count, NULL)
+           && count)
         reader->length += count;
     return 0;
 }
@@ -153,7 +161,8 @@ static void print_json(const char *text)
 
 static void print_question(const struct question *question, const char *said, BOOL json)
 {
-    const char *const fields[] = {"name", question->name, "question", question->text, "assumed", question->assumed, "answer", said};
+    const char *const fields[]
+        = {"name", question->name, "question", question->text, "assumed", question->assumed, "answer", said};
     size_t i;
     if (!json) {
         BOOL other = strcmp(question->assumed, said) && strcmp(question->assumed, "either");
@@ -173,16 +182,18 @@ static void print_system(BOOL json)
 {
     OSVERSIONINFOEXW info;
     SYSTEM_INFO machine;
-    const char *(CDECL *wine)(void) = (const char *(CDECL *)(void))(void *)GetProcAddress(GetModuleHandleA("ntdll"), "wine_get_version");
+    const char *(CDECL * wine)(void)
+        = (const char *(CDECL *)(void))(void *)GetProcAddress(GetModuleHandleA("ntdll"), "wine_get_version");
     const char *processor;
     memset(&info, 0, sizeof info);
     info.dwOSVersionInfoSize = sizeof info;
     RtlGetVersion((OSVERSIONINFOW *)&info);
     GetNativeSystemInfo(&machine);
-    processor = machine.wProcessorArchitecture == PROCESSOR_ARCHITECTURE_AMD64 ? "x64" : machine.wProcessorArchitecture == 12 ? "ARM64" : "other";
+    processor = machine.wProcessorArchitecture == ARM64 ? "arm64" : "x64";
     if (!json) {
-        printf("%s%s (says it is Windows %lu.%lu build %lu, %s, %s)\n\n", wine ? "Wine " : "Windows", wine ? wine() : "", info.dwMajorVersion,
-               info.dwMinorVersion, info.dwBuildNumber, info.wProductType == VER_NT_WORKSTATION ? "client" : "server", processor);
+        printf("%s%s (says it is Windows %lu.%lu build %lu, %s, %s)\n\n", wine ? "Wine " : "Windows",
+               wine ? wine() : "", info.dwMajorVersion, info.dwMinorVersion, info.dwBuildNumber,
+               info.wProductType == VER_NT_WORKSTATION ? "client" : "server", processor);
         return;
     }
     printf("{\"system\": {\"wine\": ");
@@ -190,8 +201,10 @@ static void print_system(BOOL json)
         print_json(wine());
     else
         printf("null");
-    printf(", \"version\": \"%lu.%lu\", \"build\": %lu, \"server\": %s, \"processor\": \"%s\"},\n \"answers\": [\n", info.dwMajorVersion,
-           info.dwMinorVersion, info.dwBuildNumber, info.wProductType == VER_NT_WORKSTATION ? "false" : "true", processor);
+    printf(", \"version\": \"%lu.%lu\", \"build\": %lu, \"server\": %s, \"processor\": \"%s\"},\n "
+           "\"answers\": [\n",
+           info.dwMajorVersion, info.dwMinorVersion, info.dwBuildNumber,
+           info.wProductType == VER_NT_WORKSTATION ? "false" : "true", processor);
 }
 
 static const struct subject *subject_named(const char *name)
@@ -225,7 +238,8 @@ static void ask_all(BOOL json, int count, char **names)
             continue;
         hear(subjects[i], &reader, ending);
         for (question = subjects[i]->questions; question->name; question++) {
-            if (!find(reader.text, question->name, said, sizeof said) && !find(reader.text, "", said, sizeof said))
+            if (!find(reader.text, question->name, said, sizeof said)
+                && !find(reader.text, "", said, sizeof said))
                 strcpy(said, *ending ? ending : "no answer");
             if (json)
                 printf("%s", between);

@@ -8,14 +8,19 @@ SUBJECT(port,
     {"port.event_bit", "hEvent with its low bit set: a packet", "no", TRUE},
     {"port.early", "a receive has ended, its packet is not dequeued: the status block", "either", TRUE},
     {"port.late", "and when it is dequeued", "is written", TRUE},
-    {"port.replace", "FileReplaceCompletionInformation without a port: the socket leaves its port", "00000000", TRUE},
+    {"port.replace", "FileReplaceCompletionInformation without a port: the socket leaves its port",
+     "00000000", TRUE},
     {"port.rejoin", "and joins another", "ok", TRUE},
     {"port.second", "without it: a socket in a port joins another", "INVAL", TRUE},
     {"port.closed_code", "closesocket with a receive pending: the packet says", "either", TRUE})
 
-enum { REPLACE_COMPLETION = 61 };       /* FileReplaceCompletionInformation, wdm.h, Windows 8.1 */
-struct completion { HANDLE port; void *key; };
-typedef NTSTATUS NTAPI set_information(HANDLE file, IO_STATUS_BLOCK *ended, void *information, ULONG size, int what);
+enum { REPLACE_COMPLETION = 61 }; /* FileReplaceCompletionInformation, wdm.h, Windows 8.1 */
+struct completion {
+    HANDLE port;
+    void *key;
+};
+typedef NTSTATUS NTAPI set_information(HANDLE file, IO_STATUS_BLOCK *ended, void *information, ULONG size,
+                                       int what);
 
 static char memory[100];
 
@@ -70,7 +75,8 @@ static void ask_packets(void)
 
 static const char *status_of(OVERLAPPED *overlapped)
 {
-    return (DWORD)*(volatile ULONG_PTR *)&overlapped->Internal == STATUS_PENDING ? "still says pending" : "is written";
+    return (DWORD) * (volatile ULONG_PTR *)&overlapped->Internal == STATUS_PENDING ? "still says pending"
+                                                                                   : "is written";
 }
 
 static void ask_status(void)
@@ -101,15 +107,22 @@ static void ask_status(void)
 static void ask_leaving(void)
 {
     SOCKET sock = make_socket();
-    set_information *set = (set_information *)(void *)GetProcAddress(GetModuleHandleA("ntdll"), "NtSetInformationFile");
+    set_information *set
+        = (set_information *)(void *)GetProcAddress(GetModuleHandleA("ntdll"), "NtSetInformationFile");
     struct completion none = {0};
     IO_STATUS_BLOCK ended;
     NTSTATUS status;
     join(sock, new_port());
-    answer("port.second", "%s", join(sock, new_port()) ? "ok" : GetLastError() == ERROR_INVALID_PARAMETER ? "INVAL" : code_name(GetLastError()));
+    answer("port.second", "%s",
+           join(sock, new_port())                      ? "ok"
+           : GetLastError() == ERROR_INVALID_PARAMETER ? "INVAL"
+                                                       : code_name(GetLastError()));
     status = set((HANDLE)sock, &ended, &none, sizeof none, REPLACE_COMPLETION);
     answer("port.replace", "%08lx", (ULONG)status);
-    answer("port.rejoin", "%s", join(sock, new_port()) ? "ok" : GetLastError() == ERROR_INVALID_PARAMETER ? "INVAL" : code_name(GetLastError()));
+    answer("port.rejoin", "%s",
+           join(sock, new_port())                      ? "ok"
+           : GetLastError() == ERROR_INVALID_PARAMETER ? "INVAL"
+                                                       : code_name(GetLastError()));
 }
 
 static void ask(void)

@@ -1,9 +1,9 @@
 /* probe.h - what the subjects of the probe share.
  *
- * The probe asks the system how its sockets behave where Microsoft's pages are silent or where Wine is known to differ. A
- * subject is one file with its questions and one function that answers them; it runs in a process of its own (main.c), so what
- * it leaves open, or a call that never returns, is no other subject's trouble. Loopback only. Threads: one in each process, but
- * where a subject says otherwise.
+ * The probe asks the system how its sockets behave where Microsoft's pages are silent or where Wine is known
+ * to differ. A subject is one file with its questions and one function that answers them. It runs in its own
+ * process (main.c): what it leaves open, or a call that never returns, is no other subject's trouble.
+ * Loopback only. Threads: one in each process, but where a subject says otherwise.
  */
 #ifndef PROBE_H
 #define PROBE_H
@@ -45,7 +45,7 @@ extern const struct subject accepted, afd, backlog, bound, cancel, clocks, closi
 void answer(const char *name, const char *format, ...);
 /* main.c: end the subject: a call failed that no question is about. */
 void give_up(const char *what, int code);
-/* main.c: another process of this program that connects to this port, posts a receive, sends a byte, and waits for its end. */
+/* main.c: start a process that connects to this port, posts a receive, sends a byte, and waits. */
 HANDLE start_doomed(USHORT port);
 
 /* sockets.c */
@@ -62,13 +62,13 @@ void *extension(SOCKET sock, GUID id);
 struct op { OVERLAPPED overlapped; WSABUF buffer; int code; };
 void post_receive(struct op *op, SOCKET sock, void *memory, ULONG size);
 void post_send(struct op *op, SOCKET sock, const void *memory, ULONG size);
-/* Wait for its end: FALSE when it did not come. The Winsock code (0: success) and the bytes of an ended one. */
+/* Whether its end came in this time; of an ended one the code (0: success) and the bytes. */
 BOOL op_ended(struct op *op, DWORD milliseconds);
 int op_result(struct op *op, DWORD *bytes);
-/* Receive until `size` bytes have come, the end, an error, or a pause of `milliseconds`; the code, and how many came. */
+/* Receive until `size` bytes, the end, an error, or a pause so long; the code, and how many bytes came. */
 int drain(SOCKET sock, char *memory, size_t size, DWORD milliseconds, size_t *got);
-/* Who watches a stream has a receive posted before it ends: after a reset a later one may say "the end" under Wine. Seen is
- * "FIN", "RST", "FIN, then RST" or "nothing", with "N bytes, " before it if some came. */
+/* Who watches a stream has a receive posted before it ends: after a reset a later one may say "the end" under
+ * Wine. Seen is "FIN", "RST", "FIN, then RST" or "nothing", with "N bytes, " before it if some came. */
 struct watcher { SOCKET sock; struct op op; char memory[4096]; };
 void watch(struct watcher *watcher, SOCKET sock);
 const char *seen(struct watcher *watcher);

@@ -17,13 +17,14 @@ SUBJECT(send_end,
     {"send_end.backlog", "and says (bytes)", "either", FALSE})
 
 enum { HUGE_SIZE = 16 << 20 };
-enum { PUSH_IMMEDIATE = 0x20 };                     /* winsock2.h of Windows 8; not in every SDK's */
-static const DWORD TCP_INFO_QUERY = _WSAIORW(IOC_VENDOR, 39);           /* SIO_TCP_INFO, mstcpip.h, Windows 10 1703 */
-static const DWORD IDEAL_BACKLOG_QUERY = _IOR('t', 123, ULONG);         /* SIO_IDEAL_SEND_BACKLOG_QUERY, ws2def.h */
+enum { PUSH_IMMEDIATE = 0x20 }; /* winsock2.h of Windows 8; not in every SDK's */
+static const DWORD TCP_INFO_QUERY = _WSAIORW(IOC_VENDOR, 39);   /* SIO_TCP_INFO, mstcpip.h, Windows 10 1703 */
+static const DWORD IDEAL_BACKLOG_QUERY = _IOR('t', 123, ULONG); /* SIO_IDEAL_SEND_BACKLOG_QUERY, ws2def.h */
 
 static char *memory;
 
-/* A send to a peer that receives only when it does not end by itself; how much the peer had received at its end. */
+/* A send to a peer that receives only when it does not end by itself; how much the peer had received at its
+ * end. */
 static const char *how_it_ends(ULONG size, size_t *received)
 {
     struct pair pair = make_pair();
@@ -42,7 +43,9 @@ static const char *how_it_ends(ULONG size, size_t *received)
     }
     if (!op_ended(&op, PATIENCE))
         return "never";
-    return got == size ? "when the peer has received all" : got > size / 2 ? "when the peer has received most of it" : "early";
+    return got == size      ? "when the peer has received all"
+           : got > size / 2 ? "when the peer has received most of it"
+                            : "early";
 }
 
 static void ask_second(void)
@@ -97,7 +100,8 @@ static void ask_tcp(void)
     DWORD version = 0, got;
     char info[256];
     ULONG backlog = 0;
-    int code = WSAIoctl(pair.ours, TCP_INFO_QUERY, &version, sizeof version, info, sizeof info, &got, NULL, NULL);
+    int code
+        = WSAIoctl(pair.ours, TCP_INFO_QUERY, &version, sizeof version, info, sizeof info, &got, NULL, NULL);
     answer("send_end.tcp_info", "%s", code_name(code ? WSAGetLastError() : 0));
     code = WSAIoctl(pair.ours, IDEAL_BACKLOG_QUERY, NULL, 0, &backlog, sizeof backlog, &got, NULL, NULL);
     answer("send_end.backlog_code", "%s", code_name(code ? WSAGetLastError() : 0));

@@ -1,4 +1,4 @@
-/* sockets.c - sockets on loopback, and overlapped operations on them, for every subject. Threads: the subject's. */
+/* sockets.c - sockets on loopback, and overlapped operations on them. Threads: the subject's. */
 #include "probe.h"
 
 static void check(BOOL good, const char *what)
@@ -52,7 +52,8 @@ void *extension(SOCKET sock, GUID id)
 {
     void *function = NULL;
     DWORD got;
-    check(!WSAIoctl(sock, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id, &function, sizeof function, &got, NULL, NULL),
+    check(!WSAIoctl(sock, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id, &function, sizeof function,
+                    &got, NULL, NULL),
           "SIO_GET_EXTENSION_FUNCTION_POINTER");
     return function;
 }
@@ -140,20 +141,28 @@ const char *seen(struct watcher *watcher)
     else if (code)
         strcpy(place, is_reset(code) ? "RST" : code_name(code));
     else {
-        Sleep(LULL);            /* a reset behind the FIN has that long to come */
+        Sleep(LULL); /* a reset behind the FIN has that long to come */
         watch(watcher, watcher->sock);
-        strcpy(place, op_ended(&watcher->op, LULL) && is_reset(op_result(&watcher->op, NULL)) ? "FIN, then RST" : "FIN");
+        strcpy(place, op_ended(&watcher->op, LULL) && is_reset(op_result(&watcher->op, NULL))
+                          ? "FIN, then RST"
+                          : "FIN");
     }
     return text;
 }
 
 const char *code_name(int code)
 {
-    static const struct { int code; const char *name; } names[] = {
-        {0, "ok"}, {WSA_IO_PENDING, "pending"}, {WSA_OPERATION_ABORTED, "995"}, {WSAEWOULDBLOCK, "WOULDBLOCK"}, {WSAEACCES, "ACCESS"},
-        {WSAEADDRINUSE, "INUSE"}, {WSAECONNREFUSED, "REFUSED"}, {WSAECONNRESET, "RESET"}, {WSAECONNABORTED, "ABORTED"},
-        {WSAENOTCONN, "NOTCONN"}, {WSAEINVAL, "INVAL"}, {WSAEOPNOTSUPP, "OPNOTSUPP"}, {WSAETIMEDOUT, "TIMEDOUT"},
-        {WSAESHUTDOWN, "SHUTDOWN"}, {WSAENETUNREACH, "NETUNREACH"}, {ERROR_NETNAME_DELETED, "64"}};
+    static const struct code_row {
+        int code;
+        const char *name;
+    } names[] = {
+        {0, "ok"}, {WSA_IO_PENDING, "pending"}, {WSA_OPERATION_ABORTED, "995"},
+        {WSAEWOULDBLOCK, "WOULDBLOCK"}, {WSAEACCES, "ACCESS"}, {WSAEADDRINUSE, "INUSE"},
+        {WSAECONNREFUSED, "REFUSED"}, {WSAECONNRESET, "RESET"}, {WSAECONNABORTED, "ABORTED"},
+        {WSAENOTCONN, "NOTCONN"}, {WSAEINVAL, "INVAL"}, {WSAEOPNOTSUPP, "OPNOTSUPP"},
+        {WSAETIMEDOUT, "TIMEDOUT"}, {WSAESHUTDOWN, "SHUTDOWN"}, {WSAENETUNREACH, "NETUNREACH"},
+        {ERROR_NETNAME_DELETED, "64"},
+    };
     static char other[4][32];
     static int turn;
     size_t i;

@@ -3,7 +3,8 @@
 
 SUBJECT(transmit,
     {"transmit.one", "one TransmitFile of 8 MiB to a peer that receives", "all arrive", TRUE},
-    {"transmit.third", "two stand still because their peers do not receive; a third", "waits (client), begins (server)", TRUE},
+    {"transmit.third", "two stand still because their peers do not receive; a third",
+     "waits (client), begins (server)", TRUE},
     {"transmit.resumed", "the third when one of the two has ended", "all arrive", TRUE})
 
 enum { LENGTH = 8 << 20 };
@@ -16,8 +17,8 @@ static HANDLE make_file(void)
     char *content = calloc(1, LENGTH);
     GetTempPathA(sizeof folder, folder);
     GetTempFileNameA(folder, "prb", 0, name);
-    file = CreateFileA(name, GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, CREATE_ALWAYS,
-                       FILE_ATTRIBUTE_TEMPORARY | FILE_FLAG_DELETE_ON_CLOSE, NULL);
+    file = CreateFileA(name, GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL,
+                       CREATE_ALWAYS, FILE_ATTRIBUTE_TEMPORARY | FILE_FLAG_DELETE_ON_CLOSE, NULL);
     if (file == INVALID_HANDLE_VALUE || !WriteFile(file, content, LENGTH, &written, NULL))
         give_up("the file", GetLastError());
     free(content);
