@@ -7,6 +7,7 @@ usage: python3 dev.py COMMAND
   test [-k EXPR] [--python V] [--tcl V] [--soak]   set up, build, and run the test matrix, or the cells of one version;
                                        --soak: also the tests that take many minutes
   build                                make the wheel in dist/ and unpack it in build/package
+  sdist                                make the source distribution in dist/
   setup                                fetch and make whatever this machine lacks
   clean                                remove build/ and dist/
   python [--version 3.11|3.12|3.13] ARGS...   a Windows Python in which `import iocpsock` works
@@ -35,7 +36,8 @@ usage: python3 dev.py COMMAND
 Where a command builds first, `--no-build` before its other options takes the package as it is.
 Variables: IOCPSOCK_CACHE (downloads and runtimes), IOCPSOCK_SOURCES (a folder with source tarballs),
 IOCPSOCK_REQUIRE_ALL=1 (a test cell that cannot run is a failure), IOCPSOCK_VARIANT=debug|ubsan|faults (build and use
-a build for tests: docs/reliability.md).
+a build for tests: docs/reliability.md) or arm64 (the wheel for Windows on ARM64, which cannot be used here),
+IOCPSOCK_INTERPRETERS (on Windows: files of Pythons and of Tcl's shells, with semicolons between).
 """
 
 import os
@@ -192,6 +194,13 @@ def build_only(arguments):
     return 0
 
 
+def sdist(arguments):
+    nothing_more("sdist", arguments)
+    setup.tools()
+    say(f"-- {build.sdist().relative_to(run.ROOT)}")
+    return 0
+
+
 def setup_only(arguments):
     nothing_more("setup", arguments)
     setup.machine()
@@ -213,7 +222,7 @@ def nothing_more(command, arguments):
 COMMANDS = {"demo": demo, "test": test, "build": build_only, "setup": setup_only, "clean": clean, "tcltest": tcltest,
             "python": interpreter(python), "tclsh": interpreter(tclsh), "pytest": interpreter(pytest),
             "pysuite": pysuite, "conformance": conformance, "soak": soak, "bench": bench,
-            "faults": faults, "fresh": fresh, "fuzz": fuzz, "probe": probe}
+            "faults": faults, "fresh": fresh, "fuzz": fuzz, "probe": probe, "sdist": sdist}
 
 
 def main(arguments):

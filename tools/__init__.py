@@ -8,6 +8,7 @@ Standard library only. Bottom layer first; a module uses only those above it:
     sources       what is downloaded, pinned by SHA-256, and where it is looked for
     debian        apt: the tools of the machine, Debian's source packages
     hostpython    the Python environment that builds the package and runs the host's tests
+    zig           the compiler for Windows on ARM64
     winpython     CPython for Windows, from its embeddable distribution
     tcl           Tcl for Windows: tclsh, tcltest, script libraries, test suites
     wine          prefixes: one slot for each program tree that runs at the same time
