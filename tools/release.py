@@ -1,6 +1,6 @@
-"""What is given away, in dist/: the wheel, the source distribution, and the folder for Tcl in a zip file.
+"""What is given away, in dist/: the wheels, the source distribution, and the folder for Tcl in a zip file.
 
-All three are made afresh from what is committed, and two builds of one commit are equal byte for byte: every file in them
+All are made afresh from what is committed, and two builds of one commit are equal byte for byte: every file in them
 has the time of that commit. `twine check --strict` has the last word about the metadata.
 """
 
@@ -9,13 +9,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tarfile
 import time
 import tomllib
 import zipfile
 
-from tools import build, cache, hostpython, process
+from tools import build, hostpython, process
 from tools.report import Problem, say, step
 from tools.run import BUILD, ROOT
 
@@ -36,12 +35,15 @@ def main(dist=build.DIST):
     dist.mkdir()
     with step("building the wheel"):
         wheel = build.wheel(FOLDER, dist, env={EPOCH: epoch})
+    with step("building the wheel for ARM64"):
+        arm = build.wheel(FOLDER, FOLDER / "arm64", build.ARM64, env={EPOCH: epoch})
+        arm = arm.rename(dist / arm.name)
     with step("building the source distribution"):
         source = sdist(ROOT, dist, epoch)
     with step("packing the folder for Tcl"):
         tcl = tcl_zip(wheel, dist, number, epoch)
-    check(wheel, source)
-    for path in (wheel, source, tcl):
+    check(wheel, arm, source)
+    for path in (wheel, arm, source, tcl):
         say(f"{path.relative_to(ROOT)}  {path.stat().st_size} bytes")
 
 
@@ -52,10 +54,7 @@ def check(*distributions):
 
 def _tool(what, *arguments):
     """Run a module of the packages for releases: what it prints."""
-    def make(path):
-        hostpython.pip(hostpython.python(), "install", "--quiet", "--target", path, *hostpython.PINNED, REQUIREMENTS)
-
-    packages = cache.directory("release-tools", cache.fingerprint(REQUIREMENTS, sys.version), "twine and markdown-it", make)
+    packages = hostpython.packages("release-tools", REQUIREMENTS, "twine and markdown-it")
     return process.check([hostpython.python(), "-m", *arguments], what, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(packages)})
 
 

@@ -147,6 +147,10 @@ class WineSession(Session):
         shell = tcl.shell(known("Tcl", version, TCLS))
         return Command(self.slot.command(shell.program, *arguments), self._tcl_environment(shell.library))
 
+    def program(self, path, *arguments):
+        """A program of ours, made by tools/cprogram."""
+        return Command(self.slot.command(path, *arguments), self.environment())
+
     def tcltest(self, version, *arguments, stock=False):
         """Tcl's test shell. Unless `stock`, socket2 has the place of socket in every interpreter it makes."""
         from tools import tcl
