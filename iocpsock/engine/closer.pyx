@@ -16,14 +16,6 @@ cdef enum:
     CLOSER_LOOKS = 4                # looks at what the peer has taken, in the time of `closestall`
     CLOSER_ABORT = 1                # connection_close: reset instead of FIN, nothing is flushed
 
-# Connections that are closing, for a bounded wait at process exit.
-cdef struct ClosingCount:
-    SRWLOCK lock
-    CONDITION_VARIABLE none
-    int count
-
-cdef ClosingCount closing
-
 
 cdef void connection_close(Connection *connection, int flags) noexcept nogil:
     """The host lets go: takes its reference. Returns at once; the engine does the rest."""
@@ -43,7 +35,6 @@ cdef void closer_begin(Connection *connection, int flags) noexcept nogil:
     """Start closing an open connection; a reference for the time it takes."""
     connection.state = CONNECTION_CLOSING
     source_hold(&connection.source)
-    closer_count(1)
     if flags & CLOSER_ABORT or connection.settings.value[SETTING_linger] == 0:
         closer_reset(connection)
     closer_cancel_receives(connection)
@@ -65,14 +56,19 @@ cdef void closer_limit(Connection *connection) noexcept nogil:
 
 
 cdef bint closer_progress(Connection *connection) noexcept nogil:
-    """Has the peer taken something in the last `closestall` seconds? Seen by the end of a send, or by the system's own account."""
+    """Has the peer taken something in the last `closestall` seconds?"""
+    return GetTickCount64() - closer_seen(connection) < <ULONGLONG>settings_of_process(SETTING_closestall) * 1000
+
+
+cdef ULONGLONG closer_seen(Connection *connection) noexcept nogil:
+    """When the peer was last seen to have taken something, by the end of a send or by the system's own account. GetTickCount64."""
     cdef ULONGLONG taken = winsock_acknowledged(connection.socket)
     cdef ULONGLONG now = GetTickCount64()
     if connection.close_seen == 0 or taken != connection.close_taken or connection.send_bytes != connection.close_bytes:
         connection.close_seen = now
         connection.close_taken = taken
         connection.close_bytes = connection.send_bytes
-    return now - connection.close_seen < <ULONGLONG>settings_of_process(SETTING_closestall) * 1000
+    return connection.close_seen
 
 
 cdef void closer_reset(Connection *connection) noexcept nogil:
@@ -108,7 +104,6 @@ cdef void closer_step(Connection *connection) noexcept nogil:
     closesocket(connection.socket)
     connection.socket = INVALID_SOCKET
     connection.state = CONNECTION_CLOSED
-    closer_count(-1)
     source_drop(&connection.source)
 
 
@@ -161,7 +156,7 @@ cdef void closer_drain_complete(Op *op) noexcept nogil:
     closer_drained(connection, op)
     op_free(op)
     closer_step(connection)
-    source_unlock(&connection.source)
+    source_unlock_changed(&connection.source, 0)
 
 
 cdef void closer_expire(Source *source) noexcept nogil:
@@ -179,27 +174,43 @@ cdef void closer_expire(Source *source) noexcept nogil:
         connection.close_expired = True
         closer_reset(connection)
         closer_step(connection)
-    source_unlock(source)
+    source_unlock_changed(source, 0)
 
 
-cdef void closer_count(int change) noexcept nogil:
-    AcquireSRWLockExclusive(&closing.lock)
-    closing.count += change
-    if closing.count == 0:
-        WakeAllConditionVariable(&closing.none)
-    ReleaseSRWLockExclusive(&closing.lock)
+cdef void closer_stop_receiving(Connection *connection) noexcept nogil:
+    """Take back the receives of an open connection. What one of them brings all the same can be read."""
+    cdef Op *op = connection.recv_head
+    while op != NULL:
+        if not op.done:
+            op.withdrawn = True
+            CancelIoEx(<HANDLE>connection.socket, &op.overlapped)
+        op = op.next
 
 
-cdef bint engine_flush(DWORD milliseconds) noexcept nogil:
-    """Wait until every closing connection has sent what it holds, for a process about to end. False when time ran out."""
-    cdef ULONGLONG now, deadline = GetTickCount64() + milliseconds
-    cdef bint done
-    AcquireSRWLockExclusive(&closing.lock)
-    while closing.count:
-        now = GetTickCount64()
-        if now >= deadline:
-            break
-        SleepConditionVariableSRW(&closing.none, &closing.lock, <DWORD>(deadline - now), 0)
-    done = closing.count == 0
-    ReleaseSRWLockExclusive(&closing.lock)
-    return done
+cdef bint connection_flush(Connection *connection, ULONGLONG deadline) noexcept nogil:
+    """Wait until the connection has sent what it holds, and is closed if it is being closed. False once the deadline has passed."""
+    cdef bint waiting = True
+    source_lock(&connection.source)
+    while waiting and (connection.state == CONNECTION_CLOSING or connection.send_head != NULL):
+        waiting = source_wait(&connection.source, deadline)
+    source_unlock(&connection.source)
+    return waiting
+
+
+cdef void engine_end(ULONGLONG deadline) noexcept nogil:
+    """The process is about to end: wait until every connection has sent what it holds, and then receive no more on it: those that
+    the host does not close are closed by the system, which resets a connection over a posted receive."""
+    cdef Connection *connection = connection_living(NULL)
+    living.ending = True
+    while connection != NULL:
+        if connection_flush(connection, deadline):
+            source_lock(&connection.source)
+            if connection.state == CONNECTION_OPEN:
+                closer_stop_receiving(connection)
+            source_unlock(&connection.source)
+        connection = connection_living(connection)
+
+
+cdef void engine_go_on() noexcept nogil:
+    """The process does not end after all."""
+    living.ending = False

@@ -6,7 +6,8 @@
 # event handler runs meanwhile.
 
 cdef enum:
-    CHANNEL_EXIT_TIME = 800         # milliseconds for what is unsent when Tcl ends, in all or since the peer took something
+    CHANNEL_EXIT_TIME = 800         # milliseconds for what is unsent when Tcl ends, in all or since the peer took something, ...
+    CHANNEL_EXIT_LOOK = 100         # ... which is looked at so often
 
 cdef struct Channel:
     Tcl_Channel channel
@@ -14,6 +15,7 @@ cdef struct Channel:
     Listener *listener
     Server *server                  # of a listener: what to call
     bint blocking
+    bint input_closed               # the script has closed the reading side
     bint event_queued               # a Tcl event for it is in the thread's queue
     int watched                     # TCL_READABLE | TCL_WRITABLE
     Channel **told                  # what points to it in its thread's list of told channels; NULL: it is not there
@@ -130,6 +132,8 @@ cdef int channel_input(void *data, char *buffer, int size, int *error) noexcept 
                 break
             count = receiver_take(connection, buffer, size, &code)
     source_unlock(&connection.source)
+    if count > 0 and channel.input_closed:              # a copy in the background goes on reading, up to the first byte
+        count, code = -1, WSAESHUTDOWN
     if count >= 0 or code == WSAECONNRESET:             # a reset ends the stream, as everywhere in Tcl
         error[0] = 0
         return count if count >= 0 else 0
@@ -150,42 +154,50 @@ cdef int channel_output(void *data, const char *buffer, int size, int *error) no
     if not code:
         count = sender_put(connection, buffer, size, &code)
         while count < 0 and code == WSAEWOULDBLOCK and waits:
-            if not connection_wait(connection, READY_WRITE, channel_exit.deadline):
+            if not (channel_drain(channel) if channel_exit.deadline else connection_wait(connection, READY_WRITE, 0)):
                 code = WSAETIMEDOUT if channel.blocking else WSAEWOULDBLOCK
                 break
             count = sender_put(connection, buffer, size, &code)
-        if count >= 0 and channel.blocking:
-            count = channel_settle(connection, count, &code)
+        if count >= 0 and waits:
+            count = channel_settle(channel, count, &code)
     source_unlock(&connection.source)
     error[0] = 0 if count >= 0 else tcl_errno(code)
     return count
 
 
-cdef int channel_settle(Connection *connection, int count, int *error) noexcept nogil:
-    """A blocking write is done when the kernel has the bytes, which then outlive the process: `count`, or -1 with a Winsock
-    code. At exit it waits as long as the peer takes something. With the lock held."""
-    cdef size_t left = connection.send_bytes
-    while connection.send_head != NULL and not connection.send_error:
-        if not source_wait(&connection.source, channel_exit.deadline):
-            return count
-        if connection.send_bytes < left and channel_exit.deadline:
-            channel_exit_begin()
-        left = connection.send_bytes
+cdef int channel_settle(Channel *channel, int count, int *error) noexcept nogil:
+    """A blocking write is done when the kernel has the bytes, which then outlive the process; so is each at exit, because Tcl does
+    not close every channel then: `count`, or -1 with a Winsock code. With the lock held."""
+    cdef Connection *connection = channel.connection
+    channel_drain(channel)
     if connection.send_error:
         error[0] = connection.send_error
         return -1
     return count
 
 
+cdef bint channel_drain(Channel *channel) noexcept nogil:
+    """Wait until the kernel has what was written. False when the time of an exit is over, which a channel that blocks extends as
+    often as its peer takes something: the stock command waits there for ever. With the lock held."""
+    cdef Connection *connection = channel.connection
+    cdef ULONGLONG now, seen = closer_seen(connection)
+    while connection.send_head != NULL and not connection.send_error:
+        if channel_exit.deadline == 0:
+            source_wait(&connection.source, 0)
+            continue
+        if channel.blocking and closer_seen(connection) > seen:
+            seen = closer_seen(connection)
+            channel_exit_begin()
+        now = GetTickCount64()
+        if now >= channel_exit.deadline:
+            return False
+        source_wait(&connection.source, min(channel_exit.deadline, now + CHANNEL_EXIT_LOOK))
+    return True
+
+
 cdef void channel_exit_begin() noexcept nogil:
     """Tcl is ending, or was, and somebody has taken something: so long from now on is waited at most."""
     channel_exit.deadline = GetTickCount64() + CHANNEL_EXIT_TIME
-
-
-cdef DWORD channel_exit_left() noexcept nogil:
-    """Milliseconds that are left of it."""
-    cdef ULONGLONG now = GetTickCount64()
-    return <DWORD>(channel_exit.deadline - now) if now < channel_exit.deadline else 0
 
 
 cdef int channel_block_mode(void *data, int mode) noexcept nogil:
@@ -210,6 +222,8 @@ cdef int channel_close(void *data, Tcl_Interp *interp) noexcept nogil:
     channels are closed all the same, because the process may go on without Tcl."""
     cdef Channel *channel = <Channel *>data
     cdef Source *source = channel_source(channel)
+    if channel_exit.deadline and channel.connection != NULL:
+        Tcl_Flush(channel.channel)                          # Tcl's own flush leaves the last part of a buffer behind a full one
     source.context = NULL
     notifier_untell(channel)
     if channel.event_queued:
@@ -218,9 +232,11 @@ cdef int channel_close(void *data, Tcl_Interp *interp) noexcept nogil:
         listener_close(channel.listener)
         server_free(channel.server)
     else:
+        source_hold(source)
         connection_close(channel.connection, 0)
         if channel_exit.deadline:
-            engine_flush(channel_exit_left())
+            connection_flush(channel.connection, channel_exit.deadline)
+        source_drop(source)
     Tcl_Free(channel)
     return 0
 
@@ -229,12 +245,15 @@ cdef int channel_close_half(void *data, Tcl_Interp *interp, int flags) noexcept 
     """Half a close: 0 or an errno. Tcl 9 announces every full close as a close of the reading side, with output still to
     come, so nothing is shut down for that: data that arrives would then reset the connection. What the stream failed
     with is told by its reads and writes."""
-    cdef Connection *connection = (<Channel *>data).connection
+    cdef Channel *channel = <Channel *>data
+    cdef Connection *connection = channel.connection
     cdef int code = 0
     if not flags & (TCL_CLOSE_READ | TCL_CLOSE_WRITE):
         return channel_close(data, interp)
     if connection == NULL:
         return 0
+    if flags & TCL_CLOSE_READ:
+        channel.input_closed = True
     source_lock(&connection.source)
     if connection.state != CONNECTION_OPEN and connection.state != CONNECTION_CONNECTING:
         code = WSAENOTCONN
