@@ -4,7 +4,8 @@
 # pending resets the connection on Windows), the send queue is flushed, and if the peer has sent bytes that nobody read, FIN
 # goes out and what still comes is thrown away for a while, because closing over unread bytes resets the connection too and
 # may cost the peer the last of our data; where nothing was ever sent there is nothing to lose, and the peer learns at once that
-# nobody listens. Then the socket is closed. The `linger` setting bounds the flush: when its time is over, or at once if it is 0,
+# nobody listens. Then the socket is closed. A connection that is still being made is closed like that once it is there, if
+# something was sent, and otherwise given up. The `linger` setting bounds the flush: when its time is over, or at once if it is 0,
 # the connection is reset; without it that happens when the peer has not taken a byte for `closestall` seconds. The clock of
 # either runs only while something is unsent: a close with nothing to send needs none. Each step is taken when the one before is complete, on whatever thread completed it; CancelIoEx is only
 # a request, and nothing is freed before its packet.
@@ -22,7 +23,12 @@ cdef void connection_close(Connection *connection, int flags) noexcept nogil:
     connection_detach(connection)
     source_lock(&connection.source)
     if connection.state == CONNECTION_CONNECTING:
-        connector_cancel(connection)
+        if connection.send_head == NULL or closer_resets(connection, flags):
+            connector_cancel(connection)
+        else:
+            source_hold(&connection.source)
+            connection.connector.closing = True
+            closer_limit(connection)
     elif connection.state == CONNECTION_OPEN:
         closer_begin(connection, flags)
     elif connection.state == CONNECTION_FAILED:
@@ -33,12 +39,31 @@ cdef void connection_close(Connection *connection, int flags) noexcept nogil:
 
 cdef void closer_begin(Connection *connection, int flags) noexcept nogil:
     """Start closing an open connection; a reference for the time it takes."""
-    connection.state = CONNECTION_CLOSING
     source_hold(&connection.source)
-    if flags & CLOSER_ABORT or connection.settings.value[SETTING_linger] == 0:
+    if closer_resets(connection, flags):
         closer_reset(connection)
+    closer_flush(connection)
+
+
+cdef inline bint closer_resets(Connection *connection, int flags) noexcept nogil:
+    return flags & CLOSER_ABORT or connection.settings.value[SETTING_linger] == 0
+
+
+cdef void closer_leave(Connection *connection) noexcept nogil:
+    """The socket is closed. Gives up the reference for the time of closing: the caller has one of its own."""
+    deadline_disarm(&connection.deadline)
+    deadline_disarm(&connection.retry)
+    connection.state = CONNECTION_CLOSED
+    source_drop(&connection.source)
+
+
+cdef void closer_flush(Connection *connection) noexcept nogil:
+    """Send what is queued. The time for it is running already if the host let go before there was a connection; that there is one
+    now is progress."""
+    connection.state = CONNECTION_CLOSING
+    connection.close_seen = 0
     closer_cancel_receives(connection)
-    if connection.send_head != NULL:
+    if connection.send_head != NULL and connection.deadline.due == 0:
         closer_limit(connection)
     sender_post(connection)
     closer_step(connection)
@@ -90,7 +115,7 @@ cdef void closer_cancel_receives(Connection *connection) noexcept nogil:
 
 
 cdef void closer_step(Connection *connection) noexcept nogil:
-    """Go on with closing as far as possible. May give up the reference of closer_begin: the caller has one of its own."""
+    """Go on with closing as far as possible. May give up the reference for the time of closing: the caller has one of its own."""
     if connection.recv_posted or connection.send_gathered or connection.drain != NULL:
         return
     if connection.send_head != NULL and not connection.send_error:
@@ -99,12 +124,9 @@ cdef void closer_step(Connection *connection) noexcept nogil:
         sender_shutdown(connection)                         # otherwise closesocket sends FIN
         if closer_drain(connection):
             return
-    deadline_disarm(&connection.deadline)
-    deadline_disarm(&connection.retry)
     closesocket(connection.socket)
     connection.socket = INVALID_SOCKET
-    connection.state = CONNECTION_CLOSED
-    source_drop(&connection.source)
+    closer_leave(connection)
 
 
 cdef bint closer_must_drain(Connection *connection) noexcept nogil:
@@ -167,10 +189,14 @@ cdef void closer_expire(Source *source) noexcept nogil:
     if connection.drain != NULL:
         connection.close_expired = True
         CancelIoEx(<HANDLE>connection.socket, &connection.drain.overlapped)
-    elif connection.state == CONNECTION_CLOSING and connection.settings.value[SETTING_linger] < 0 \
+    elif connection.state == CONNECTION_CLOSED:
+        pass                                                # in the meantime
+    elif connection.settings.value[SETTING_linger] < 0 \
             and (settings_of_process(SETTING_closestall) == 0 or closer_progress(connection)):
         closer_limit(connection)
-    elif connection.state == CONNECTION_CLOSING:
+    elif connection.state == CONNECTION_CONNECTING:
+        connector_cancel(connection)
+    else:
         connection.close_expired = True
         closer_reset(connection)
         closer_step(connection)
@@ -191,7 +217,8 @@ cdef bint connection_flush(Connection *connection, ULONGLONG deadline) noexcept 
     """Wait until the connection has sent what it holds, and is closed if it is being closed. False once the deadline has passed."""
     cdef bint waiting = True
     source_lock(&connection.source)
-    while waiting and (connection.state == CONNECTION_CLOSING or connection.send_head != NULL):
+    while waiting and (connection.state == CONNECTION_CLOSING or (connection.send_head != NULL and (
+            connection.state == CONNECTION_OPEN or connection.state == CONNECTION_CONNECTING))):
         waiting = source_wait(&connection.source, deadline)
     source_unlock(&connection.source)
     return waiting

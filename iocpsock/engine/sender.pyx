@@ -1,8 +1,8 @@
 # Sender: the sending half of a connection.
 #
 # A send is tried directly from the caller's memory first; that is all there is to it as long as the peer keeps up. What the
-# kernel does not take is copied to a queue of at most `sendcap` bytes (rounded up to what one call brings), and the queue is
-# sent by one overlapped WSASend at a time that gathers its front. The host is told to go on when the queue is half empty.
+# kernel does not take, and what is sent before there is a connection, is copied to a queue of at most `sendcap` bytes (rounded
+# up to what one call brings), and the queue is sent by one overlapped WSASend at a time that gathers its front. The host is told to go on when the queue is half empty.
 # A send that fails for want of memory has sent nothing: it is tried again with half of it, and when even SENDER_LEAST bytes
 # are too many, when time has passed. Any other error is kept, the queue behind it is dropped, and the next call of the host
 # reports it.
@@ -69,9 +69,7 @@ cdef int sender_put(Connection *connection, const char *data, int size, int *err
     """Send `size` bytes: how many were taken (sent or queued), or -1 with a Winsock code in `error`, WSAEWOULDBLOCK when
     the queue is full. With the lock held."""
     cdef int taken = 0
-    if connection.state == CONNECTION_CONNECTING:
-        error[0] = WSAEWOULDBLOCK
-    elif connection.state != CONNECTION_OPEN:
+    if connection.state != CONNECTION_OPEN and connection.state != CONNECTION_CONNECTING:
         error[0] = WSAENOTCONN
     elif connection.send_shutdown:
         error[0] = WSAESHUTDOWN
@@ -79,7 +77,7 @@ cdef int sender_put(Connection *connection, const char *data, int size, int *err
         error[0] = connection.send_error
     if error[0]:
         return -1
-    if connection.send_head == NULL:
+    if connection.send_head == NULL and connection.state == CONNECTION_OPEN:
         taken = sender_direct(connection, data, size, error)
         if taken == size:
             return taken
@@ -92,7 +90,8 @@ cdef int sender_put(Connection *connection, const char *data, int size, int *err
         error[0] = WSAEWOULDBLOCK
         return -1
     taken += sender_append(connection, data + taken, size - taken)
-    sender_post(connection)
+    if connection.state == CONNECTION_OPEN:                 # otherwise the connector posts it
+        sender_post(connection)
     error[0] = connection.send_error
     if not error[0] and taken == 0:
         error[0] = WSAENOBUFS
@@ -166,15 +165,20 @@ cdef void sender_post(Connection *connection) noexcept nogil:
         shutdown(connection.socket, SD_SEND)                # after a reset it fails, and there is nobody to tell
 
 
+cdef void sender_drop(Connection *connection, int error) noexcept nogil:
+    """Nothing is sent any more: forget the queue, of which nothing is posted."""
+    connection.send_error = error
+    connection_free_ops(connection.send_head)
+    connection.send_head = connection.send_tail = NULL
+    connection.send_bytes = 0
+
+
 cdef void sender_account(Connection *connection, Op *head) noexcept nogil:
     """A gathered send is done: drop what was sent from the queue, or all of it after an error."""
     cdef DWORD sent = head.transferred, count
     cdef Op *op
     if head.error and head.error != WSAENOBUFS:
-        connection.send_error = head.error
-        connection_free_ops(connection.send_head)
-        connection.send_head = connection.send_tail = NULL
-        connection.send_bytes = 0
+        sender_drop(connection, head.error)
         return
     counter_add(COUNTER_bytes_sent, sent)
     connection.send_bytes -= sent

@@ -105,16 +105,19 @@ cdef void channel_watch(void *data, int mask) noexcept nogil:
             tcl_poll_now()                                  # a foreign message loop may sleep without asking notifier_setup
 
 
-cdef int channel_connected(Channel *channel, bint waits) noexcept nogil:
-    """Before an operation on the stream, which waits for the connection or does not; with the lock held: 0, or the Winsock code
+cdef int channel_connected(Channel *channel) noexcept nogil:
+    """Before an operation on the stream, which waits for the connection if it blocks; with the lock held: 0, or the Winsock code
     it fails with."""
     cdef Connection *connection = channel.connection
     while connection.state == CONNECTION_CONNECTING:
-        if not waits:
+        if not channel.blocking:
             return WSAEWOULDBLOCK
         if not source_wait(&connection.source, channel_exit.deadline):
-            return WSAETIMEDOUT if channel.blocking else WSAEWOULDBLOCK
-    return 0 if connection.state == CONNECTION_OPEN else WSAENOTCONN
+            return WSAETIMEDOUT
+    if connection.state == CONNECTION_OPEN:
+        return 0
+    connection.send_error = 0                               # the script hears of it
+    return WSAENOTCONN
 
 
 cdef int channel_input(void *data, char *buffer, int size, int *error) noexcept nogil:
@@ -123,7 +126,7 @@ cdef int channel_input(void *data, char *buffer, int size, int *error) noexcept 
     cdef Connection *connection = channel.connection
     cdef int count = -1, code
     source_lock(&connection.source)
-    code = channel_connected(channel, channel.blocking)
+    code = channel_connected(channel)
     if not code:
         count = receiver_take(connection, buffer, size, &code)
         while count < 0 and code == WSAEWOULDBLOCK and channel.blocking:
@@ -142,16 +145,17 @@ cdef int channel_input(void *data, char *buffer, int size, int *error) noexcept 
 
 
 cdef int channel_output(void *data, const char *buffer, int size, int *error) noexcept nogil:
-    """Tcl writes: how many bytes were taken, or -1 with an errno. At exit Tcl offers what a non-blocking channel still holds
-    once, and there is no event loop any more to come back for it: then such a write waits too, for a connection and for
-    room."""
+    """Tcl writes: how many bytes were taken, or -1 with an errno. Without blocking they are taken before there is a connection.
+    At exit Tcl offers what a non-blocking channel still holds once, and there is no event loop any more to come back for it:
+    then such a write waits for room too."""
     cdef Channel *channel = <Channel *>data
     cdef Connection *connection = channel.connection
     cdef bint waits = channel.blocking or channel_exit.deadline != 0
     cdef int count = -1, code
     source_lock(&connection.source)
-    code = channel_connected(channel, waits)
-    if not code:
+    code = channel_connected(channel)
+    if not code or (code == WSAEWOULDBLOCK and not channel.blocking):
+        code = 0
         count = sender_put(connection, buffer, size, &code)
         while count < 0 and code == WSAEWOULDBLOCK and waits:
             if not (channel_drain(channel) if channel_exit.deadline else connection_wait(connection, READY_WRITE, 0)):
@@ -180,14 +184,15 @@ cdef bint channel_drain(Channel *channel) noexcept nogil:
     """Wait until the kernel has what was written. False when the time of an exit is over, which a channel that blocks extends as
     often as its peer takes something: the stock command waits there for ever. With the lock held."""
     cdef Connection *connection = channel.connection
-    cdef ULONGLONG now, seen = closer_seen(connection)
+    cdef ULONGLONG now, latest, seen = 0
     while connection.send_head != NULL and not connection.send_error:
         if channel_exit.deadline == 0:
             source_wait(&connection.source, 0)
             continue
-        if channel.blocking and closer_seen(connection) > seen:
-            seen = closer_seen(connection)
+        latest = closer_seen(connection)
+        if channel.blocking and seen and latest > seen:
             channel_exit_begin()
+        seen = latest
         now = GetTickCount64()
         if now >= channel_exit.deadline:
             return False
@@ -219,9 +224,10 @@ cdef int channel_handle(void *data, int direction, void **handle) noexcept nogil
 
 cdef int channel_close(void *data, Tcl_Interp *interp) noexcept nogil:
     """The channel ends; what it has taken is still sent. When Tcl ends that is waited for, a bounded time; then the other
-    channels are closed all the same, because the process may go on without Tcl."""
+    channels are closed all the same, because the process may go on without Tcl. 0 or an errno."""
     cdef Channel *channel = <Channel *>data
     cdef Source *source = channel_source(channel)
+    cdef int code = 0
     if channel_exit.deadline and channel.connection != NULL:
         Tcl_Flush(channel.channel)                          # Tcl's own flush leaves the last part of a buffer behind a full one
     source.context = NULL
@@ -233,12 +239,27 @@ cdef int channel_close(void *data, Tcl_Interp *interp) noexcept nogil:
         server_free(channel.server)
     else:
         source_hold(source)
+        code = channel_untold(channel)
         connection_close(channel.connection, 0)
         if channel_exit.deadline:
             connection_flush(channel.connection, channel_exit.deadline)
         source_drop(source)
     Tcl_Free(channel)
-    return 0
+    return tcl_errno(code) if code else 0
+
+
+cdef int channel_untold(Channel *channel) noexcept nogil:
+    """Before the close: 0, or the Winsock code of what the script has written in vain, to a connection that then failed, and has not
+    heard of. A channel that blocks waits for the connection if it has written to it."""
+    cdef Connection *connection = channel.connection
+    cdef int code = 0
+    source_lock(&connection.source)
+    if connection.state == CONNECTION_CONNECTING and connection.send_head != NULL and channel.blocking:
+        code = channel_connected(channel)
+    elif connection.state == CONNECTION_FAILED:
+        code = connection.send_error
+    source_unlock(&connection.source)
+    return code
 
 
 cdef int channel_close_half(void *data, Tcl_Interp *interp, int flags) noexcept nogil:
