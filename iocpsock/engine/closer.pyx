@@ -109,7 +109,7 @@ cdef void closer_reset(Connection *connection) noexcept nogil:
 cdef void closer_cancel_receives(Connection *connection) noexcept nogil:
     cdef Op *op = connection.recv_head
     while op != NULL:
-        if not op.done:
+        if not op.done and not op.withdrawn:                # else it is cancelled already
             CancelIoEx(<HANDLE>connection.socket, &op.overlapped)
         op = op.next
 

@@ -197,6 +197,8 @@ cdef bint channel_drain(Channel *channel) noexcept nogil:
         if now >= channel_exit.deadline:
             return False
         source_wait(&connection.source, min(channel_exit.deadline, now + CHANNEL_EXIT_LOOK))
+    if channel.blocking and channel_exit.deadline:
+        channel_exit_begin()
     return True
 
 
