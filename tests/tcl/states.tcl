@@ -56,7 +56,7 @@ proc states::end {ending cells} {
             }
             "thread's end" {in_thread [list channel $cell]}
             "thread's exit" {in_thread [list channel $cell] {testthread exit}}
-            "close, thread's end" {in_thread [list close \[[list channel $cell]\]]}
+            "close, thread's end" {in_thread "close \[[list channel $cell]\]"}
         }
     }
 }
