@@ -86,7 +86,8 @@ cdef bint closer_progress(Connection *connection) noexcept nogil:
 
 
 cdef ULONGLONG closer_seen(Connection *connection) noexcept nogil:
-    """When the peer was last seen to have taken something, by the end of a send or by the system's own account. GetTickCount64."""
+    """When the peer was last seen to have taken something, by the end of a send or by the system's own
+    account. GetTickCount64."""
     cdef ULONGLONG taken = winsock_acknowledged(connection.socket)
     cdef ULONGLONG now = GetTickCount64()
     if connection.close_seen == 0 or taken != connection.close_taken or connection.send_bytes != connection.close_bytes:
@@ -115,7 +116,8 @@ cdef void closer_cancel_receives(Connection *connection) noexcept nogil:
 
 
 cdef void closer_step(Connection *connection) noexcept nogil:
-    """Go on with closing as far as possible. May give up the reference for the time of closing: the caller has one of its own."""
+    """Go on with closing as far as possible. May give up the reference for the time of closing: the caller
+    has one of its own."""
     if connection.recv_posted or connection.send_gathered or connection.drain != NULL:
         return
     if connection.send_head != NULL and not connection.send_error:
@@ -214,7 +216,8 @@ cdef void closer_stop_receiving(Connection *connection) noexcept nogil:
 
 
 cdef bint connection_flush(Connection *connection, ULONGLONG deadline) noexcept nogil:
-    """Wait until the connection has sent what it holds, and is closed if it is being closed. False once the deadline has passed."""
+    """Wait until the connection has sent what it holds, and is closed if it is being closed. False once the
+    deadline has passed."""
     cdef bint waiting = True
     source_lock(&connection.source)
     while waiting and (connection.state == CONNECTION_CLOSING or (connection.send_head != NULL and (
@@ -225,8 +228,9 @@ cdef bint connection_flush(Connection *connection, ULONGLONG deadline) noexcept 
 
 
 cdef void engine_end(ULONGLONG deadline) noexcept nogil:
-    """The process is about to end: wait until every connection has sent what it holds, and then receive no more on it: those that
-    the host does not close are closed by the system, which resets a connection over a posted receive."""
+    """The process is about to end: wait until every connection has sent what it holds, and then receive no
+    more on it: those that the host does not close are closed by the system, which resets a connection over a
+    posted receive."""
     cdef Connection *connection = connection_living(NULL)
     living.ending = True
     while connection != NULL:

@@ -119,7 +119,8 @@ cdef void connection_delist(Connection *connection) noexcept nogil:
 
 
 cdef Connection *connection_living(Connection *last) noexcept nogil:
-    """The first of all connections, or the one behind `last`, with a reference; that to `last` is given up. NULL: no more."""
+    """The first of all connections, or the one behind `last`, with a reference; that to `last` is given up.
+    NULL: no more."""
     cdef Connection *connection
     AcquireSRWLockExclusive(&living.lock)
     connection = last.living_next if last != NULL else living.first

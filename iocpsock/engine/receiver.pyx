@@ -92,8 +92,8 @@ cdef void receiver_append(Connection *connection, Op *op) noexcept nogil:
 
 
 cdef void receiver_post(Connection *connection) noexcept nogil:
-    """Post as many receives as the rules allow: none on behalf of a process that is ending, because Windows resets a connection
-    whose handle it closes over a posted receive."""
+    """Post as many receives as the rules allow: none on behalf of a process that is ending, because Windows
+    resets a connection whose handle it closes over a posted receive."""
     cdef DWORD size
     cdef int error = 0
     if living.ending and not connection.recv_awaited:

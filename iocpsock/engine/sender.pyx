@@ -119,8 +119,8 @@ cdef int sender_gather(Connection *connection, WSABUF *buffers) noexcept nogil:
 
 
 cdef inline DWORD sender_limit(Connection *connection) noexcept nogil:
-    """The most bytes of the next send; 0: no limit. What is posted while closing, or at the process's end, ends soon enough to show
-    whether the peer takes anything."""
+    """The most bytes of the next send; 0: no limit. What is posted while closing, or at the process's end,
+    ends soon enough to show whether the peer takes anything."""
     if (connection.state == CONNECTION_CLOSING or living.ending) and winsock.no_tcp_info and (
             connection.send_limit == 0 or connection.send_limit > SENDER_CLOSING):
         return SENDER_CLOSING

@@ -170,8 +170,9 @@ cdef int channel_output(void *data, const char *buffer, int size, int *error) no
 
 
 cdef int channel_settle(Channel *channel, int count, int *error) noexcept nogil:
-    """A blocking write is done when the kernel has the bytes, which then outlive the process; so is each at exit, because Tcl does
-    not close every channel then: `count`, or -1 with a Winsock code. With the lock held."""
+    """A blocking write is done when the kernel has the bytes, which then outlive the process; so is each at
+    exit, because Tcl does not close every channel then: `count`, or -1 with a Winsock code. With the lock
+    held."""
     cdef Connection *connection = channel.connection
     channel_drain(channel)
     if connection.send_error:
@@ -181,8 +182,9 @@ cdef int channel_settle(Channel *channel, int count, int *error) noexcept nogil:
 
 
 cdef bint channel_drain(Channel *channel) noexcept nogil:
-    """Wait until the kernel has what was written. False when the time of an exit is over, which a channel that blocks extends as
-    often as its peer takes something: the stock command waits there for ever. With the lock held."""
+    """Wait until the kernel has what was written. False when the time of an exit is over, which a channel
+    that blocks extends as often as its peer takes something: the stock command waits there for ever. With the
+    lock held."""
     cdef Connection *connection = channel.connection
     cdef ULONGLONG now, latest, seen = 0
     while connection.send_head != NULL and not connection.send_error:

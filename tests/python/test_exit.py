@@ -1,5 +1,6 @@
-"""Ending the process: at any moment, with sockets open and calls waiting, promptly and with the status it asked for; and what the
-peer gets then: all that the calls which returned have sent, and the end of the stream."""
+"""Ending the process: at any moment, with sockets open and calls waiting, promptly and with the status it
+asked for; and what the peer gets then: all that the calls which returned have sent, and the end of the
+stream."""
 
 import os
 import socket

@@ -1,7 +1,9 @@
-# states.tcl: a child process of states.test, which ends channels in every state. Sourced by the child, and by its threads.
+# states.tcl: a child process of states.test, which ends channels in every state. Sourced by the child, and by
+# its threads.
 #
-# A cell is a dictionary: how its channel is opened (`connected`, `address`, `name`: the last two with -async), its `shape`
-# (`plain`, `half`, `unread`, `input`, `stacked`), its `load` (see states::size), whether it is `blocking`, and the `port` of the peer.
+# A cell is a dictionary: how its channel is opened (`connected`, `address`, `name`: the last two with
+# -async), its `shape` (`plain`, `half`, `unread`, `input`, `stacked`), its `load` (see states::size), whether
+# it is `blocking`, and the `port` of the peer.
 
 namespace eval states {
     # What is written: less than one of Tcl's buffers, many of them, more than the system and the engine take.
@@ -42,7 +44,8 @@ proc states::channel {cell} {
     return $channel
 }
 
-# Brings each cell's channel to the ending. Those that the process outlives end one by one, as soon as they are in their state.
+# Brings each cell's channel to the ending. Those that the process outlives end one by one, as soon as they
+# are in their state.
 proc states::end {ending cells} {
     foreach cell $cells {
         switch $ending {
@@ -75,8 +78,8 @@ proc states::in_thread args {
     testthread join $thread
 }
 
-# All of it: what is said on stdout is "full" when such a channel is, "done" when the process goes on, "exiting" when it ends, or an
-# error.
+# All of it: what is said on stdout is "full" when such a channel is, "done" when the process goes on,
+# "exiting" when it ends, or an error.
 proc states::play {ending cells} {
     if {[catch {end $ending $cells} message]} {
         puts $message

@@ -236,8 +236,8 @@ proc await_event {channel what} {
     unset ::event_seen($channel,$what)
 }
 
-# Starts a child process that evaluates the script with the same `socket`, or that of another implementation; returns the pipe
-# to it.
+# Starts a child process that evaluates the script with the same `socket`, or that of another implementation;
+# returns the pipe to it.
 proc start_child {script {implementation ""}} {
     variable ::harness::directory
     if {$implementation eq ""} {
