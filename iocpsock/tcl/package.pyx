@@ -47,9 +47,10 @@ cdef void package_watch_exit() noexcept nogil:
 
 
 cdef void package_exit(void *unused) noexcept nogil:
-    """Tcl ends: what channels closed before have not sent yet, and those that Tcl flushes and closes after this, get some
-    time in all."""
+    """Tcl ends: what channels closed before have not sent yet, what Tcl holds of others, and what it flushes and closes after this,
+    get some time in all."""
     channel_exit_begin()
+    channel_flush_refused()
     InterlockedExchange(&package_exit_watched, 0)
     engine_flush(channel_exit_left())
 
