@@ -5,7 +5,7 @@
  *   iocpsock::fault counts                 dictionary: call -> {calls fired}
  *   iocpsock::fault shuffle MILLISECONDS SEED
  *   iocpsock::fault overtaken              packets dealt out after one that came later
- *   iocpsock::fault sends SERVE            see sends.c; the most sends that one socket had outstanding
+ *   iocpsock::fault sends HOW              see sends.c; the most sends that one socket had outstanding
  *   iocpsock::memory blocks                blocks of the engine's in use
  *   iocpsock::memory handles               handles of the process
  *   iocpsock::memory damage PLACE          see memory_damage

@@ -305,6 +305,11 @@ int WSAAPI fault_WSASend(SOCKET s, WSABUF *buffers, DWORD count, DWORD *sent, DW
         SetLastError(code);
         return SOCKET_ERROR;
     }
+    if (action == FAULT_STATUS && overlapped && !overlapped->hEvent && sends_serving()) {
+        sends_take(s, NULL, 0, overlapped, code);
+        SetLastError(WSA_IO_PENDING);
+        return SOCKET_ERROR;
+    }
     if (action == FAULT_STATUS && overlapped) {
         end_with(overlapped, code);
         return SOCKET_ERROR;
@@ -316,7 +321,7 @@ int WSAAPI fault_WSASend(SOCKET s, WSABUF *buffers, DWORD count, DWORD *sent, DW
     if (action == FAULT_LATE && overlapped)
         fault_late(overlapped, code);
     if (overlapped && !overlapped->hEvent && sends_serving()) {
-        sends_take(s, buffers, count, overlapped);
+        sends_take(s, buffers, count, overlapped, 0);
         SetLastError(WSA_IO_PENDING);
         return SOCKET_ERROR;
     }

@@ -61,7 +61,7 @@ int fault_shuffling(void);
 void sends_serve(int serving);
 int sends_serving(void);
 int sends_most(void);
-void sends_take(SOCKET s, const WSABUF *buffers, DWORD count, OVERLAPPED *overlapped);
+void sends_take(SOCKET s, const WSABUF *buffers, DWORD count, OVERLAPPED *overlapped, LONG status);
 BOOL sends_cancel(const OVERLAPPED *overlapped);
 /* receives.c: the receives, meanwhile */
 void receives_take(SOCKET s, const WSABUF *buffer, OVERLAPPED *overlapped);

@@ -2,7 +2,8 @@
  *
  * Wine 8 runs a send in the thread that issued it, and while that thread is about to, another one's may go before it: so with
  * several outstanding on several threads it does not keep their order. While this file serves sends it stands in for the kernel:
- * they wait here, and one thread gives them to the sockets, first come, first served; each ends whole, by a packet.
+ * they wait here, and one thread gives them to the sockets, first come, first served; each ends whole, by a packet, unless it was
+ * cut short or is to fail. It can be told to let them wait.
  * Owner: a list of the waiting sends, oldest first. Threads: any, under `lock`; the serving thread lives with the process.
  */
 #define FAULTS_THEMSELVES
@@ -14,6 +15,7 @@
 #include <string.h>
 
 enum { BUFFERS = 64 };
+enum { SENDS_SYSTEM, SENDS_SERVE, SENDS_HOLD };      /* sends go to the system; are served here; wait here */
 
 static SRWLOCK lock;
 static CONDITION_VARIABLE changed;
@@ -26,6 +28,7 @@ static struct send {
     OVERLAPPED *overlapped;
     WSABUF buffers[BUFFERS];
     DWORD count, sent;
+    LONG status;                /* that it ends with when all its buffers are sent: an NTSTATUS */
 } *first, **last = &first;
 
 static void finish(struct send **link, LONG status)
@@ -69,7 +72,7 @@ static int serve(void)
         if (is_behind(send))
             link = &send->next;
         else if (give(send)) {
-            finish(link, STATUS_SUCCESS);
+            finish(link, send->status);
             ended++;
         } else if ((error = WSAGetLastError()) == WSAEWOULDBLOCK)
             link = &send->next;
@@ -86,20 +89,22 @@ static DWORD WINAPI run(void *unused)
     (void)unused;
     AcquireSRWLockExclusive(&lock);
     for (;;) {
-        SleepConditionVariableSRW(&changed, &lock, first ? 2 : INFINITE, 0);    /* room makes no sound here: look again soon */
-        serve();
+        SleepConditionVariableSRW(&changed, &lock, first && serving == SENDS_SERVE ? 2 : INFINITE, 0);    /* room makes no sound here: look again soon */
+        if (serving == SENDS_SERVE)
+            serve();
     }
     return 0;
 }
 
-/* From now on sends wait here, or go to the system again. */
-void sends_serve(int on)
+/* From now on sends are treated so. */
+void sends_serve(int how)
 {
     AcquireSRWLockExclusive(&lock);
     if (!server)
         server = CreateThread(NULL, 0, run, NULL, 0, NULL);
-    serving = on;
+    serving = how;
     ReleaseSRWLockExclusive(&lock);
+    WakeConditionVariable(&changed);
 }
 
 int sends_serving(void)
@@ -113,7 +118,7 @@ int sends_most(void)
 }
 
 /* In the place of WSASend with an OVERLAPPED: it is pending. */
-void sends_take(SOCKET s, const WSABUF *buffers, DWORD count, OVERLAPPED *overlapped)
+void sends_take(SOCKET s, const WSABUF *buffers, DWORD count, OVERLAPPED *overlapped, LONG status)
 {
     struct send *send = malloc(sizeof *send), *other;
     int outstanding = 1;
@@ -123,6 +128,7 @@ void sends_take(SOCKET s, const WSABUF *buffers, DWORD count, OVERLAPPED *overla
     memcpy(send->buffers, buffers, count * sizeof *buffers);
     send->count = count;
     send->sent = 0;
+    send->status = status;
     overlapped->Internal = STATUS_PENDING;
     AcquireSRWLockExclusive(&lock);
     for (other = first; other; other = other->next)
