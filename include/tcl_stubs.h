@@ -124,7 +124,6 @@ TCL_STUB(118, char *, Tcl_DStringAppendElement, (Tcl_DString *d, const char *s),
 TCL_STUB(119, void, Tcl_DStringEndSublist, (Tcl_DString *d), (d))
 TCL_STUB(125, void, Tcl_DStringStartSublist, (Tcl_DString *d), (d))
 TCL_STUB(128, const char *, Tcl_ErrnoMsg, (int code), (code))
-TCL_STUB(146, int, Tcl_Flush, (Tcl_Channel c), (c))
 TCL_STUB(156, const char *, Tcl_GetChannelName, (Tcl_Channel c), (c))
 TCL_STUB(166, Tcl_Obj *, Tcl_GetObjResult, (Tcl_Interp *i), (i))
 TCL_STUB(176, const char *, Tcl_GetVar2, (Tcl_Interp *i, const char *a, const char *b, int f), (i, a, b, f))

@@ -62,7 +62,7 @@ cdef void closer_flush(Connection *connection) noexcept nogil:
     now is progress."""
     connection.state = CONNECTION_CLOSING
     connection.close_seen = 0
-    closer_cancel_receives(connection)
+    receiver_cancel(connection)
     if connection.send_head != NULL and connection.deadline.due == 0:
         closer_limit(connection)
     sender_post(connection)
@@ -103,22 +103,13 @@ cdef void closer_reset(Connection *connection) noexcept nogil:
     connection.recv_ended = True
     connection.send_error = WSAECONNABORTED
     connection.send_finished = True
-    if connection.send_gathered:
-        CancelIoEx(<HANDLE>connection.socket, &connection.send_head.overlapped)
-
-
-cdef void closer_cancel_receives(Connection *connection) noexcept nogil:
-    cdef Op *op = connection.recv_head
-    while op != NULL:
-        if not op.done and not op.withdrawn:                # else it is cancelled already
-            CancelIoEx(<HANDLE>connection.socket, &op.overlapped)
-        op = op.next
+    sender_cancel(connection)
 
 
 cdef void closer_step(Connection *connection) noexcept nogil:
     """Go on with closing as far as possible. May give up the reference for the time of closing: the caller
     has one of its own."""
-    if connection.recv_posted or connection.send_gathered or connection.drain != NULL:
+    if connection.recv_posted or connection.send_posted or connection.drain != NULL:
         return
     if connection.send_head != NULL and not connection.send_error:
         return

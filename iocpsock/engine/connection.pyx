@@ -12,6 +12,7 @@ cdef enum:
     CONNECTION_NODELAY              # wanted_flags: TCP_NODELAY
     CONNECTION_FLAGS
     CONNECTION_RETRY = PORT_TICK    # milliseconds before a failure for want of memory is tried again
+    SENDER_POSTED = 2               # sends outstanding (engine/sender.pyx)
 
 cdef enum ConnectionState:
     CONNECTION_CONNECTING           # resolving a name or trying addresses
@@ -51,9 +52,13 @@ cdef struct Connection:
     bint recv_eof                   # and it was delivered to the host
     int recv_error                  # Winsock code, likewise
 
-    Op *send_head                   # data that the kernel did not take at once; the first send_gathered are posted,
-    Op *send_tail                   # as one WSASend on the first one's OVERLAPPED
-    int send_gathered
+    Op *send_head                   # data that the kernel did not take at once ...
+    Op *send_waiting                # ... up to here it was posted; NULL: to the end
+    Op *send_tail
+    Op *send_ends[SENDER_POSTED]    # the first op of each posted send, in their order
+    int send_posted                 # how many: those that ended behind one that has not count too
+    bint send_short                 # one of them has sent less than it was to send
+    DWORD send_starved              # bytes of one that failed for want of memory
     size_t send_bytes               # bytes in the queue
     int send_error                  # Winsock code of a failed send; everything after it fails with the same
     bint send_shutdown              # the host sends no more; FIN goes out behind the queue

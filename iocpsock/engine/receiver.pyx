@@ -254,3 +254,12 @@ cdef void receiver_prefill(Connection *connection, Op *source) noexcept nogil:
     op.length = op.transferred = source.transferred
     receiver_append(connection, op)
     receiver_account(connection, op)
+
+
+cdef void receiver_cancel(Connection *connection) noexcept nogil:
+    """Ask the kernel to end all receives; some may be asked to already."""
+    cdef Op *op = connection.recv_head
+    while op != NULL:
+        if not op.done and not op.withdrawn:
+            CancelIoEx(<HANDLE>connection.socket, &op.overlapped)
+        op = op.next

@@ -59,7 +59,6 @@ cdef extern from "tcl_stubs.h" nogil:
     void *Tcl_Alloc(size_t size)
     void Tcl_Free(void *memory)
     Tcl_Obj *Tcl_ConcatObj(Py_ssize_t count, Tcl_Obj *const *values)
-    int Tcl_Flush(Tcl_Channel channel)
     int Tcl_GetBoolean(Tcl_Interp *interp, const char *text, int *value)
     int Tcl_GetBooleanFromObj(Tcl_Interp *interp, Tcl_Obj *object, int *value)
     int Tcl_GetInt(Tcl_Interp *interp, const char *text, int *value)

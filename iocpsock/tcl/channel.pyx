@@ -20,6 +20,9 @@ cdef struct Channel:
     int watched                     # TCL_READABLE | TCL_WRITABLE
     Channel **told                  # what points to it in its thread's list of told channels; NULL: it is not there
     Channel *told_next
+    int wrote                       # what the last write came to: a count, or -1
+    Channel **refused               # likewise in its list of refused channels
+    Channel *refused_next
 
 cdef struct ChannelExit:
     ULONGLONG deadline              # once Tcl is ending: when to stop waiting for anything; 0 before that
@@ -165,8 +168,52 @@ cdef int channel_output(void *data, const char *buffer, int size, int *error) no
         if count >= 0 and waits:
             count = channel_settle(channel, count, &code)
     source_unlock(&connection.source)
+    channel_wrote(channel, count)
+    if count < 0 and code == WSAEWOULDBLOCK:
+        channel_refused(channel)
     error[0] = 0 if count >= 0 else tcl_errno(code)
     return count
+
+
+cdef void channel_refused(Channel *channel) noexcept nogil:
+    """A write was refused: Tcl holds what there is to send, and offers it when there is room."""
+    cdef TclThread *thread = notifier_thread()
+    if thread == NULL:
+        return
+    channel.refused_next = thread.refused
+    if channel.refused_next != NULL:
+        channel.refused_next.refused = &channel.refused_next
+    thread.refused = channel
+    channel.refused = &thread.refused
+
+
+cdef void channel_wrote(Channel *channel, int count) noexcept nogil:
+    """A write came to this, or the channel is the thread's no more."""
+    channel.wrote = count
+    if channel.refused == NULL:
+        return
+    channel.refused[0] = channel.refused_next
+    if channel.refused_next != NULL:
+        channel.refused_next.refused = channel.refused
+    channel.refused = NULL
+
+
+cdef void channel_flush_refused() noexcept nogil:
+    """Tcl ends. Have it offer what it holds of this thread's channels, as if there were room: full buffers at first, and with the
+    second call the part-filled one behind them, which it would not offer any more."""
+    cdef TclThread *thread = <TclThread *>TlsGetValue(notifier.tls)
+    cdef Channel *channel
+    cdef Source *source
+    while thread != NULL and thread.refused != NULL and channel_exit_left():
+        channel = thread.refused
+        source = channel_source(channel)
+        source_hold(source)
+        Tcl_NotifyChannel(channel.channel, TCL_WRITABLE)
+        if source.context != NULL and channel.wrote > 0:    # otherwise it is closed, or there is nothing to be had
+            Tcl_NotifyChannel(channel.channel, TCL_WRITABLE)
+        elif source.context != NULL:
+            channel_wrote(channel, 0)
+        source_drop(source)
 
 
 cdef int channel_settle(Channel *channel, int count, int *error) noexcept nogil:
@@ -209,6 +256,11 @@ cdef void channel_exit_begin() noexcept nogil:
     channel_exit.deadline = GetTickCount64() + CHANNEL_EXIT_TIME
 
 
+cdef bint channel_exit_left() noexcept nogil:
+    """Whether some of that time is left."""
+    return GetTickCount64() < channel_exit.deadline
+
+
 cdef int channel_block_mode(void *data, int mode) noexcept nogil:
     (<Channel *>data).blocking = mode != TCL_MODE_NONBLOCKING
     return 0
@@ -232,10 +284,9 @@ cdef int channel_close(void *data, Tcl_Interp *interp) noexcept nogil:
     cdef Channel *channel = <Channel *>data
     cdef Source *source = channel_source(channel)
     cdef int code = 0
-    if channel_exit.deadline and channel.connection != NULL:
-        Tcl_Flush(channel.channel)                          # Tcl's own flush leaves the last part of a buffer behind a full one
     source.context = NULL
     notifier_untell(channel)
+    channel_wrote(channel, 0)
     if channel.event_queued:
         Tcl_DeleteEvents(notifier_discard, source)
     if channel.listener != NULL:
@@ -298,6 +349,7 @@ cdef void channel_thread_action(void *data, int action) noexcept nogil:
             Tcl_DeleteEvents(notifier_discard, source)
             channel.event_queued = False
         notifier_untell(channel)
+        channel_wrote(channel, 0)
         if channel.connection != NULL:
             connection_detach(channel.connection)
         else:

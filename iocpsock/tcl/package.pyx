@@ -57,8 +57,10 @@ cdef void package_watch_exit() noexcept nogil:
 
 
 cdef void package_exit(void *unused) noexcept nogil:
-    """Tcl ends: what the engine holds, and what Tcl flushes after this, gets some time in all."""
+    """Tcl ends: what the engine holds, what Tcl holds of others, and what it flushes after this, get some time
+    in all."""
     channel_exit_begin()
+    channel_flush_refused()
     engine_end(channel_exit.deadline)
 
 
