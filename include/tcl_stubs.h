@@ -147,6 +147,8 @@ TCL_STUB(288, void, Tcl_CreateThreadExitHandler, (Tcl_ExitProc *p, void *d), (p,
 TCL_STUB(289, void, Tcl_DeleteThreadExitHandler, (Tcl_ExitProc *p, void *d), (p, d))
 TCL_STUB(293, int, Tcl_EvalObjEx, (Tcl_Interp *i, Tcl_Obj *o, int flags), (i, o, flags))
 TCL_STUB(300, Tcl_ThreadId, Tcl_GetCurrentThread, (void), ())
+TCL_STUB(308, void, Tcl_MutexLock, (void **m), (m))
+TCL_STUB(309, void, Tcl_MutexUnlock, (void **m), (m))
 TCL_STUB(318, void, Tcl_ThreadAlert, (Tcl_ThreadId t), (t))
 TCL_STUB(340, const char *, Tcl_GetString, (Tcl_Obj *o), (o))
 TCL_STUB(488, Tcl_Obj *, Tcl_NewWideIntObj, (int64_t v), (v))

@@ -5,6 +5,7 @@
  *   iocpsock::fault counts                 dictionary: call -> {calls fired}
  *   iocpsock::fault shuffle MILLISECONDS SEED
  *   iocpsock::fault overtaken              packets dealt out after one that came later
+ *   iocpsock::fault sends HOW              see sends.c; the most sends that one socket had outstanding
  *   iocpsock::memory blocks                blocks of the engine's in use
  *   iocpsock::memory handles               handles of the process
  *   iocpsock::memory damage PLACE          see memory_damage
@@ -105,6 +106,10 @@ static int fault_command(void *data, Tcl_Interp *interp, int objc, Tcl_Obj *cons
         return counts(interp);
     if (objc == 2 && !strcmp(word, "overtaken"))
         return answer(interp, fault_overtaken());
+    if (objc == 3 && !strcmp(word, "sends") && integers(interp, 1, objv + 2, values) == TCL_OK) {
+        sends_serve(values[0]);
+        return answer(interp, sends_most());
+    }
     if (objc == 2 && !strcmp(word, "clear")) {
         fault_clear();
         return TCL_OK;
