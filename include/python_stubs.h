@@ -25,7 +25,7 @@ PYTHON_OPTIONAL(SLOT)
 #undef SLOT
 
 /* Such functions are slots of static types (tp_getattro and the like): at most four arguments, pointers or integers, which
- * x64 passes in registers whatever their type. */
+ * x64 and ARM64 pass in registers whatever their type. */
 typedef void *(*python_function)(void *, void *, void *, void *);
 #define THUNK(name) \
     void *name(void *a, void *b, void *c, void *d); \

@@ -5,8 +5,8 @@
  * (tcl_stubs_bind), so the DLL needs neither a Tcl header nor a Tcl library to build, and imports nothing from Tcl.
  *
  * What differs between the majors is handled here and nowhere else:
- *   - a length that was int became ptrdiff_t. By-value lengths are declared ptrdiff_t: on x64 an 8.6 callee reads the low
- *     32 bits of the same register. We never pass the address of a length.
+ *   - a length that was int became ptrdiff_t. By-value lengths are declared ptrdiff_t: on x64 and ARM64 an 8.6 callee
+ *     reads the low 32 bits of the same register. We never pass the address of a length.
  *   - Tcl_Obj's reference count is int or ptrdiff_t at the same offset: its low 32 bits serve both (tcl_obj_hold / _drop).
  *   - Tcl_Time holds 32-bit or 64-bit seconds: only the zero time is ever passed (tcl_poll_now).
  *   - the driver's closeProc is required by 8.6 and ignored by 9, which uses close2Proc alone (struct Tcl_ChannelType).

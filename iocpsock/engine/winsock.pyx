@@ -42,13 +42,13 @@ cdef int winsock_start() noexcept nogil:
     """Start Winsock and look up its extension functions, once for the process, whoever comes first: 0 or a Winsock code. A start
     that failed is tried again by the next caller."""
     cdef int error = 0
-    if winsock.started:
+    if flag_is_set(&winsock.started):
         return 0
     AcquireSRWLockExclusive(&winsock.lock)
     if not winsock.started:
         error = winsock_begin()
         if not error:
-            InterlockedExchange(&winsock.started, 1)
+            flag_set(&winsock.started)
     ReleaseSRWLockExclusive(&winsock.lock)
     return error
 
