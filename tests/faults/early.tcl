@@ -1,12 +1,14 @@
-# early.tcl: what is written to an -async connection before it is there, while the packet of its ConnectEx is late.
+# early.tcl: what is written to an -async connection before it is there, while the packet of its ConnectEx, or its lookup, is late.
 #
 # Prints a line for each case: what the peer got, or how the connection ended.
 
 chan configure stdout -buffering line -translation lf
 source [file join [file dirname [file normalize [info script]]] scenario.tcl]
 
-set LATE {late 400}
-set REFUSED [list status [expr {0xC0000236 - (1 << 32)}]]
+set LATE {ConnectEx late 400 0}
+set LOOKED_UP_LATE {GetAddrInfoW late 2500 1}       ;# the first call takes addresses only
+set REFUSED [list ConnectEx status [expr {0xC0000236 - (1 << 32)}] 0]
+set host 127.0.0.1
 
 set server [socket2 -server {apply {{channel args} {
     chan configure $channel -blocking 0 -translation binary
@@ -29,8 +31,9 @@ proc live {} {
 proc early {name how script} {
     unset -nocomplain ::ended
     set ::got ""
-    iocpsock::fault plan ConnectEx {*}$how 0 1 1000
-    set client [socket2 -async 127.0.0.1 [lindex [chan configure $::server -sockname] 2]]
+    iocpsock::fault clear
+    iocpsock::fault plan {*}$how 1 1000
+    set client [socket2 -async $::host [lindex [chan configure $::server -sockname] 2]]
     chan configure $client -blocking 0 -translation binary -buffersize 65536
     set code [catch $script result]
     regsub -all {sock[0-9a-f]+} $result channel result
@@ -49,7 +52,6 @@ early "half-closed" $LATE {
     close $client
 }
 early "not lingering" $LATE {puts -nonewline $client early; chan configure $client -linger 0; close $client}
-early "lingering too briefly" {late 3000} {puts -nonewline $client early; chan configure $client -linger 1; close $client}
 early "not writable before it is connected" $LATE {
     puts -nonewline $client early
     flush $client
@@ -97,5 +99,9 @@ early "refused, told by a read" $REFUSED {
     catch {read $client} message
     list $message [catch {close $client}]
 }
+iocpsock::configure -lookup background
+set host localhost
+early "lingering too briefly" $LOOKED_UP_LATE {puts -nonewline $client early; chan configure $client -linger 1; close $client}
+early "looked up in the end" $LOOKED_UP_LATE {puts -nonewline $client early; close $client}
 close $server
 exit
