@@ -89,9 +89,8 @@ class Suite:
         sockets, `stock`, from the same machine does not keep either is not ours to lose."""
         row = self._recorded(result.file, result.version, result.command)
         if row is None:
-            wine = installation.chosen().version
-            return [f"{result.file}: no recorded data for {self.language} {result.version} under Wine {wine}; "
-                    f"run `dev.py conformance --wine {wine} {result.file}`"]
+            return [f"{result.file}: no recorded data for {self.language} {result.version}; "
+                    f"run `dev.py conformance {result.file}`"]
         expected, total = set(row["failures"]).union(*row["skips"].values()), row["total"]
         if stock and not stock.verdict:
             expected |= set(stock.failures) | (stock.skips.keys() & result.skips.keys())
@@ -109,7 +108,8 @@ class Suite:
         return json.loads(data.read_text()) if data.exists() else []
 
     def _recorded(self, file, version, command):
-        rows = self.recorded(installation.chosen().version)
+        """The row of the Wine that runs the programs, or of the first one where that has none."""
+        rows = (row for wine in (installation.chosen().version, WINES[0]) for row in self.recorded(wine))
         return next((row for row in rows if _key(row) == (file, version, command)), None)
 
     def _write(self, fresh):
