@@ -1,8 +1,8 @@
 """On Windows itself: the interpreters that are installed.
 
-IOCPSOCK_INTERPRETERS may name them, the files of Pythons and of Tcl's shells with semicolons between; each is asked for its
-version. Otherwise a Python is found by the py launcher, and a shell on PATH under the names that Tcl's distributions use.
-pytest has to be installed in each Python (`py -3.12 -m pip install pytest`).
+IOCPSOCK_INTERPRETERS may name them, the files of Pythons and of Tcl's shells with semicolons between; each is
+asked for its version. Otherwise a Python is found by the py launcher, and a shell on PATH under the names that
+Tcl's distributions use. pytest has to be installed in each Python (`py -3.12 -m pip install pytest`).
 """
 
 import functools
@@ -51,11 +51,16 @@ def _python(version):
         return [sys.executable]
     if named := _named("Python").get(version):
         return [named]
-    found = shutil.which("py") and subprocess.run(["py", f"-{version}", "-c", ""], stderr=subprocess.DEVNULL).returncode == 0
-    if not found:
-        raise Unavailable(f"Python {version}: not installed. What to do: install it from python.org with the py launcher, or "
-                          f"name its file in {INTERPRETERS}")
+    if not _launches(version):
+        raise Unavailable(f"Python {version}: not installed. What to do: install it from python.org with the py "
+                          f"launcher, or name its file in {INTERPRETERS}")
     return ["py", f"-{version}"]
+
+
+def _launches(version):
+    """Whether the py launcher has this Python."""
+    asked = ["py", f"-{version}", "-c", ""]
+    return shutil.which("py") and subprocess.run(asked, stderr=subprocess.DEVNULL).returncode == 0
 
 
 def _tclsh(version):
@@ -64,19 +69,22 @@ def _tclsh(version):
     for name in _SHELLS[version]:
         if program := shutil.which(name):
             return program
-    raise Unavailable(f"Tcl {version}: none of {', '.join(_SHELLS[version])} is on PATH, nor is its file named in {INTERPRETERS}")
+    raise Unavailable(f"Tcl {version}: none of {', '.join(_SHELLS[version])} is on PATH, nor is its file named in "
+                      f"{INTERPRETERS}")
 
 
 @functools.cache
 def _named(language):
     """The interpreters of a language that IOCPSOCK_INTERPRETERS names: version -> file."""
     files = [file for file in os.environ.get(INTERPRETERS, "").split(";") if file]
-    return {_version(file): file for file in files if (language == "Python") == Path(file).name.lower().startswith("python")}
+    return {_version(file): file for file in files if _language(file) == language}
+
+
+def _language(file):
+    return "Python" if Path(file).name.lower().startswith("python") else "Tcl"
 
 
 def _version(file):
-    """The interpreter's version, two numbers with a point between, which a Python prints for a Python program and a Tcl for one
-    of Tcl's."""
-    python = Path(file).name.lower().startswith("python")
-    asked = "import sys; print('%d.%d' % sys.version_info[:2])" if python else "puts [info tclversion]"
-    return process.check([file, "-c", asked] if python else [file], f"asking {file} for its version", input=asked).strip()
+    """Two numbers with a point between. Either language reads a program from its standard input."""
+    asked = {"Python": "import sys; print('%d.%d' % sys.version_info[:2])", "Tcl": "puts [info tclversion]; exit"}
+    return process.check([file], f"asking {file} for its version", input=asked[_language(file)]).split()[-1]
