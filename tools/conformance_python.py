@@ -49,6 +49,7 @@ REASONS = {
 
 # Tests that judge by the clock: what they take for granted, and a busy machine does not keep.
 TIMED = {
+    "test_host_port": "a dozen of contexts with the system's certificates are made within 40 s, the rig's own limit",
     "testWithTimeoutTriggeredSend": "the client has filled the buffers, and waited for 10 ms in vain, before the peer, which "
                                     "began by sleeping for a second, has closed",
 }
