@@ -161,7 +161,7 @@ enum play { PLAYS(PLAY_ENUM) PLAY_COUNT };
 #undef PLAY_ENUM
 int play(enum play which);                  /* its value, 0: it is not played */
 int dice(int sides);                        /* 0 .. sides - 1 */
-#define COUNTS(X) X(resets) X(broken) X(held) X(refusals) X(full) X(pages) X(early) X(starved) X(zombies)
+#define COUNTS(X) X(resets) X(broken) X(held) X(refusals) X(full) X(pages) X(early) X(starved) X(zombies) X(late)
 #define COUNT_ENUM(name) COUNT_##name,
 enum count { COUNTS(COUNT_ENUM) COUNT_COUNT };
 #undef COUNT_ENUM

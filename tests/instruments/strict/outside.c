@@ -62,6 +62,7 @@ int close_played(SOCKET s, const char *what)
             if (sock->sent && !sock->hosts)
                 violation(9, what, sock, NULL, "with %d receives pending, after %lld bytes were sent", receives, sock->sent);
             setsockopt(s, SOL_SOCKET, SO_LINGER, (const char *)&hard, sizeof hard);
+            CancelIoEx((HANDLE)s, NULL);        /* Wine sends FIN all the same while one is under way */
             counts[COUNT_resets]++;
         }
         while ((op = op_next(op)))

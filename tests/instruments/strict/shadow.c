@@ -280,8 +280,10 @@ int op_returned(struct op *op, int error)
     op_drop(op);
     layer_unlock();
     ops_collect();
-    if (pending && dice(1000) < play(PLAY_packet))
+    if (pending && dice(1000) < play(PLAY_packet)) {
+        InterlockedIncrement(&counts[COUNT_late]);
         Sleep(1 + dice(3));
+    }
     return error;
 }
 
