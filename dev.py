@@ -21,6 +21,9 @@ usage: python3 dev.py COMMAND
   soak --load [--count N]              N connections (10000) open on one listener, of each kind of server
   faults [--tcl V] ARGS...             fail the engine's calls of Windows one by one, and count; `--every 1`: at each place
                                        of the scenario instead of every fifth; other ARGS are pytest's
+  strict [--long] [--tcl V] [--python V]
+                                       with the build that plays Windows and enforces its rules (docs/windows.md): its own
+                                       tests, the fault sweep, tests/calls, test_reopen, the soak; --long: all of them at length
   fresh [bookworm|trixie] [--only demo|test] [--user] [--keep] [ARGS of test...]
                                        follow the README in a bare Debian in a folder, trixie unless told: a clone of what is
                                        committed, python3 and nothing else; --user: by a user with sudo; --keep: leave it there
@@ -31,7 +34,7 @@ usage: python3 dev.py COMMAND
 
 Where a command builds first, `--no-build` before its other options takes the package as it is.
 Variables: IOCPSOCK_CACHE (downloads and runtimes), IOCPSOCK_SOURCES (a folder with source tarballs),
-IOCPSOCK_REQUIRE_ALL=1 (a test cell that cannot run is a failure), IOCPSOCK_VARIANT=debug|ubsan|faults (build and use
+IOCPSOCK_REQUIRE_ALL=1 (a test cell that cannot run is a failure), IOCPSOCK_VARIANT=debug|ubsan|faults|strict (build and use
 a build for tests: docs/reliability.md).
 """
 
@@ -135,6 +138,15 @@ def faults(arguments):
         return windows.pass_through(run.Command([str(word) for word in command], windows.environment()))
 
 
+def strict(arguments):
+    from tools import strict as windows
+    options, rest = leading_options(arguments, values=("--tcl", "--python"), flags=("--long",))
+    nothing_more("strict", rest)
+    setup.tools()
+    build.ensure(variant="strict")
+    return windows.main(options.get("--tcl", run.TCL_VERSIONS[-1]), options.get("--python", run.PYTHON_VERSIONS[-1]), "--long" in options)
+
+
 def soak(arguments):
     from tools import load, soak as run_soak
     options, rest = leading_options(arguments, values=("--minutes", "--tcl", "--count"), flags=("--no-build", "--load"))
@@ -203,7 +215,7 @@ def nothing_more(command, arguments):
 COMMANDS = {"demo": demo, "test": test, "build": build_only, "setup": setup_only, "clean": clean, "tcltest": tcltest,
             "python": interpreter(python), "tclsh": interpreter(tclsh), "pytest": interpreter(pytest),
             "pysuite": pysuite, "conformance": conformance, "soak": soak, "bench": bench,
-            "faults": faults, "fresh": fresh, "fuzz": fuzz}
+            "faults": faults, "strict": strict, "fresh": fresh, "fuzz": fuzz}
 
 
 def main(arguments):

@@ -61,7 +61,7 @@ VARIANTS = {
     "faults": Variant(("-O1", "-fno-inline", "-DIOCPSOCK_FAULTS"), ("memory.h", "faults.h"), _FAULTS, _FAULTS_EXPORTS),
     # And below them Windows as Microsoft documents it (docs/windows.md).
     "strict": Variant(("-O1", "-fno-inline", "-DIOCPSOCK_FAULTS", "-DIOCPSOCK_STRICT"), ("memory.h", "faults.h"),
-                      (*_FAULTS, *_STRICT), (*_FAULTS_EXPORTS, "strict_play", "strict_count", "strict_breach")),
+                      (*_FAULTS, *_STRICT), (*_FAULTS_EXPORTS, "strict_play", "strict_count", "strict_pending")),
 }
 
 

@@ -1,6 +1,7 @@
 """What Windows does and Wine does not, as the strict build plays it (tests/instruments/strict/scene.c), and without the play."""
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,11 @@ def test_without_the_play(tclsh, play):
     name, seen = WITHOUT[play]
     ended, lines, log = tclsh("scene.tcl", name, plays=play)
     assert (ended, lines) == (0, [seen]), log
+
+
+def test_an_exit_needs_no_other_thread(tclsh):
+    """Rule 29: at the end of a process on Windows the other threads are gone, with whatever locks they hold."""
+    started = time.monotonic()
+    ended, lines, log = tclsh("freeze.tcl")
+    assert (ended, lines) == (0, ["freezing"]), log
+    assert time.monotonic() - started < 60

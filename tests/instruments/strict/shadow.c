@@ -336,3 +336,14 @@ int ops_with_event(HANDLE event)
         count += op->event == event && !op_is_done(op);
     return count;
 }
+
+int strict_pending(SOCKET s)
+{
+    struct sock *sock;
+    int count;
+    layer_lock();
+    sock = sock_find(s);
+    count = sock ? ops_pending(sock, OP_RECEIVE) : 0;
+    layer_unlock();
+    return count;
+}

@@ -20,13 +20,12 @@
 int strict_play(const char *name, int value);       /* the value before, or -1: no play has this name */
 int strict_value(int play, const char **name);      /* of the play with this number; *name is NULL behind the last */
 int strict_count(const char *name);                 /* how often something was played, or how much there is of it */
-/* report.c */
-int strict_breach(const char *name);                /* breach.c: break a rule on purpose; -1: no such breach */
-int strict_scene(const char *name, char *said, int size);   /* scene.c: look at a play; -1: no such scene */
-/* freeze.c */
+/* the others, each in the file of its name */
+int strict_breach(const char *name);                /* break a rule on purpose; -1: no such breach */
+int strict_scene(const char *name, char *said, int size);   /* look at a play; -1: no such scene */
+int strict_pending(SOCKET s);                       /* shadow.c: receives that are pending on this socket */
 void strict_freeze(void);                           /* every other thread stops at its next call */
-/* shadow.c: the engine gives back a block of memory */
-void strict_freed(const void *block, size_t size);
+void strict_freed(const void *block, size_t size);  /* shadow.c: the engine gives back a block of memory */
 
 int WSAAPI strict_WSAStartup(WORD version, WSADATA *data);
 SOCKET WSAAPI strict_WSASocketW(int family, int type, int protocol, WSAPROTOCOL_INFOW *info, GROUP group, DWORD flags);
