@@ -1,6 +1,6 @@
 /* clock.c - the system's clock as Windows has it: it ticks 64 times a second (rule 16).
  *
- * Waits end at a tick, the one after their time or the one before, and GetTickCount64 stands still between ticks. Microsoft:
+ * Waits end at a tick, the one after their time or, if that is still to come, the one before, and GetTickCount64 stands still between ticks. Microsoft:
  * pages "Wait functions", "GetTickCount64 function". A waitable timer of high resolution and the performance counter do not
  * depend on it. Threads: any.
  */
@@ -21,9 +21,9 @@ DWORD clock_wait(DWORD milliseconds)
         return milliseconds;
     now = clock_now();
     end = (now + milliseconds * 1000LL + tick - 1) / tick * tick;
-    if (!dice(4))
+    if (!dice(4) && end - tick > now)
         end -= tick;
-    return end > now ? (DWORD)((end - now + 999) / 1000) : 0;
+    return (DWORD)((end - now + 999) / 1000);
 }
 
 ULONGLONG WINAPI strict_GetTickCount64(void)

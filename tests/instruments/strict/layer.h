@@ -78,6 +78,7 @@ void layer_enter(const char *call);         /* first in every call: rules 28 and
 struct sock *sock_new(SOCKET handle, int family, int hosts, const char *what);
 struct sock *sock_find(SOCKET handle);      /* the live one, or NULL. This and the next with the lock held */
 struct sock *sock_need(SOCKET handle, const char *call);    /* the live one, or rule 21 */
+struct sock *sock_adopt(SOCKET handle);     /* a new one for a socket that is there already; NULL: there is none */
 void sock_close(struct sock *sock, const char *what);
 void sock_release(struct sock *sock);
 struct sock *sock_next(struct sock *sock);  /* all records one after the other, from NULL on */

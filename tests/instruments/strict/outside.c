@@ -84,9 +84,10 @@ static struct sock *vouched(SOCKET s, const char *what, LONG_PTR value)
     layer_lock();
     sock = sock_find(s);
     if (!sock)
-        sock = sock_new(s, AF_UNSPEC, 1, what);
-    else
-        history_add(&sock->history, what, NULL, value);
+        sock = sock_adopt(s);
+    if (!sock)
+        sock = sock_new(s, AF_UNSPEC, 1, what);     /* its call is going to fail */
+    history_add(&sock->history, what, NULL, value);
     return sock;
 }
 
@@ -247,8 +248,8 @@ static void take_over(char *module)
                 }
 }
 
-/* From now on see what Python's own module does. Winsock may be started more than once. */
-void outside_watch(void)
+/* From now on see what Python's own module does: before this DLL's first call, if it is there by then. */
+__attribute__((constructor)) void outside_watch(void)
 {
     static HMODULE watched;
     HMODULE module = GetModuleHandleA("_socket.pyd");

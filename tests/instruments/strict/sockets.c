@@ -72,8 +72,8 @@ struct sock *sock_new(SOCKET handle, int family, int hosts, const char *what)
     return sock;
 }
 
-/* Make a record for a socket that something unseen has made. */
-static struct sock *adopt(SOCKET handle)
+/* Make a record for a socket that something unseen has made; NULL: there is none. With the lock held. */
+struct sock *sock_adopt(SOCKET handle)
 {
     struct sockaddr_storage address;
     struct sock *sock;
@@ -103,7 +103,7 @@ struct sock *sock_need(SOCKET handle, const char *call)
 {
     struct sock *sock = find(handle);
     if (!sock)
-        sock = adopt(handle);
+        sock = sock_adopt(handle);
     if (!sock)
         violation(21, call, NULL, NULL, "on %#llx, which is no socket", (unsigned long long)handle);
     if (!sock->live)
