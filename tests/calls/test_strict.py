@@ -10,9 +10,9 @@ def test_closing_one_of_two_handles_ends_nothing(strict):
     """Rule 23: an operation ends with the last handle of its socket. Wine would end it with the one that it was posted on."""
     before = strict.strict_count(b"zombies")
     with Net("iocpsock").pair() as (client, server):
+        client.settimeout(DEADLINE)                         # without a time-out the call asks for the socket's own afterwards
         duplicate = client.dup()
         receiving = spawn(client.recv, 10)
-        assert not receiving.done()
         while not strict.strict_pending(client.fileno()):
             pass
         _socket.close(client.fileno())
