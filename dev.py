@@ -27,6 +27,9 @@ usage: python3 dev.py COMMAND
   probe [--json] [--record | --take FILE] [SUBJECT...]
                                        ask the system's sockets what only they can answer, by a program in C; --record: keep the
                                        answers and make the table in docs/windows.md; --take FILE: those of another machine
+  strict [--long] [--tcl V] [--python V]
+                                       with the build that plays Windows and enforces its rules (docs/windows.md): its own
+                                       tests, the fault sweep, tests/calls, test_reopen, the soak; --long: all of them at length
   fresh [bookworm|trixie] [--only demo|test] [--user] [--keep] [ARGS of test...]
                                        follow the README in a bare Debian in a folder, trixie unless told: a clone of what is
                                        committed, python3 and nothing else; --user: by a user with sudo; --keep: leave it there
@@ -38,8 +41,8 @@ usage: python3 dev.py COMMAND
 Where a command builds first, `--no-build` before its other options takes the package as it is. Where it runs Windows programs,
 `--wine 8|10` among them chooses Wine: if the machine's is another one, that of another Debian is put in a folder (root only).
 Variables: IOCPSOCK_CACHE (downloads and runtimes), IOCPSOCK_SOURCES (a folder with source tarballs),
-IOCPSOCK_REQUIRE_ALL=1 (a test cell that cannot run is a failure), IOCPSOCK_VARIANT=debug|ubsan|faults (build and use
-a build for tests: docs/reliability.md) or arm64 (the wheel for Windows on ARM64, which cannot be used here),
+IOCPSOCK_REQUIRE_ALL=1 (a test cell that cannot run is a failure), IOCPSOCK_VARIANT=debug|ubsan|faults|strict (build and
+use a build for tests: docs/reliability.md) or arm64 (the wheel for Windows on ARM64, which cannot be used here),
 IOCPSOCK_INTERPRETERS (on Windows: files of Pythons and of Tcl's shells, with semicolons between), IOCPSOCK_WINE=8|10 (as --wine).
 """
 
@@ -151,6 +154,15 @@ def faults(arguments):
         return windows.pass_through(run.Command([str(word) for word in command], windows.environment()))
 
 
+def strict(arguments):
+    from tools import strict as windows
+    options, rest = leading_options(arguments, values=("--tcl", "--python"), flags=("--long",))
+    nothing_more("strict", rest)
+    setup.tools()
+    build.ensure(variant="strict")
+    return windows.main(options.get("--tcl", run.TCL_VERSIONS[-1]), options.get("--python", run.PYTHON_VERSIONS[-1]), "--long" in options)
+
+
 def soak(arguments):
     from tools import load, soak as run_soak
     options, rest = leading_options(arguments, values=("--minutes", "--tcl", "--count"), flags=("--no-build", "--load"))
@@ -235,7 +247,7 @@ def nothing_more(command, arguments):
 COMMANDS = {"demo": demo, "test": test, "build": build_only, "release": release, "setup": setup_only, "clean": clean, "tcltest": tcltest,
             "python": interpreter(python), "tclsh": interpreter(tclsh), "pytest": interpreter(pytest),
             "pysuite": pysuite, "conformance": conformance, "soak": soak, "bench": bench,
-            "faults": faults, "fresh": fresh, "fuzz": fuzz, "probe": probe}
+            "faults": faults, "strict": strict, "fresh": fresh, "fuzz": fuzz, "probe": probe}
 
 
 def main(arguments):

@@ -34,6 +34,7 @@ UNTUNED = "socket2 and not settings and not process"
 # Builds for tests (setup.py), and the versions of Tcl and Python that run with them, or None: our sockets' scenarios only.
 VARIANTS = {"debug": ("9.0", "3.13"), "ubsan": ("8.6", None)}
 FAULTY = ("8.6", "3.13")
+STRICT = ("9.0", "3.12")
 SWEEP = 12              # faults are injected at every so many calls; tests/faults itself knows finer sweeps
 
 
@@ -82,6 +83,11 @@ def _variants(expression, pythons, tcls):
     """The cells of the builds for tests."""
     if FAULTY[0] in tcls:
         yield Cell("faults tcl", lambda cell: _faults(cell, FAULTY[0], expression))
+    if STRICT[0] in tcls:
+        yield Cell("strict tcl", lambda cell: _strict(cell, STRICT[0], expression))
+    if STRICT[1] in pythons:
+        chosen = f"({expression}) and not stock" if expression else "not stock"
+        yield Cell("strict python", lambda cell: _python(cell, STRICT[1], chosen, "strict", ("tests/python", "tests/calls")))
     if FAULTY[1] in pythons:
         yield Cell("faults python", lambda cell: _python(cell, FAULTY[1], expression, "faults", ("tests/calls",)))
     for variant, (tcl, python) in VARIANTS.items():
@@ -162,6 +168,15 @@ def _faults(cell, version, expression):
         windows.tclsh(version)
         arguments = ["tests/faults", "--tcl", version, "--every", str(SWEEP)]
         _pytest(cell, [host_python()], windows.environment(), str, arguments, expression)
+
+
+def _strict(cell, version, expression):
+    """The strict build's own tests, then the scenarios of socket2."""
+    from tools.setup import host_python
+    build.ensure(variant="strict")
+    with run.session("strict") as windows:
+        for folder, chosen in (("tests/strict", expression), ("tests/tcl", f"({expression}) and socket2" if expression else "socket2")):
+            _pytest(cell, [host_python()], windows.environment(), str, [folder, "--tcl", version], chosen)
 
 
 def _python(cell, version, expression, variant=None, folders=("tests/python", "tests/engine")):

@@ -111,6 +111,9 @@ NTSTATUS NTAPI fault_NtDeviceIoControlFile(HANDLE file, HANDLE event, PIO_APC_RO
                                            ULONG code, void *in, ULONG in_size, void *out, ULONG out_size);
 int WINAPI fault_MultiByteToWideChar(UINT page, DWORD flags, const char *text, int length, WCHAR *wide, int capacity);
 
+#ifdef IOCPSOCK_STRICT
+#include "strict/strict.h"
+#endif
 #ifndef FAULTS_THEMSELVES
 #define WSAStartup fault_WSAStartup
 #define WSASocketW fault_WSASocketW
