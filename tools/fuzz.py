@@ -1,9 +1,11 @@
-"""The fuzzers: random sequences of calls, made with the stock sockets and with ours, and compared. The exit status is 1 if any differs.
+"""The fuzzers: random sequences of calls, made with the stock sockets and with ours, and compared. The exit
+status is 1 if any differs.
 
     python3 dev.py fuzz tcl|python [--seconds N] [--seed S] [--version V] [--planted] [--show SEED]
 
-The programs are in tests/fuzz and run under Wine; here they are started and watched. One that dies, or says nothing for SILENCE
-seconds, is a finding too: its last seed is named, and the next program begins behind it.
+The programs are in tests/fuzz and run under Wine; here they are started and watched. One that dies, or
+says nothing for SILENCE seconds, is a finding too: its last seed is named, and the next program begins
+behind it.
 """
 
 import time

@@ -1,7 +1,9 @@
-"""The puppet: a native peer of the Tcl fuzzer's connections, which does what the program tells it over a control connection.
+"""The puppet: a native peer of the Tcl fuzzer's connections, which does what the program tells it over a
+control connection.
 
-It sends, shuts down, closes and resets, and when it has heard nothing for PATIENCE seconds it resets all its connections, so
-that a call of the program that blocks on one of them ends. Each connection has a thread; the table of them has a lock.
+It sends, shuts down, closes and resets, and when it has heard nothing for PATIENCE seconds it resets all
+its connections, so that a call of the program that blocks on one of them ends. Each connection has a
+thread; the table of them has a lock.
 """
 
 import contextlib
