@@ -7,11 +7,20 @@ proc drain {role} {
         if {[catch {read $::chan($role)} data] || $data eq ""} break
     }
 }
+# Whether events of that kind come again and again and bring nothing, which is noted once: what follows is the same.
+proc endless {what role} {
+    set had [expr {[info exists ::news($role.data)] ? [string length $::news($role.data)] : 0}]
+    if {![info exists ::had($what)] || $::had($what) != $had} {
+        set ::fired($what) 0
+        set ::had($what) $had
+    }
+    if {[incr ::fired($what)] == $::endless} {news $what endless}
+    return [expr {$::fired($what) >= $::endless}]
+}
 proc on_readable {role kind} {
     set channel $::chan($role)
+    if {[endless $role.r $role]} return
     incr ::changes
-    set count [incr ::fired($role.r)]
-    if {$count > 20000} {chan event $channel readable {}; news $role.r endless; return}
     if {[catch {
         switch $kind {
             nothing {
@@ -20,12 +29,12 @@ proc on_readable {role kind} {
             }
             gets {
                 if {![safe $role]} {chan event $channel readable {}; return}
-                if {[gets $channel line] >= 0} {append ::news($role.data) <$line>}
+                if {[waiting $role {gets $channel line}] >= 0} {append ::news($role.data) <$line>}
                 if {[eof $channel]} {chan event $channel readable {}}
             }
             read - eof3 {
                 if {![safe $role]} {chan event $channel readable {}; return}
-                append ::news($role.data) [read $channel]
+                append ::news($role.data) [waiting $role {read $channel}]
                 if {[eof $channel]} {
                     if {$kind eq "read" || [incr ::fired($role.eof)] >= 3} {
                         news $role.eof $kind
@@ -35,7 +44,7 @@ proc on_readable {role kind} {
             }
             read1 - read7 {
                 if {![safe $role]} {chan event $channel readable {}; return}
-                append ::news($role.data) [read $channel [string index $kind end]]
+                append ::news($role.data) [waiting $role {read $channel [string index $kind end]}]
                 if {[eof $channel]} {chan event $channel readable {}}
             }
             close      {news $role.r close; drain $role; close $channel; forget $role}
@@ -46,30 +55,30 @@ proc on_readable {role kind} {
                 news $role.r vwait
                 chan event $channel readable {}
                 after 2 {set ::nested 1}; vwait ::nested
-                if {[safe $role]} {append ::news($role.data) [read $channel]}
+                if {[safe $role]} {append ::news($role.data) [waiting $role {read $channel}]}
             }
             vwaiton {
                 # The same, with the handler in place, which is called again inside.
                 if {[incr ::depth] < 3} {after 2 {set ::nested 1}; vwait ::nested}
                 incr ::depth -1
-                if {[safe $role]} {append ::news($role.data) [read $channel]}
+                if {[safe $role]} {append ::news($role.data) [waiting $role {read $channel}]}
                 if {[eof $channel]} {chan event $channel readable {}}
             }
             update {
                 news $role.r update
                 chan event $channel readable {}
                 update
-                if {[safe $role]} {append ::news($role.data) [read $channel]}
+                if {[safe $role]} {append ::news($role.data) [waiting $role {read $channel}]}
             }
             idle {
                 update idletasks
-                if {[safe $role]} {append ::news($role.data) [read $channel]}
+                if {[safe $role]} {append ::news($role.data) [waiting $role {read $channel}]}
                 if {[eof $channel]} {chan event $channel readable {}}
             }
             replace {news $role.r replace; chan event $channel readable [list on_readable $role read]}
             echo {
                 if {![safe $role]} {chan event $channel readable {}; return}
-                set data [read $channel]
+                set data [waiting $role {read $channel}]
                 append ::news($role.data) $data
                 puts -nonewline $channel [string range $data 0 99]; flush $channel
                 chan event $channel readable {}
@@ -83,6 +92,7 @@ proc on_readable {role kind} {
 }
 proc on_writable {role kind} {
     set channel $::chan($role)
+    if {[endless $role.w $role]} return
     incr ::changes
     if {[catch {
         switch $kind {
