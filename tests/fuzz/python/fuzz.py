@@ -10,17 +10,15 @@ once, or something of the engine is left over; what differed once and not again 
 
 import argparse
 import faulthandler
-import gc
 import os
 import sys
 import time
 
 import iocpsock
 from compare import difference, differing, recurring, shrink, without_text
+from helpers import settled
 from run import Run
 from writer import Writer
-
-SETTLED = 20            # seconds in which the engine's counters must come to zero
 
 
 class Liar(iocpsock.socket):
@@ -79,16 +77,6 @@ class Fuzz:
                 f"once and not again; left over: {left or 'nothing'}")
 
 
-def live():
-    end = time.monotonic() + SETTLED
-    while True:
-        gc.collect()
-        left = {name: count for name, count in iocpsock.stats().items() if name.endswith("_live") and count}
-        if not left or time.monotonic() > end:
-            return left
-        time.sleep(0.05)
-
-
 def show(steps, pair):
     for step, *outcomes in zip(steps, *pair(steps)):
         one, two = map(without_text, outcomes)
@@ -111,7 +99,7 @@ def main():
     else:
         fuzz = Fuzz(options.seed, Liar if options.planted else None)
         fuzz.run(time.monotonic() + options.seconds)
-        left = live()
+        left = settled()
         print(fuzz.totals(left), flush=True)
         status = 1 if fuzz.kinds or left else 0
     sys.stdout.flush()

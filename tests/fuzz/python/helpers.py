@@ -1,5 +1,6 @@
 """What steps may call beside the sockets themselves: buffers, files, looks at a socket, threads, TLS."""
 
+import gc
 import io
 import mmap
 import os
@@ -13,6 +14,8 @@ import sys
 import tempfile
 import threading
 import time
+
+import iocpsock
 
 PEM = pathlib.Path(__file__).parents[2] / "python" / "localhost.pem"
 FOLDER = tempfile.mkdtemp(prefix="iocpsock-fuzz")
@@ -99,6 +102,17 @@ def state(sock):
     }.items():
         result[name] = try_(look)
     return result
+
+
+def settled():
+    """What of the engine's objects is left when it has had time to end: the counters that are not zero."""
+    end = time.monotonic() + WAIT
+    while True:
+        gc.collect()
+        left = {name: count for name, count in iocpsock.stats().items() if name.endswith("_live") and count}
+        if not left or time.monotonic() > end:
+            return left
+        time.sleep(0.05)
 
 
 _contexts = {}

@@ -143,7 +143,7 @@ proc op_pressure {role size} {
         set end [expr {[clock milliseconds] + 20000}]        ;# it moves on with each byte
         while {[string length $data] < $size && ![eof $::chan($to)] && [clock milliseconds] < $end} {
             after 1 {set ::woken 1}; vwait ::woken
-            if {[set piece [read $::chan($to)]] eq ""} continue
+            if {[set piece [read $::chan($to) [expr {$size - [string length $data]}]]] eq ""} continue
             append data $piece
             set end [expr {[clock milliseconds] + 20000}]
         }
