@@ -1,4 +1,5 @@
-# compare.tcl: runs a sequence with both drivers, compares the traces, and shrinks a sequence whose traces differ.
+# compare.tcl: runs a sequence with both drivers, compares the traces, and shrinks a sequence whose traces
+# differ.
 
 # Whether it may have to wait, so that what the puppet does later is to be done then.
 proc waits {operation} {
@@ -12,7 +13,10 @@ proc execute {driver sequence} {
     set ::trace {}
     set ::changes 0
     set ::depth 0
-    foreach a {chan port puppet silent async gone news fired had came connects} {array unset ::$a; array set ::$a {}}
+    foreach a {chan port puppet silent gone news fired had came connects} {
+        array unset ::$a
+        array set ::$a {}
+    }
     foreach role {c s c2 s2 srv f g pr pw} {set ::chan($role) ""}
     foreach operation $sequence {
         incr ::operations
@@ -25,10 +29,11 @@ proc execute {driver sequence} {
         }
     }
     settle
+    note "at the end"
     foreach role {c s c2 s2} {
         if {[live $role]} {
-            attempt "at the end: flags $role" "list eof \[eof $::chan($role)\] blocked \[fblocked $::chan($role)\]"
-            attempt "at the end: error $role" [list fconfigure $::chan($role) -error]
+            flags $role
+            attempt "ask $role -error" [list fconfigure $::chan($role) -error]
         }
     }
     # The end of everything, not traced.
@@ -43,7 +48,9 @@ proc execute {driver sequence} {
     foreach timer [after info] {after cancel $timer}
     array unset ::news
     foreach f [glob -nocomplain $::scratch.*] {file delete $f}
-    if {$driver eq "ours" && $::planted} {set ::trace [lmap line $::trace {string map {{eof 1} {eof 0}} $line}]}
+    if {$driver eq "ours" && $::planted} {
+        set ::trace [lmap line $::trace {string map {{eof 1} {eof 0}} $line}]
+    }
     if {$driver eq "ours"} {
         set deadline [expr {[clock milliseconds] + 30000}]
         while 1 {
@@ -70,9 +77,9 @@ proc compare {sequence {slow 0}} {
     return [list [expr {$stock eq $ours ? "same" : "differ"}] $stock $ours]
 }
 
-# Repeats a sequence that differed: {times stock ours} of the difference that comes most often, or 1 and what there was. Ours
-# need not differ each time to be at fault: twice in the same way is enough. But where the stock driver has now this result
-# and now ours, nothing is told of ours.
+# Repeats a sequence that differed: {times stock ours} of the difference that comes most often, or 1 and
+# what there was. Ours need not differ each time to be at fault: twice in the same way is enough. But where
+# the stock driver has now this result and now ours, nothing is told of ours.
 proc recurring {sequence stock ours} {
     set stocks {}
     for {set i 0} {$i < $::repeats} {incr i} {
@@ -83,7 +90,10 @@ proc recurring {sequence stock ours} {
             set seen($k) [list [expr {[info exists seen($k)] ? [lindex $seen($k) 0] + 1 : 1}] $a $b]
         }
     }
-    set found [lindex [lsort -integer -index 0 [list [list 1 $stock $ours] {*}[lmap {k v} [array get seen] {set v}]]] end]
+    set found [list 1 $stock $ours]
+    foreach {k candidate} [array get seen] {
+        if {[lindex $candidate 0] > [lindex $found 0]} {set found $candidate}
+    }
     lassign [difference {*}[lrange $found 1 2]] a b line
     foreach trace $stocks {
         if {[lindex $trace $line] eq $b} {return [list 1 $stock $ours]}
@@ -101,7 +111,8 @@ proc difference {stock ours} {
     }
 }
 
-# The kind of a difference: the operation and both results with numbers and data taken out, by which findings are grouped.
+# The kind of a difference: the operation and both results with numbers and data taken out, by which
+# findings are grouped.
 proc kind {stock ours} {
     lassign [difference $stock $ours] a b
     foreach v {a b} {

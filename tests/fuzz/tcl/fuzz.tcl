@@ -1,14 +1,15 @@
-# fuzz.tcl: random sequences of channel operations, with `socket` and with `socket2`, compared; started by tools/fuzz.py.
+# fuzz.tcl: random sequences of channel operations, with `socket` and with `socket2`, compared; started by
+# tools/fuzz.py.
 #
 #     fuzz.tcl PUPPET-PORT CONTROL-PORT fuzz SEED SECONDS ?planted?
 #     fuzz.tcl PUPPET-PORT CONTROL-PORT show SEED|OPERATIONS
 #
-# What may depend on chance is kept out of a trace: before an operation that observes there is a wait until nothing
-# changes any more, what a reading handler gets is joined, events of a handler that does nothing are counted up to three.
-# A sequence whose traces differ is repeated, more slowly. What differs in the same way twice is reported, after operations
-# that do not matter have been dropped; what does not is told as `by chance`. `planted`: ends of streams are hidden from the
-# traces of socket2, a fault that must be found. Runs on one thread; `@ SEED DRIVER OPERATION` is printed before each
-# operation.
+# What may depend on chance is kept out of a trace: before an operation that observes there is a wait until
+# nothing changes any more, what a reading handler gets is joined, events of a handler that does nothing are
+# counted up to three. A sequence whose traces differ is repeated, more slowly. What differs in the same way
+# twice is reported, after operations that do not matter have been dropped; what does not is told as `by
+# chance`. `planted`: ends of streams are hidden from the traces of socket2, a fault that must be found.
+# Runs on one thread; `@ SEED DRIVER OPERATION` is printed before each operation.
 
 package require iocpsock
 fconfigure stdout -buffering line -encoding utf-8
@@ -23,7 +24,7 @@ set endless 60      ;# events without anything new after which they are taken to
 set repeats 5       ;# of a sequence that differed
 set operations 0
 set debug 0
-foreach part {known trace sockets handlers operations generate compare} {
+foreach part {known trace sockets handlers operations pressure elsewhere generate compare} {
     source [file join [file dirname [file normalize [info script]]] $part.tcl]
 }
 
@@ -46,10 +47,12 @@ proc fuzz {seconds} {
             if {$times > 1} {
                 incr differ
                 set kind [kind $stock $ours]
-                puts "DIFFERENCE: seed $::seed, $times times[expr {[info exists seen($kind)] ? {, as before} : {}}]"
+                puts "DIFFERENCE: seed $::seed, $times times"
                 if {[incr seen($kind)] == 1} {
                     set m [minimise $s $kind]
                     tell $m {*}[lrange [compare $m 1] 1 2]
+                } else {
+                    puts "    as before"
                 }
             } else {
                 incr chance
@@ -58,8 +61,9 @@ proc fuzz {seconds} {
         }
         incr ::seed
     }
-    puts "[expr {$::seed - $first}] sequences, $::operations steps, seeds $first to [expr {$::seed - 1}]: $differ differ,\
-        in [array size seen] ways; $chance differed once and not again"
+    puts "[expr {$::seed - $first}] sequences, $::operations steps,\
+        seeds $first to [expr {$::seed - 1}]: $differ differ, in [array size seen] ways;\
+        $chance differed once and not again"
     return [expr {$differ > 0}]
 }
 

@@ -1,13 +1,15 @@
 # handlers.tcl: what the events of a sequence do.
 
 proc drain {role} {
-    # Nothing unread may be left when a socket is closed: whether that resets the connection is another question.
+    # Nothing unread may be left when a socket is closed: whether that resets the connection is another
+    # question.
     catch {fconfigure $::chan($role) -blocking 0 -translation binary}
     for {set i 0} {$i < 20} {incr i} {
         if {[catch {read $::chan($role)} data] || $data eq ""} break
     }
 }
-# Whether events of that kind come again and again and bring nothing, which is noted once: what follows is the same.
+# Whether events of that kind come again and again and bring nothing, which is noted once: what follows is
+# the same.
 proc endless {what role} {
     set had [expr {[info exists ::news($role.data)] ? [string length $::news($role.data)] : 0}]
     if {![info exists ::had($what)] || $::had($what) != $had} {
@@ -49,7 +51,12 @@ proc on_readable {role kind} {
             }
             close      {news $role.r close; drain $role; close $channel; forget $role}
             closewrite {news $role.r closewrite; chan event $channel readable {}; close $channel write}
-            closeother {news $role.r closeother; chan event $channel readable {}; drain [partner $role]; close $::chan([partner $role]); forget [partner $role]}
+            closeother {
+                set other [partner $role]
+                news $role.r closeother
+                chan event $channel readable {}
+                drain $other; close $::chan($other); forget $other
+            }
             error      {news $role.r error; throw {FUZZ handler} "handler fails"}
             vwait {
                 news $role.r vwait
@@ -104,7 +111,21 @@ proc on_writable {role kind} {
             close {news $role.w close; drain $role; close $channel; forget $role}
             error {news $role.w error; throw {FUZZ handler} "handler fails"}
             off   {news $role.w off; chan event $channel writable {}; chan event $channel readable {}}
-            vwait {news $role.w vwait; chan event $channel writable {}; after 2 {set ::nested 1}; vwait ::nested}
+            vwait {
+                news $role.w vwait
+                chan event $channel writable {}
+                after 2 {set ::nested 1}; vwait ::nested
+            }
+            vwaiton {
+                # Its handler is called again inside, and comes to an end by what is written.
+                if {[incr ::depth] < 3} {after 2 {set ::nested 1}; vwait ::nested}
+                incr ::depth -1
+                if {[incr ::fired($role.vwaiton)] == 3} {
+                    chan event $channel writable {}
+                    news $role.w vwaiton
+                    puts $channel nested; flush $channel
+                }
+            }
         }
     } message options] == 1} {
         if {$kind eq "error"} {return -options $options $message}

@@ -46,14 +46,15 @@ proc connecting {} {
     }
     return 0
 }
-# One connection. mode: both, client or server (which end is the driver's under test), puppets (the puppet serves),
-# puppetc (the puppet is the client). The roles are c and s, with a 2 for the second connection.
+# One connection. mode: both, client or server (which end is the driver's under test), puppets (the puppet
+# serves), puppetc (the puppet is the client). The roles are c and s, with a 2 for the second connection.
 proc connect {mode suffix {options {}} {kind ok}} {
     set c c$suffix; set s s$suffix
     unset -nocomplain ::came($s)
     switch $mode {
         both - client - server {
-            set server [make [expr {$mode eq "client" ? "stock" : "test"}] -server [list accepted $s $kind] -myaddr 127.0.0.1 0]
+            set how [expr {$mode eq "client" ? "stock" : "test"}]
+            set server [make $how -server [list accepted $s $kind] -myaddr 127.0.0.1 0]
             known srv $server
             set ::port(srv) [lindex [fconfigure $server -sockname] 2]
             known $c [make [expr {$mode eq "server" ? "stock" : "test"}] {*}$options 127.0.0.1 $::port(srv)]
@@ -88,8 +89,8 @@ proc connect {mode suffix {options {}} {kind ok}} {
         }
     }
 }
-# Is a blocking read of that end certain to come back? The other end must have said its last word, or be the puppet, whose
-# patience is short.
+# Is a blocking read of that end certain to come back? The other end must have said its last word, or be the
+# puppet, whose patience is short.
 proc safe {role} {
     if {[info exists ::puppet($role)]} {return 1}
     if {[catch {fconfigure $::chan($role) -blocking} blocking] || !$blocking} {return 1}
@@ -97,8 +98,8 @@ proc safe {role} {
 }
 # Will the foreground copy from there end? It waits whether the channel blocks or not.
 proc ends {role} {
-    if {$role in {c s c2 s2}} {return [expr {[info exists ::puppet($role)] || [info exists ::silent([partner $role])]}]}
-    return [expr {$role eq "f"}]
+    if {$role ni {c s c2 s2}} {return [expr {$role eq "f"}]}
+    return [expr {[info exists ::puppet($role)] || [info exists ::silent([partner $role])]}]
 }
 # A channel is gone: its name, which another may be given, must not be used any more.
 proc forget {role} {

@@ -1,4 +1,5 @@
-# trace.tcl: what a sequence leaves behind: results, errors with their codes, and what events brought, made comparable.
+# trace.tcl: what a sequence leaves behind: results, errors with their codes, and what events brought, made
+# comparable.
 
 set control [socket 127.0.0.1 $controlPort]
 fconfigure $control -buffering line -translation lf
@@ -23,7 +24,8 @@ proc masked {text} {
     }
     return $text
 }
-# Data in a trace: itself where it is short, else its length, its beginning, and a checksum that both versions can make.
+# Data in a trace: itself where it is short, else its length, its beginning, and a checksum that both
+# versions can make.
 proc shown {data} {
     set out ""
     foreach c [split [string range $data 0 59] ""] {
@@ -31,7 +33,8 @@ proc shown {data} {
         append out [expr {$code < 32 || $code > 126 || $c eq "\\" ? [format {\u%04x} $code] : $c}]
     }
     if {[string length $data] <= 60} {return "\"$out\""}
-    return "[string length $data]:[string range $out 0 20]..[zlib crc32 [encoding convertto utf-8 [string map {\u0000 \u0001} [regsub -all {[\ud800-\udfff]} $data ?]]]]"
+    set plain [string map {\u0000 \u0001} [regsub -all {[\ud800-\udfff]} $data ?]]
+    return "[string length $data]:[string range $out 0 20]..[zlib crc32 [encoding convertto utf-8 $plain]]"
 }
 proc note {text} {lappend ::trace $text}
 
@@ -57,7 +60,8 @@ proc bgerror_note {message options} {
 }
 interp bgerror {} bgerror_note
 
-# Runs a script that may have to wait for the puppet, which is told: whether it took a strike to end it is noted.
+# Runs a script that may have to wait for the puppet, which is told: whether it took a strike to end it is
+# noted.
 proc waiting {role script} {
     if {![info exists ::puppet($role)]} {return [uplevel 1 $script]}
     puppet wait
@@ -66,8 +70,9 @@ proc waiting {role script} {
     return -code $code -options $options $result
 }
 
-# Lets things happen until nothing changes any more, and notes what came by events. A look that comes late does not count:
-# the machine is busy, and others may be late too. `keep`: what the puppet does later stays for a call that waits.
+# Lets things happen until nothing changes any more, and notes what came by events. A look that comes late
+# does not count: the machine is busy, and others may be late too. `keep`: what the puppet does later stays
+# for a call that waits.
 proc settle {{keep 0}} {
     if {!$keep} {puppet now}
     lassign {0 0} still looks
