@@ -1,14 +1,16 @@
-"""The puppet: a native peer of the Tcl fuzzer's connections, which does what the program tells it over a control connection.
+"""The puppet: a native peer of the Tcl fuzzer's connections, told what to do over a control connection.
 
-It sends, takes, shuts down, closes and resets. When the program is about to make a call that may wait for one of these
-connections, it says so (`wait`): then the puppet does what it was told to do `later`, and if that does not end the call
-either, it resets its connections (it *strikes*), which does. So nothing hangs on how fast the program is. Each connection
-has a thread; the table of them, and everything else here, has one lock.
+It sends, takes, shuts down, closes and resets. When the program is about to make a call that may wait for
+one of these connections, it says so (`wait`): then the puppet does what it was told to do `later`, and if
+that does not end the call either, it resets its connections (it *strikes*), which does. So nothing hangs
+on how fast the program is. Each connection has a thread; the table of them, and everything else here, has
+one lock.
 """
 
 import socket
 import struct
 import threading
+import time
 import zlib
 
 LATER = 0.03            # seconds from `wait` to what was to be done later
@@ -30,6 +32,8 @@ class Puppet:
         self.taking = {}            # port: the thread that takes everything, and what it got
         self.listener = self.listening(self.take_in)
         self.control = self.listening(self.obey)
+        self.heard = time.monotonic()
+        threading.Thread(target=self.watch, daemon=True).start()
 
     def listening(self, serve):
         s = socket.create_server(("127.0.0.1", 0), backlog=50)
@@ -60,18 +64,25 @@ class Puppet:
                 act()
 
     def strike(self):
-        self.struck = True
-        self.drop()
+        with self.lock:
+            self.struck = True
+            self.drop()
 
     def obey(self, c, address):
         stream = c.makefile("rw", newline="\n")
-        c.settimeout(SILENCE)
         try:
             for line in stream:
+                self.heard = time.monotonic()
                 stream.write(f"{self.answer(line.split())}\n")
                 stream.flush()
-        finally:                    # it is silent, or gone
+        finally:                    # it is gone
             self.drop()
+
+    def watch(self):
+        while True:
+            time.sleep(1)
+            if time.monotonic() - self.heard > SILENCE:
+                self.strike()
 
     def answer(self, words):
         try:

@@ -126,7 +126,11 @@ class End:
                 data = chance.choice(self.ways)(chance.choice(SIZES), chance)
                 if data is None:
                     continue
-                if not data or not self.check(data):
+                if not data:
+                    return
+                if not self.check(data):
+                    self.broken.set()
+                    self.sock.close()       # and so the other end ends
                     return
                 self.received += len(data)
                 self.count("receives")

@@ -14,21 +14,11 @@ import os
 import sys
 import time
 
-import iocpsock
 from compare import difference, differing, recurring, shrink, without_text
 from helpers import settled
+from liar import Liar
 from run import Run
 from writer import Writer
-
-
-class Liar(iocpsock.socket):
-    """Loses the last byte of a longer receive: the fault that shows that faults are found."""
-
-    __module__, __qualname__ = iocpsock.socket.__module__, iocpsock.socket.__qualname__
-
-    def recv(self, size, *flags):
-        data = super().recv(size, *flags)
-        return data[:-1] if len(data) > 4 else data
 
 
 class Fuzz:

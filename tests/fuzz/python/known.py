@@ -41,6 +41,8 @@ KNOWN = (
           step=r"MSG_OOB|0x?1\)$"),
     Known("MSG_WAITALL", "Wine's own recv does not wait for all; ours does, as Windows' does",
           step="MSG_WAITALL"),
+    Known("a read after a failed connect", "under Wine it is told of an end, where nobody waits first",
+          stock=r"TimeoutError|BLOCKED", ours=r"^(b''|\(?'0'|\(b'', )", before=r"connect(_ex)?\(\('"),
     Known("loopback of the other family",
           "connecting to :: or 0.0.0.0 means this machine in ours: docs/python.md",
           step=r"connect(_ex)?\(\('(::|0\.0\.0\.0|)'"),

@@ -1,6 +1,6 @@
 """Many threads at once, and every byte tells which connection it belongs to. Runs in the Windows Python.
 
-    storm.py --seed S --seconds N
+    storm.py --seed S --seconds N [--planted]       with --planted a class of ours lies, which must be found
 
 Threads make connections to a listener whose accepting threads come and go, plain and TLS, move a stream
 over each in both directions by all calls there are, exchange handles meanwhile, and end connections before
@@ -24,10 +24,12 @@ import struct
 import sys
 import threading
 import time
+import traceback
 
 import iocpsock
 from end import End
 from helpers import WAIT, contexts, settled, started
+from liar import Liar
 from stream import Stream
 
 LIVES, CLOSERS = 6, 2
@@ -75,10 +77,11 @@ class Storm:
 
     def repeat(self, act, chance, over):
         while not over.is_set():
-            try:
-                act(chance)
-            except OSError as error:
-                self.report(f"{act}: {error!r}")
+            act(chance)
+
+    def thread_failed(self, failure):
+        """Of any thread: what it did not expect."""
+        self.report("".join(traceback.format_exception(failure.exc_value)))
 
     def close_under_a_call(self, chance):
         """A call that waits, or is about to, and another thread closes its socket."""
@@ -252,11 +255,15 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--planted", action="store_true")
     options = parser.parse_args()
     faulthandler.enable()
     iocpsock.patch()
+    if options.planted:
+        socket.socket = Liar
     storm, seed, end = Storm(), options.seed, time.monotonic() + options.seconds
-    while (left := end - time.monotonic()) > 0:
+    threading.excepthook = storm.thread_failed
+    while (left := end - time.monotonic()) > 0 and not (options.planted and storm.faults):
         storm.round(seed, min(ROUND, left))
         seed += 1
     left = settled()
