@@ -125,6 +125,7 @@ class Objects:
             self.add(f"f := {s}.makefile({mode})")
             self.file_of = s
         owner = getattr(self, "file_of", s)
+        self.not_forever(owner)
         if owner in self.peer and self.chance.random() < 0.7:
             self.add(f"{self.peer[owner]}.sendall(b'line one\\nline two\\nrest')")
         for _ in range(self.chance.randrange(1, 4)):

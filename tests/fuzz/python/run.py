@@ -30,6 +30,7 @@ import iocpsock
 from helpers import try_
 
 PATIENCE = 5
+FILE_PATIENCE = 40      # in a step that reads a file, byte by byte if it has no buffer
 LONG_PATIENCE = 150
 LONG = "exits(", "pressure(", "together(", "a, b := tls("       # steps that start a thread or a process
 STOCK = socket.socket
@@ -156,6 +157,8 @@ class Run:
 
     def patience(self, steps):
         step = steps[min(len(self.trace), len(steps) - 1)]
+        if step.startswith("f."):
+            return FILE_PATIENCE
         return LONG_PATIENCE if step.startswith(LONG) else PATIENCE
 
     def clean(self, thread):

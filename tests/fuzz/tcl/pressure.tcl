@@ -1,12 +1,12 @@
-# pressure.tcl: operations that write more than fits, to a peer that reads late.
+# pressure.tcl: operations that write more than fits, to a peer that reads late; not byte by byte, which takes minutes.
 
 # More than fits: all of it is written at once while the other end reads late.
 proc op_pressure {role size} {
     set to [partner $role]
     if {[info exists ::puppet($role)] || ![live $role] || ![live $to]} {note "no pair"; return}
     if {[catch {
-        fconfigure $::chan($role) -blocking 0 -translation binary
-        fconfigure $::chan($to) -blocking 0 -translation binary
+        fconfigure $::chan($role) -blocking 0 -translation binary -buffersize 4096
+        fconfigure $::chan($to) -blocking 0 -translation binary -buffersize 4096
         chan event $::chan($to) readable {}
         puts -nonewline $::chan($role) [string repeat 0123456789abcdef [expr {$size / 16}]]
         flush $::chan($role)
@@ -29,7 +29,7 @@ proc op_flood {role size end} {
     if {![info exists ::puppet($role)] || ![live $role]} {note "no puppet"; return}
     set port $::puppet($role)
     if {[catch {
-        fconfigure $::chan($role) -blocking 0 -translation binary
+        fconfigure $::chan($role) -blocking 0 -translation binary -buffersize 4096
         puts -nonewline $::chan($role) [string repeat 0123456789abcdef [expr {$size / 16}]]
         flush $::chan($role)
     } message]} {note "flood $role: [masked $message]"; return}
