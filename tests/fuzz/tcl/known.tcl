@@ -5,4 +5,7 @@
 # Left out by the generator: "exit", when a non-blocking -async channel was written more than a buffer: Tcl
 # offers the full buffers then, and not the last, part-filled one.
 
-set known {}
+set known {
+    half-close result {^(close \S+ (read|write) -> )error {} NONE$} {\1}
+    "half a close of a channel that failed to connect is an error without a text in stock, and none in ours"
+}

@@ -1,4 +1,4 @@
-# pressure.tcl: operations that write more than fits, to a peer that reads late; not byte by byte, which takes minutes.
+# pressure.tcl: operations that write more than fits, to a peer that reads late; never byte by byte.
 
 # More than fits: all of it is written at once while the other end reads late.
 proc op_pressure {role size} {
