@@ -59,7 +59,8 @@ class Fuzz:
         print(f"DIFFERENCE: seed {self.seed}, {times} times{before}", flush=True)
         if kind not in self.kinds:
             self.kinds.add(kind)
-            show(shrink(steps, found, self.pair), self.pair)
+            if not self.liar:
+                show(shrink(steps, found, self.pair), self.pair)
 
     def totals(self, left):
         return (f"{self.seed - self.first} sequences, {self.steps} steps, seeds {self.first} to "

@@ -48,11 +48,11 @@ proc fuzz {seconds} {
                 incr differ
                 set kind [kind $stock $ours]
                 puts "DIFFERENCE: seed $::seed, $times times"
-                if {[incr seen($kind)] == 1} {
+                if {[incr seen($kind)] > 1} {
+                    puts "    as before"
+                } elseif {!$::planted} {
                     set m [minimise $s $kind]
                     tell $m {*}[lrange [compare $m 1] 1 2]
-                } else {
-                    puts "    as before"
                 }
             } else {
                 incr chance
