@@ -33,8 +33,10 @@ usage: python3 dev.py COMMAND
   fresh [bookworm|trixie] [--only demo|test] [--user] [--keep] [ARGS of test...]
                                        follow the README in a bare Debian in a folder, trixie unless told: a clone of what is
                                        committed, python3 and nothing else; --user: by a user with sudo; --keep: leave it there
-  fuzz tcl|python [--seconds N] [--seed S] [--version V]   random sequences of calls on the stock sockets and on ours, compared;
-                                       --show SEED: one sequence; --planted: a fault of the test's own, to be found
+  fuzz tcl|python [--seconds N] [--seed S] [--version V]   random sequences of calls on the stock sockets and on
+                                       ours, compared; --show SEED: one sequence; --planted: a fault of the test's own,
+                                       to be found
+  fuzz storm [--seconds N] [--seed S] [--version V]   many threads on Python's sockets; every byte tells whose it is
   bench [--quick] [--only NAME,...] [--who NAME,...]   measure us and what else there is; a NAME is how the names of
                                        scenarios or contenders begin
 

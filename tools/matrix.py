@@ -10,7 +10,7 @@ import os
 import time
 from dataclasses import dataclass, field
 
-from tools import build, process, run, tcltest
+from tools import build, fuzz, process, run, tcltest
 from tools.build import BUILD
 from tools.conformance_python import SUITE as PYTHON
 from tools.conformance_tcl import SUITE as TCL
@@ -35,6 +35,7 @@ UNTUNED = "socket2 and not settings and not process"
 VARIANTS = {"debug": ("9.0", "3.13"), "ubsan": ("8.6", None)}
 FAULTY = ("8.6", "3.13")
 STRICT = ("9.0", "3.12")
+FUZZ = {"tcl": 120, "python": 120, "storm": 60}     # seconds of each fuzzer, with the newest version of its language
 SWEEP = 12              # faults are injected at every so many calls; tests/faults itself knows finer sweeps
 
 
@@ -74,6 +75,9 @@ def cells(expression=None, python=None, tcl=None, soak=False):
     if run.FREE_THREADED.rstrip("t") in pythons:
         wanted.append(Cell(f"python {run.FREE_THREADED}",
                            lambda cell: _python(cell, run.FREE_THREADED, expression, folders=("tests/free_threaded",))))
+    if os.name != "nt" and not expression:
+        wanted += [Cell(f"fuzz {language}", lambda cell, language=language: _fuzz(cell, language))
+                   for language in FUZZ if fuzz.VERSIONS[language][-1] in pythons + tcls]
     if os.name != "nt":
         wanted += _variants(expression, pythons, tcls)
     return [*wanted, Cell("host", lambda cell: _host(cell, expression))]
@@ -264,6 +268,27 @@ def _suite(cell, suite, version, files):
             cell.fail(f"{file}: not run to its end: {result.verdict}")
         elif not result.total:
             cell.fail(f"{file}: no test ran")
+
+
+def _fuzz(cell, language):
+    """Sequences with fixed seeds, and the proof that a planted fault is found. What differed only once is a remark."""
+    lines, chance = Lines(cell.name), []
+
+    def show(line):
+        lines.show(line)
+        if line.startswith("by chance: "):
+            chance.append(line)
+
+    if fuzz.planted(language):
+        cell.passed += 1
+    else:
+        cell.fail("a planted fault was not found")
+    found, totals = fuzz.fuzz(language, seconds=FUZZ[language], show=show)
+    cell.remarks += chance + totals
+    if found:
+        cell.fail("what differs, is wrong or died is said above")
+    else:
+        cell.passed += sum(int(line.split()[0]) for line in totals)
 
 
 def _report(wanted, expression):
