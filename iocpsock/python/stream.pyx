@@ -23,13 +23,15 @@ from _thread import RLock as _RLock
 cdef enum:
     STREAM_HEADER = 5               # bytes: type, version (2), length (2)
     STREAM_RECORD = STREAM_HEADER + (1 << 14) + 2048        # the longest record: RFC 5246, 6.2.3
-    STREAM_PIECE = 4 << 14          # of a write, encrypted and sent at a time; OpenSSL's buffer keeps the size it once had
+    STREAM_FULL = 1 << 14           # bytes of a write in one record
+    STREAM_PIECE = 4 * STREAM_FULL  # of a write, encrypted and sent at a time; OpenSSL's buffer keeps the size it once had
 
 cdef struct StreamCall:             # one call of a method
     Patience patience
     bint waits                      # the socket is not non-blocking
     bint reads                      # what is left of a write is none of its business
     bint sends                      # it has the turn to send
+    bint wrote                      # OpenSSL has made ciphertext in its last step
 
 cdef object _recv = _core.socket.recv
 cdef object _send = _core.socket.send
@@ -210,19 +212,23 @@ cdef class _Stream:
         timeout = _gettimeout(sock)
         patience_of(&call.patience, timeout)
         call.waits = timeout != 0.0
-        call.reads = call.sends = False
+        call.reads = call.sends = call.wrote = False
         return sock
 
     cdef object advance(self, object sock, StreamCall *call, object operation, tuple arguments):
         """What OpenSSL's operation returns, once it has all that it has to receive for it. Of an error the peer is told."""
         cdef unsigned long long records
+        cdef Py_ssize_t pending
         while True:
             with self.state:
                 records = self.records
+                pending = self.outgoing.pending
                 try:
                     return operation(*arguments)
                 except _openssl.SSLError as error:
                     outcome = error
+                finally:
+                    call.wrote = self.outgoing.pending > pending
             wants = isinstance(outcome, _openssl.SSLWantReadError)
             try:
                 self.settle(sock, call)
@@ -251,7 +257,7 @@ cdef class _Stream:
                 self.send(sock, call)
                 if asked and self.begun == size:
                     break
-                self.begun += self.advance(sock, call, self.tls.write, (octets[self.begun:self.begun + STREAM_PIECE],))
+                self.encrypt(sock, call, octets)
                 asked = True
             self.begun = 0
         finally:
@@ -263,6 +269,23 @@ cdef class _Stream:
         except OSError:
             pass                                            # the data are sent
         return size
+
+    cdef object encrypt(self, object sock, StreamCall *call, object octets):
+        """Encrypt the next piece, a record at a time: one record either is encrypted or is not. OpenSSL's object runs signal handlers
+        when it has encrypted it, and if one raises, only the ciphertext tells."""
+        cdef Py_ssize_t size = len(octets), stop = min(self.begun + STREAM_PIECE, size)
+        while True:
+            record = octets[self.begun:min(self.begun + STREAM_FULL, size)]
+            try:
+                self.begun += self.advance(sock, call, self.tls.write, (record,))
+            except _openssl.SSLError:
+                raise
+            except BaseException:
+                if call.wrote:
+                    self.begun += len(record)
+                raise
+            if self.begun >= stop:
+                return
 
     cdef object settle(self, object sock, StreamCall *call):
         """Send what there is, unless another thread does. It looks here too when it has given its turn away."""

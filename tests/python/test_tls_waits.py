@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import socket
+import time
 
 import iocpsock
 import pytest
@@ -87,6 +88,47 @@ def test_interrupted_writing(by_hand, timeout):
     reading = spawn(client.read_exactly, len(data))
     assert server.send(data) == len(data)
     assert reading.result(DEADLINE) == data
+
+
+class Interrupted(Exception):
+    """What a handler raises."""
+
+
+@TIMEOUTS
+def test_interrupted_while_it_encrypts(by_hand, handler, timeout):
+    """The peer keeps up, so most signals come while OpenSSL works. Its object runs their handlers when it has written a record.
+    The signals end while much is unsent: of a write that is complete nobody can tell whether the exception came behind it."""
+    server, client = by_hand
+    server.settimeout(timeout)
+    data, received, interrupts, writing = pattern(LARGE), bytearray(), 0, []
+
+    def raise_it(number, frame):
+        if writing:
+            writing.clear()
+            raise Interrupted
+
+    def read():
+        while len(received) < len(data):
+            received.extend(client.carry(client.tls.read, len(data) - len(received)))
+
+    def strike():
+        while len(received) < len(data) // 2 and not reading.done():
+            time.sleep(0.002)
+            signal.raise_signal(signal.SIGINT)
+
+    handler(raise_it)
+    reading = spawn(read)
+    striking = spawn(strike)
+    sent = 0
+    while not sent:
+        with contextlib.suppress(Interrupted):
+            writing.append(True)
+            sent = server.send(data)
+        interrupts += 1
+    striking.result(DEADLINE)
+    reading.result(DEADLINE)
+    assert sent == len(data) and received == data
+    assert interrupts > 5
 
 
 @TIMEOUTS
