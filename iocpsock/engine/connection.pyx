@@ -13,6 +13,8 @@ cdef enum:
     CONNECTION_FLAGS
     CONNECTION_RETRY = PORT_TICK    # milliseconds before a failure for want of memory is tried again
     SENDER_POSTED = 2               # sends outstanding (engine/sender.pyx)
+    CONNECTION_SLOWEST = 32768      # bytes a second: a peer that takes as many is seen to read, by whatever system ...
+    CONNECTION_BOUNDED = 32         # ... if it is to be seen in less than so many seconds
 
 cdef enum ConnectionState:
     CONNECTION_CONNECTING           # resolving a name or trying addresses
@@ -181,6 +183,16 @@ cdef void connection_apply_flags(Connection *connection) noexcept nogil:
             connection_set_flag(connection, flag, connection.wanted_flags[flag])
     if connection.wanted_flags[CONNECTION_NODELAY] < 0:
         winsock_flag(connection.socket, IPPROTO_TCP, TCP_NODELAY, 1)
+    connection_bound_buffer(connection)
+
+
+cdef void connection_bound_buffer(Connection *connection) noexcept nogil:
+    """Where the system does not tell what the peer takes, only the end of a send shows it. A send may end when the system's buffer
+    has room again for a good part of what it holds: so where `closestall` is short, the buffer is not larger than a peer that reads
+    can take in that time."""
+    cdef int seconds = settings_of_process(SETTING_closestall)
+    if winsock.no_tcp_info and 0 < seconds < CONNECTION_BOUNDED:
+        winsock_flag(connection.socket, SOL_SOCKET, SO_SNDBUF, seconds * CONNECTION_SLOWEST)
 
 
 cdef int connection_set_flag(Connection *connection, int flag, int value) noexcept nogil:
