@@ -85,5 +85,5 @@ def _language(file):
 
 def _version(file):
     """Two numbers with a point between. Either language reads a program from its standard input."""
-    asked = {"Python": "import sys; print('%d.%d' % sys.version_info[:2])", "Tcl": "puts [info tclversion]; exit"}
+    asked = {"Python": "import sys; print('%d.%d' % sys.version_info[:2])", "Tcl": "puts [info tclversion]"}
     return process.check([file], f"asking {file} for its version", input=asked[_language(file)]).split()[-1]
