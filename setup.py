@@ -6,9 +6,9 @@ exports what `EXPORTS` names. On Windows the compiler is the one setuptools find
 elsewhere it is the mingw-w64 cross compiler. Nothing depends on the Python version that runs this file: the DLL uses the
 Limited API of CPython 3.11, so the wheel is tagged cp311-abi3.
 
-IOCPSOCK_VARIANT names a build for tests (`VARIANTS`): the same sources under other flags, with the instruments in
-tests/instruments put between them and the system. Those builds are made by the cross compiler only, and are no wheels to give
-away.
+IOCPSOCK_VARIANT names another build (`VARIANTS`), made by a cross compiler only. `arm64` is the wheel for Windows on ARM64,
+made by Zig's clang. The others are for tests, and no wheels to give away: the same sources under other flags, with the
+instruments in tests/instruments put between them and the system.
 """
 
 import os
@@ -27,7 +27,6 @@ from setuptools.command.bdist_wheel import bdist_wheel
 LIMITED_API = "0x030B0000"
 EXPORTS = ["PyInit__iocpsock", "Iocpsock_Init", "Iocpsock_SafeInit"]
 LIBRARIES = ["ws2_32", "iphlpapi", "ntdll"]
-CROSS_COMPILER = os.environ.get("IOCPSOCK_CC", "x86_64-w64-mingw32-gcc")
 ROOT = Path(__file__).resolve().parent
 MODULE_MACROS = [("PyInit__iocpsock", "PyInit_iocpsock_module"), ("CYTHON_NO_PYINIT_EXPORT", None), ("Py_LIMITED_API", LIMITED_API),
                  ("_WIN32_WINNT", "0x0A00"), ("WIN32_LEAN_AND_MEAN", None),
@@ -38,12 +37,31 @@ OPTIONAL = {"_PyOS_IsMainThread", "_PyOS_SigintEvent"}
 MACHINE_X64, MACHINE_ARM64 = 0x8664, 0xAA64
 
 
+class Target(NamedTuple):
+    """What a cross compiler builds for, and how it is called."""
+    platform: str
+    compiler: tuple
+    missing: str                # what to do where the compiler is not installed
+    link: tuple = ()
+
+
+X64 = Target("win_amd64", (os.environ.get("IOCPSOCK_CC", "x86_64-w64-mingw32-gcc"),),
+             "install gcc-mingw-w64-x86-64 or set IOCPSOCK_CC",
+             ("-static-libgcc", "-Wl,--nxcompat,--dynamicbase,--high-entropy-va,--no-insert-timestamp"))
+# As compatible with MSVC as clang can be: what that would warn of, or refuse, is an error. Zig's clang sets _WIN32_WINNT itself;
+# its linker hardens by default.
+ARM64 = Target("win_arm64", (os.environ.get("IOCPSOCK_ZIG", "zig"), "cc", "-target", "aarch64-windows-gnu", "-fms-extensions",
+                             "-fms-compatibility", "-fgnuc-version=12", "-U_WIN32_WINNT", "-Werror"),
+               "install the Python package ziglang and name its zig in IOCPSOCK_ZIG")
+
+
 class Variant(NamedTuple):
     """A way to build: compiler flags, headers included before everything, and the sources of instruments."""
     flags: tuple = ("-O2",)
     headers: tuple = ()
     sources: tuple = ()
     exports: tuple = ()
+    target: Target = X64
 
 
 _MEMORY = ("memory.c", "symbols.c", "control.c")
@@ -56,6 +74,7 @@ _STRICT = tuple(f"strict/{noun}.c" for noun in (
     "plays", "report", "scene", "shadow", "sockets", "stage"))
 VARIANTS = {
     "": Variant(),
+    "arm64": Variant(target=ARM64),
     # Poison and canaries. Without inlining a function is found by the return address.
     "debug": Variant(("-O1", "-fno-inline"), ("memory.h",), _MEMORY, _MEMORY_EXPORTS),
     # Undefined behaviour ends the process by an illegal instruction: there is no run-time library to report it.
@@ -126,7 +145,7 @@ def python_headers(work):
 
 
 class CrossCompiler:
-    """The mingw-w64 cross compiler on a system that is not Windows."""
+    """A cross compiler on a system that is not Windows: mingw-w64's gcc, or Zig's clang."""
 
     warnings = ["-Wall", "-Wextra"]
     # Cython's own output: helpers that this module does not use, and the casts of its method tables.
@@ -158,15 +177,15 @@ class CrossCompiler:
         definitions = objects[0].with_suffix(".def")
         definitions.write_text("EXPORTS\n" + "".join(f"    {name}\n" for name in exports))
         strip = [] if self.variant.sources else ["-s"]      # the instruments read the symbol table
-        self.run("-shared", "-static-libgcc", *strip, "-Wl,--nxcompat,--dynamicbase,--high-entropy-va,--no-insert-timestamp", "-o", str(target),
-                 *map(str, objects), str(definitions), *(f"-l{name}" for name in LIBRARIES))
+        self.run("-shared", *strip, *self.variant.target.link, "-o", str(target), *map(str, objects), str(definitions),
+                 *(f"-l{name}" for name in LIBRARIES))
 
-    @staticmethod
-    def run(*arguments):
+    def run(self, *arguments):
+        compiler, missing = self.variant.target.compiler, self.variant.target.missing
         try:
-            subprocess.run([CROSS_COMPILER, *arguments], check=True)
+            subprocess.run([*compiler, *arguments], check=True)
         except FileNotFoundError:
-            sys.exit(f"setup.py: no cross compiler {CROSS_COMPILER!r}: install gcc-mingw-w64-x86-64 or set IOCPSOCK_CC")
+            sys.exit(f"setup.py: no cross compiler {compiler[0]!r}: {missing}")
 
 
 class NativeCompiler:
@@ -174,7 +193,7 @@ class NativeCompiler:
 
     def __init__(self, compiler, variant):
         if variant != VARIANTS[""]:
-            sys.exit("setup.py: IOCPSOCK_VARIANT: the builds for tests are made by the cross compiler only, not on Windows")
+            sys.exit("setup.py: IOCPSOCK_VARIANT: other builds are made by a cross compiler only, not on Windows")
         self.compiler = compiler
         self.msvc = compiler.compiler_type == "msvc"
 
@@ -197,6 +216,13 @@ class NativeCompiler:
                                          export_symbols=exports, extra_postargs=extra)
 
 
+def wanted_variant():
+    name = os.environ.get("IOCPSOCK_VARIANT", "")
+    if name not in VARIANTS:
+        sys.exit(f"setup.py: IOCPSOCK_VARIANT={name}: there are {', '.join(filter(None, VARIANTS))}")
+    return VARIANTS[name]
+
+
 class BuildDll(build_ext):
     """Cython, compile, tabulate the Python symbols, compile the table, link."""
 
@@ -205,9 +231,7 @@ class BuildDll(build_ext):
         work.mkdir(parents=True, exist_ok=True)
         target = Path(self.get_ext_fullpath(ext.name))
         target.parent.mkdir(parents=True, exist_ok=True)
-        variant = VARIANTS.get(os.environ.get("IOCPSOCK_VARIANT", ""))
-        if variant is None:
-            sys.exit(f"setup.py: IOCPSOCK_VARIANT={os.environ['IOCPSOCK_VARIANT']}: there are {', '.join(filter(None, VARIANTS))}")
+        variant = wanted_variant()
         toolchain = NativeCompiler(self.compiler, variant) if os.name == "nt" else CrossCompiler(variant)
         suffix = ".obj" if os.name == "nt" else ".o"
 
@@ -229,7 +253,7 @@ class TaggedWheel(bdist_wheel):
     """One wheel for every CPython from 3.11 on."""
 
     def get_tag(self):
-        platform = super().get_tag()[2] if os.name == "nt" else "win_amd64"
+        platform = super().get_tag()[2] if os.name == "nt" else wanted_variant().target.platform
         return "cp311", "abi3", platform
 
 

@@ -85,6 +85,8 @@ def _language(file):
 
 
 def _version(file):
-    """Two numbers with a point between. Either language reads a program from its standard input."""
-    asked = {"Python": "import sys; print('%d.%d' % sys.version_info[:2])", "Tcl": "puts [info tclversion]; exit"}
-    return process.check([file], f"asking {file} for its version", input=asked[_language(file)]).split()[-1]
+    """Two numbers with a point between. A Tcl is asked by a file: at the end of a pipe it may wait for more."""
+    asked = ["-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    if _language(file) == "Tcl":
+        asked = [Path(__file__).with_name("version.tcl")]
+    return process.check([file, *asked], f"asking {file} for its version").strip()
