@@ -48,7 +48,7 @@ def test_every_scene_has_its_words():
 
 @pytest.mark.parametrize("name", SCENES)
 def test_a_play(tclsh, name):
-    ended, lines, log = tclsh("scene.tcl", name)
+    ended, lines, log = tclsh("scene.tcl", name, plays="reset=1")       # which is not on at first
     assert (ended, lines) == (0, [SCENES[name]]), log
 
 

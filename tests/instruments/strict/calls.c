@@ -97,7 +97,7 @@ int WSAAPI strict_getsockname(SOCKET s, struct sockaddr *address, int *length)
     layer_unlock();
     result = getsockname(s, address, length);
     if (!result && port)
-        ((struct sockaddr_in *)address)->sin_port = (u_short)port;  /* in the same place for both families */
+        ((struct sockaddr_in *)address)->sin_port = (u_short)port;  /* in the same place for refused families */
     return result;
 }
 
@@ -154,12 +154,13 @@ int WSAAPI strict_setsockopt(SOCKET s, int level, int option, const char *value,
     struct sock *sock = enter(s, "setsockopt", option);
     int updates_accept = level == SOL_SOCKET && option == SO_UPDATE_ACCEPT_CONTEXT;
     int updates_connect = level == SOL_SOCKET && option == SO_UPDATE_CONNECT_CONTEXT;
-    int both = 0, result;
+    int refused = 0, result;
     if (is_address_option(level, option)) {
-        if (sock->bound)
+        if (sock->bound && !sock->hosts)
             violation(15, "setsockopt", sock, NULL, "of option %#x on a socket that is bound", option);
-        both = level == SOL_SOCKET && *(const int *)value
+        refused = level == SOL_SOCKET && *(const int *)value
             && ((option == SO_EXCLUSIVEADDRUSE && sock->reuse) || (option == SO_REUSEADDR && sock->exclusive));
+        refused = refused || sock->bound;             /* by the host, and the engine learns it by such a refusal */
     }
     if (updates_accept)
         check_accept_context(sock, value, length);
@@ -168,9 +169,9 @@ int WSAAPI strict_setsockopt(SOCKET s, int level, int option, const char *value,
     if (level == SOL_SOCKET && option == SO_LINGER && (sock->context == CONTEXT_ACCEPTED || sock->context == CONTEXT_CONNECTED))
         violation(4, "setsockopt SO_LINGER", sock, NULL, "without the context, which has no effect");
     layer_unlock();
-    if (both)
+    if (refused)
         WSASetLastError(WSAEINVAL);
-    result = both ? SOCKET_ERROR : setsockopt(s, level, option, value, length);
+    result = refused ? SOCKET_ERROR : setsockopt(s, level, option, value, length);
     if (result)
         return result;
     layer_lock();

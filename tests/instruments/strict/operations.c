@@ -30,7 +30,10 @@ static void need_nonblocking(struct sock *sock, const char *call)
 static int is_reset(struct sock *sock)
 {
     WSAPOLLFD poll = {sock->handle, POLLOUT, 0};
-    if (play(PLAY_reset) && sock->context != CONTEXT_NONE && WSAPoll(&poll, 1, 0) > 0 && poll.revents & POLLERR) {
+    u_long unread = 0;
+    if (!play(PLAY_reset) || sock->context == CONTEXT_NONE || ioctlsocket(sock->handle, FIONREAD, &unread) || !unread)
+        return 0;                               /* nothing to lose */
+    if (WSAPoll(&poll, 1, 0) > 0 && poll.revents & POLLERR) {
         history_add(&sock->history, "reset by its peer", NULL, poll.revents);
         sock->broken = WSAECONNRESET;
     }
@@ -97,6 +100,13 @@ int WSAAPI strict_WSASend(SOCKET s, WSABUF *buffers, DWORD count, DWORD *sent, D
     return finish(op, WSASend(s, &whole, 1, sent, flags, &op->shadow, routine)) ? SOCKET_ERROR : 0;
 }
 
+/* One handle of a socket knows nothing of what was done with another: ask. */
+static int listens(SOCKET s)
+{
+    int answer = 0, length = sizeof answer;
+    return !getsockopt(s, SOL_SOCKET, SO_ACCEPTCONN, (char *)&answer, &length) && answer;
+}
+
 BOOL PASCAL strict_AcceptEx(SOCKET listener, SOCKET accepted, void *buffer, DWORD size, DWORD local_size, DWORD peer_size,
                             DWORD *received, OVERLAPPED *overlapped)
 {
@@ -109,7 +119,7 @@ BOOL PASCAL strict_AcceptEx(SOCKET listener, SOCKET accepted, void *buffer, DWOR
     fresh = sock_need(accepted, "AcceptEx");
     if (sock->family == AF_INET6)
         least = sizeof(struct sockaddr_in6) + 16;
-    if (!sock->listening)
+    if (!sock->listening && !listens(listener))
         violation(7, "AcceptEx", sock, NULL, "on a socket that does not listen");
     if (fresh->bound || fresh->context != CONTEXT_NONE)
         violation(7, "AcceptEx", fresh, NULL, "for a socket that is bound or connected");

@@ -98,13 +98,11 @@ static SOCKET WSAAPI outside_WSASocketW(int family, int type, int protocol, WSAP
     layer_lock();
     s = WSASocketW(family, type, protocol, info, group, flags);
     if (s != INVALID_SOCKET) {
-        sock = sock_new(s, family == FROM_PROTOCOL_INFO && info ? info->iAddressFamily : family, 1, "the host's WSASocketW");
+        sock = info ? sock_adopt(s) : sock_new(s, family, 1, "the host's WSASocketW");
         sock->mode = info ? MODE_UNKNOWN : MODE_BLOCKING;
         if (info && duplicating) {
             sock->file = duplicating;
             sock->file->handles++;
-            sock->context = CONTEXT_UPDATED;
-            sock->bound = 1;
         }
     }
     duplicating = NULL;
