@@ -173,6 +173,9 @@ static const struct initial_rto {
  * timer is not bound to the ticks of the system's clock, which are 15.6 ms apart. */
 #define IOCPSOCK_TIMER_HIGH_RESOLUTION 0x00000002
 
+/* SIO_IDEAL_SEND_BACKLOG_QUERY (ws2ipdef.h, Windows Vista SP1), which mingw-w64 lacks. */
+#define IOCPSOCK_SIO_IDEAL_SEND_BACKLOG_QUERY _IOR('t', 123, ULONG)
+
 /* SIO_TCP_INFO and TCP_INFO_v0 (mstcpip.h, Windows 10 1703): what TCP knows of a connection. Older SDKs lack both. */
 #define IOCPSOCK_SIO_TCP_INFO _WSAIORW(IOC_VENDOR, 39)
 typedef struct tcp_info_v0 {

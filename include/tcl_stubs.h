@@ -5,8 +5,8 @@
  * (tcl_stubs_bind), so the DLL needs neither a Tcl header nor a Tcl library to build, and imports nothing from Tcl.
  *
  * What differs between the majors is handled here and nowhere else:
- *   - a length that was int became ptrdiff_t. By-value lengths are declared ptrdiff_t: on x64 an 8.6 callee reads the low
- *     32 bits of the same register. We never pass the address of a length.
+ *   - a length that was int became ptrdiff_t. By-value lengths are declared ptrdiff_t: on x64 and ARM64 an 8.6 callee
+ *     reads the low 32 bits of the same register. We never pass the address of a length.
  *   - Tcl_Obj's reference count is int or ptrdiff_t at the same offset: its low 32 bits serve both (tcl_obj_hold / _drop).
  *   - Tcl_Time holds 32-bit or 64-bit seconds: only the zero time is ever passed (tcl_poll_now).
  *   - the driver's closeProc is required by 8.6 and ignored by 9, which uses close2Proc alone (struct Tcl_ChannelType).
@@ -147,6 +147,8 @@ TCL_STUB(288, void, Tcl_CreateThreadExitHandler, (Tcl_ExitProc *p, void *d), (p,
 TCL_STUB(289, void, Tcl_DeleteThreadExitHandler, (Tcl_ExitProc *p, void *d), (p, d))
 TCL_STUB(293, int, Tcl_EvalObjEx, (Tcl_Interp *i, Tcl_Obj *o, int flags), (i, o, flags))
 TCL_STUB(300, Tcl_ThreadId, Tcl_GetCurrentThread, (void), ())
+TCL_STUB(308, void, Tcl_MutexLock, (void **m), (m))
+TCL_STUB(309, void, Tcl_MutexUnlock, (void **m), (m))
 TCL_STUB(318, void, Tcl_ThreadAlert, (Tcl_ThreadId t), (t))
 TCL_STUB(340, const char *, Tcl_GetString, (Tcl_Obj *o), (o))
 TCL_STUB(488, Tcl_Obj *, Tcl_NewWideIntObj, (int64_t v), (v))
@@ -184,17 +186,20 @@ static inline int tcl_stubs_refuse(Tcl_Interp *interp, const char *message)
     return TCL_ERROR;
 }
 
-/* Take the function table from `interp`, or leave an error in it. Tcl 9 also provides the package under the name "Tcl". */
+/* Take the function table from `interp`, or leave an error in it. Tcl 9's own name for itself is "tcl", and "Tcl" one for old
+ * extensions. No version is too new: the magic number changes when the table does. */
 static inline int tcl_stubs_bind(Tcl_Interp *interp)
 {
     const TclStubTable *table = interp->stubs;
+    const char *package;
     int major, minor, patch, type;
 
     if (table == NULL || (table->magic != TCL_STUBS_MAGIC_8 && table->magic != TCL_STUBS_MAGIC_9))
         return tcl_stubs_refuse(interp, "iocpsock: this interpreter does not offer Tcl's stub table (Tcl 8.6 or later is needed)");
     if (tcl_stubs != NULL && tcl_stubs != table)
         return tcl_stubs_refuse(interp, "iocpsock: already in use by another Tcl library in this process");
-    if (((const char *(*)(Tcl_Interp *, const char *, const char *, int, void *))table->slot[1])(interp, "Tcl", "8.6-", 0, NULL) == NULL)
+    package = table->magic == TCL_STUBS_MAGIC_8 ? "Tcl" : "tcl";
+    if (((const char *(*)(Tcl_Interp *, const char *, const char *, int, void *))table->slot[1])(interp, package, "8.6-", 0, NULL) == NULL)
         return TCL_ERROR;
     ((void (*)(int *, int *, int *, int *))table->slot[279])(&major, &minor, &patch, &type);
     tcl_major = major;

@@ -2,7 +2,8 @@
 
 `iocpsock.socket` is a `socket.socket` whose blocking calls run on the engine; `create_connection`, `create_server`,
 `socketpair`, `fromfd` and `fromshare` make such sockets; `patch` puts them in the place of the standard library's; `stats`
-tells what the engine has. The same folder is a Tcl package with the command `socket2`.
+tells what the engine has. Every other name of the module `socket` is passed on, so `import iocpsock as socket` works.
+The same folder is a Tcl package with the command `socket2`.
 """
 
 import importlib.machinery
@@ -43,3 +44,15 @@ from iocpsock._patch import patch, patched, unpatch      # noqa: E402  (it deriv
 
 __all__ = ["__version__", "configure", "create_connection", "create_server", "fromfd", "fromshare", "has_dualstack_ipv6",
            "patch", "patched", "socket", "socketpair", "stats", "unpatch"]
+
+
+def __getattr__(name):
+    """The names of the standard library's `socket` that have nothing of ours: constants, exceptions, `getaddrinfo` and others."""
+    import socket as stock
+    if not name.startswith("__") and hasattr(stock, name):
+        return getattr(stock, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

@@ -10,6 +10,7 @@ assigned at module level. Static data starts as zero; tables and constants live 
 
 include "engine/api.pyx"
 include "engine/counter.pyx"
+include "engine/flag.pyx"
 include "engine/memory.pyx"
 include "engine/settings.pyx"
 include "engine/error.pyx"

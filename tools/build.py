@@ -1,7 +1,7 @@
 """The package: one wheel in dist/, unpacked in build/package for the interpreters to import.
 
 Nothing is done when the inputs are those of the last build. The unpacked package is put in place whole; a program
-that has the old DLL loaded keeps it. A variant, a build for tests (see setup.py), has all of this in build/variants/NAME.
+that has the old DLL loaded keeps it. A variant, another build (see setup.py), has all of this in build/variants/NAME.
 """
 
 import os
@@ -10,11 +10,12 @@ import sys
 import zipfile
 from pathlib import Path
 
-from tools import cache, process
+from tools import cache, process, zig
 from tools.report import Problem, say, step
 from tools.run import BUILD, ROOT, VARIANT, place
 
 DIST = ROOT / "dist"
+ARM64 = "arm64"         # the one variant that is a wheel to give away
 _LISTED = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "tools/requirements-host.txt")
 
 
@@ -34,14 +35,14 @@ def ensure(required=True, variant=None):
         if stamp.exists() and stamp.read_text() == recipe and package.is_dir() and list(dist.glob("*.whl")):
             return
         with step(f"building iocpsock.dll and its wheel{variant and f', variant {variant}'}"):
-            _unpack(_wheel(folder, dist, variant), package)
+            _unpack(wheel(folder, dist, variant), package)
             stamp.write_text(recipe)
 
 
 def _inputs(variant):
     """The files that the build reads, each after its name."""
     files = [ROOT / name for name in _LISTED]
-    for folder in ("include", "iocpsock", *(["tests/instruments"] if variant else [])):
+    for folder in ("include", "iocpsock", *(["tests/instruments"] if variant not in ("", ARM64) else [])):
         files += sorted(path for path in (ROOT / folder).rglob("*") if "__pycache__" not in path.parts)
     for path in files:
         if path.is_file():
@@ -49,8 +50,8 @@ def _inputs(variant):
             yield path
 
 
-def _wheel(folder, dist, variant):
-    """Make the wheel and move it into `dist`, in the place of an older one."""
+def wheel(folder, dist, variant="", root=ROOT, env=None):
+    """Make the wheel of the tree at `root` and move it into `dist`, in the place of an older one: its path."""
     fresh = folder / "wheel"
     shutil.rmtree(fresh, ignore_errors=True)
     work = folder / "work"
@@ -63,8 +64,10 @@ def _wheel(folder, dist, variant):
         command = [hostpython.python(), "setup.py", "-q", "egg_info", "--egg-base", work, "build", "--build-base", work,
                    "bdist_wheel", "--bdist-dir", work / "wheel", "--dist-dir", fresh]
     # setuptools counsels against running setup.py as a script, for reasons of an isolation that the rig provides.
-    env = {**os.environ, VARIANT: variant, "PYTHONWARNINGS": "ignore:setup.py install is deprecated"}
-    said = process.check(command, "building the wheel", cwd=ROOT, env=env)
+    env = {**os.environ, **(env or {}), VARIANT: variant, "PYTHONWARNINGS": "ignore:setup.py install is deprecated"}
+    if variant == ARM64:
+        env |= zig.environment()
+    said = process.check(command, "building the wheel", cwd=root, env=env)
     for line in said.splitlines():
         say(f"   {line}")
     dist.mkdir(exist_ok=True)
@@ -73,12 +76,12 @@ def _wheel(folder, dist, variant):
     return Path(shutil.move(next(fresh.glob("*.whl")), dist))
 
 
-def _unpack(wheel, package):
+def _unpack(archive, package):
     new, old = package.with_name("package.new"), package.with_name("package.old")
     for leftover in (new, old):
         shutil.rmtree(leftover, ignore_errors=True)
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(new)
+    with zipfile.ZipFile(archive) as opened:
+        opened.extractall(new)
     if package.exists():
         package.rename(old)
     new.rename(package)

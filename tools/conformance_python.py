@@ -10,7 +10,9 @@ _TESTCAPI = "It needs the module `_testcapi`, which python.org's embeddable dist
 _DEBUG = "It needs what the library defines for `__debug__` only, and that of the embeddable distribution is compiled with `-OO`."
 _NEWER = "It tests a change of the library that is newer than this interpreter."
 _OLDER = "It tests what the library did before this interpreter: 3.11.9 and its OpenSSL are newer than the test."
+_MENDED = "It tests what 3.14.10 has added or mended, and the interpreter is 3.14.2."
 _STORE = "Wine's store of that name is empty."
+_QUICKACK = "Wine does not have the option TCP_QUICKACK."
 _BORROWED = "A test of 3.13 that cannot be run by 3.12: it asks for what 3.13 has changed."
 
 # Why a test fails, with whichever sockets.
@@ -25,6 +27,15 @@ REASONS = {
     "test_stat": _NEWER,
     "test_bio_handshake": _OLDER,
     "test_options": _OLDER,
+    "test_delete_attributes": _MENDED,
+    "test_delete_sslobject_attributes": _MENDED,
+    "test_distrusted_spki": _MENDED,
+    "test_internal_chain_server_no_client_cert": _MENDED,
+    "test_internal_chain_server_resumed_session": _MENDED,
+    "test_keylog_defaults": _MENDED,
+    "test_msg_callback": _MENDED,
+    "test_sni_callback_on_dead_references": _MENDED,
+    "test_set_quickack": _QUICKACK,
     "test_enum_certificates": _STORE,
     "test_enum_crls": _STORE,
     "test_certificate_chain": _BORROWED,
@@ -38,6 +49,7 @@ REASONS = {
 
 # Tests that judge by the clock: what they take for granted, and a busy machine does not keep.
 TIMED = {
+    "test_host_port": "a dozen of contexts with the system's certificates are made within 40 s, the rig's own limit",
     "testWithTimeoutTriggeredSend": "the client has filled the buffers, and waited for 10 ms in vain, before the peer, which "
                                     "began by sleeping for a second, has closed",
 }
@@ -50,7 +62,7 @@ LEFT_OUT = {"test_imaplib": {
         "SSLWantReadError"}}
 
 INTRODUCTION = """CPython's own tests of `socket` and of what stands on it, with the stock sockets and under
-`iocpsock.patch()`. The files are those of 3.11.2 and 3.13.5. 3.12, whose own could not be had, is given those of 3.13.5. A test
+`iocpsock.patch()`. The files are those of 3.11.2, 3.13.5 and 3.14.10. 3.12, whose own could not be had, is given those of 3.13.5. A test
 may fail with both because it is newer, or older, than the interpreter. A class that is skipped as a whole counts as one
 test. Nothing beyond the loopback interface is used."""
 

@@ -1,4 +1,4 @@
-"""Debian: the tools that the rig needs, and source packages by apt.
+"""Debian: the tools that the rig needs, and by apt the packages, source and binary, that are only downloaded.
 
 Runs as root or through sudo, and asks apt only for what is missing.
 """
@@ -73,47 +73,70 @@ def _apt(*arguments):
 
 
 def fetch_source(package, file, into):
-    """Download the upstream tarball `file` of Debian's source `package` into the directory `into`.
+    """Download the upstream tarball `file` of Debian's source `package` into the directory `into`."""
+    version = file.removeprefix(package + "_").split(".orig.")[0]
+    options, trouble = _own_index("deb-src", file, into)
+    found = [each for each in _versions(["apt-cache", *options, "showsrc", package]) if each.rpartition("-")[0] == version]
+    if not found:
+        raise Unavailable(f"{file}: the Debian mirror of this machine does not list {package} {version}{trouble}")
+    # apt fails when any file of the source package is gone from the mirror: the tarball may have come all the same.
+    _download(["apt-get", *options, "--tar-only", "--download-only", "source", f"{package}={found[-1]}"], file, into)
+
+
+def fetch_package(package, file, into):
+    """Download Debian's binary package, the .deb `file`, into the directory `into`. It is not installed."""
+    version = file.split("_")[1]
+    options, trouble = _own_index("deb", file, into)
+    if version not in _versions(["apt-cache", *options, "show", package]):
+        raise Unavailable(f"{file}: the Debian mirror of this machine does not list {package} {version}{trouble}")
+    _download(["apt-get", *options, "download", f"{package}={version}"], file, into)
+
+
+def _own_index(kind, file, into):
+    """An index of packages of this kind: the options that make apt use it, and what went wrong when it was fetched.
 
     The machine's own mirrors are asked, through a configuration of ours: neither its sources nor its lists change.
     """
     if not shutil.which("apt-get"):
-        raise Unavailable(f"{file}: no apt-get here to fetch the source package {package}")
+        raise Unavailable(f"{file}: no apt-get here to fetch it")
     state = into / "apt"
     for name in ("lists/partial", "parts"):
         (state / name).mkdir(parents=True, exist_ok=True)
-    (state / "parts" / "sources.sources").write_text(_source_entries())
+    (state / "parts" / "own.sources").write_text(_entries(kind))
     options = ["-oDir::Etc::sourcelist=/dev/null", f"-oDir::Etc::sourceparts={state / 'parts'}",
                f"-oDir::State::lists={state / 'lists'}", f"-oDir::Cache={state}", "-oAPT::Sandbox::User=",
-               "-oAcquire::Check-Valid-Until=false"]  # a mirror may stand still; what it has is pinned by hash anyway
+               "-oAcquire::Check-Valid-Until=false",    # a mirror may stand still; what it has is pinned by hash anyway
+               "--quiet"]
     trouble = ""
     try:
-        process.check(["apt-get", *options, "--quiet", "update"], "apt-get update for source packages")
-    except Problem as problem:      # a mirror that has no sources of one release may have those of another
+        process.check(["apt-get", *options, "update"], "apt-get update for packages that are downloaded only")
+    except Problem as problem:      # a mirror that has no packages of one release may have those of another
         trouble = f"\n{problem}"
-    version = file.removeprefix(package + "_").split(".orig.")[0]
-    names = subprocess.run(["apt-cache", *options, "showsrc", package], stdout=subprocess.PIPE, text=True).stdout
-    found = [line.split()[1] for line in names.splitlines()
-             if line.startswith("Version: ") and line.split()[1].rpartition("-")[0] == version]
-    if not found:
-        raise Unavailable(f"{file}: the Debian mirror of this machine does not list {package} {version}{trouble}")
-    # apt fails when any file of the source package is gone from the mirror: the tarball may have come all the same.
-    subprocess.run(["apt-get", *options, "--quiet", "--tar-only", "--download-only", "source", f"{package}={found[-1]}"],
-                   cwd=into, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return options, trouble
+
+
+def _versions(question):
+    """The versions of a package that the answer to this question to apt-cache names."""
+    answer = subprocess.run(question, stdout=subprocess.PIPE, text=True).stdout
+    return [line.split()[1] for line in answer.splitlines() if line.startswith("Version: ")]
+
+
+def _download(command, file, into):
+    subprocess.run(command, cwd=into, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     if not (into / file).exists():
         raise Unavailable(f"{file}: the Debian mirror of this machine lists it but does not have it")
 
 
-def _source_entries():
-    """deb-src entries for this release and those whose sources are used, from the mirrors that the machine already uses."""
+def _entries(kind):
+    """Entries of this kind, deb or deb-src, for this release and those that are used, from the mirrors of the machine."""
     release = _codename()
     entries = {(uri, key) for uri, suite, key in _configured() if suite == release}
     if not entries:
-        raise Unavailable(f"source packages: apt has no entry for Debian {release!r} on this machine")
+        raise Unavailable(f"packages to download: apt has no entry for Debian {release!r} on this machine")
     text = ""
     suites = " ".join(sorted({release, "bookworm", "trixie", "sid"}))
     for uri, key in sorted(entries):
-        text += f"Types: deb-src\nURIs: {uri}\nSuites: {suites}\nComponents: main\n"
+        text += f"Types: {kind}\nURIs: {uri}\nSuites: {suites}\nComponents: main\n"
         text += (f"Signed-By: {key}\n" if key else "") + "\n"
     return text
 

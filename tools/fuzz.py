@@ -1,9 +1,11 @@
-"""The fuzzers: random sequences of calls, made with the stock sockets and with ours, and compared. The exit status is 1 if any differs.
+"""The fuzzers: random sequences of calls, with the stock sockets and with ours, compared; and a storm of
+threads, in which every byte tells whose it is. The exit status is 1 if anything differs, or is wrong.
 
-    python3 dev.py fuzz tcl|python [--seconds N] [--seed S] [--version V] [--planted] [--show SEED]
+    python3 dev.py fuzz tcl|python|storm [--seconds N] [--seed S] [--version V] [--planted] [--show SEED]
 
-The programs are in tests/fuzz and run under Wine; here they are started and watched. One that dies, or says nothing for SILENCE
-seconds, is a finding too: its last seed is named, and the next program begins behind it.
+The programs are in tests/fuzz and run under Wine; here they are started and watched. One that dies, or
+says nothing for SILENCE seconds, is a finding too: its last seed is named, and the next program begins
+behind it.
 """
 
 import time
@@ -12,8 +14,9 @@ from tools import process, run
 from tools.report import Problem, say
 
 PROGRAMS = run.ROOT / "tests" / "fuzz"
-SILENCE = {"python": 90, "tcl": 25}
-VERSIONS = {"python": run.PYTHON_VERSIONS, "tcl": run.TCL_VERSIONS}
+SILENCE = 180           # of a program whose longest step has 150 seconds
+VERSIONS = {"python": run.PYTHON_VERSIONS, "storm": run.PYTHON_VERSIONS, "tcl": run.TCL_VERSIONS}
+SELF_TEST = 300         # seconds in which a planted fault must be found, on a busy machine too
 
 
 class Watch:
@@ -29,21 +32,24 @@ class Watch:
             if text.startswith("@ "):
                 self.seed, self.last = int(text.split()[1]), text
             elif text:
-                self.totals = text if " sequences, " in text else self.totals
+                self.totals = text if ", seeds " in text else self.totals
                 self.show(text)
 
 
 def command(windows, language, version, puppet, *arguments):
-    if language == "python":
-        return windows.python(version, windows.path(PROGRAMS / "python" / "fuzz.py"), *map(str, arguments))
-    return windows.tcltest(version, windows.path(PROGRAMS / "tcl" / "fuzz.tcl"), str(puppet.listener), str(puppet.control),
-                           *map(str, arguments), stock=True)
+    arguments = map(str, arguments)
+    if language == "tcl":
+        ports = str(puppet.listener), str(puppet.control)
+        program = windows.path(PROGRAMS / "tcl" / "fuzz.tcl")
+        return windows.tcltest(version, program, *ports, *arguments, stock=True)
+    program = {"python": "fuzz.py", "storm": "storm.py"}[language]
+    return windows.python(version, windows.path(PROGRAMS / "python" / program), *arguments)
 
 
 def arguments_of(language, seed, seconds, planted):
-    if language == "python":
-        return ["--seed", seed, "--seconds", seconds, *(["--planted"] if planted else [])]
-    return ["fuzz", seed, seconds, *(["planted"] if planted else [])]
+    if language == "tcl":
+        return ["fuzz", seed, seconds, *(["planted"] if planted else [])]
+    return ["--seed", seed, "--seconds", seconds, *(["--planted"] if planted else [])]
 
 
 def fuzz(language, version=None, seed=1, seconds=60, planted=False, show=say):
@@ -55,9 +61,10 @@ def fuzz(language, version=None, seed=1, seconds=60, planted=False, show=say):
     with run.session() as windows:
         while (left := int(end - time.monotonic())) > 0:
             watch = Watch(show)
-            argv, env = command(windows, language, version, puppet, *arguments_of(language, seed, left, planted))
+            arguments = arguments_of(language, seed, left, planted)
+            argv, env = command(windows, language, version, puppet, *arguments)
             try:
-                status = process.follow(argv, env, watch.take, silence=SILENCE[language])
+                status = process.follow(argv, env, watch.take, silence=SILENCE)
             except process.Hung as hung:
                 status = str(hung)
             if watch.totals and status in (0, 1):
@@ -70,15 +77,28 @@ def fuzz(language, version=None, seed=1, seconds=60, planted=False, show=say):
     return found, totals
 
 
+def planted(language):
+    """A planted fault is found: else the fuzzer is blind."""
+    lines = []
+    fuzz(language, seconds=SELF_TEST, planted=True, show=lines.append)
+    return any(line.startswith(("DIFFERENCE: ", "FAULT: ")) for line in lines)
+
+
+def show_sequence(language, version, seed):
+    from tools.puppet import Puppet
+    puppet = Puppet() if language == "tcl" else None
+    arguments = ["show", seed] if language == "tcl" else ["--show", seed]
+    with run.session() as windows:
+        return windows.pass_through(command(windows, language, version, puppet, *arguments))
+
+
 def main(language, options):
     if language not in VERSIONS:
         raise Problem(f"fuzz: {language!r} is not one of {', '.join(VERSIONS)}")
-    version = options.get("--version")
+    if language == "storm" and "--show" in options:
+        raise Problem("fuzz storm: --show is for sequences of calls")
+    version = options.get("--version", VERSIONS[language][-1])
     if "--show" in options:
-        from tools.puppet import Puppet
-        puppet = Puppet() if language == "tcl" else None
-        shown = ["--show", options["--show"]] if language == "python" else ["show", options["--show"]]
-        with run.session() as windows:
-            return windows.pass_through(command(windows, language, version or VERSIONS[language][-1], puppet, *shown))
-    found, _ = fuzz(language, version, int(options.get("--seed", 1)), int(options.get("--seconds", 60)), "--planted" in options)
-    return 1 if found else 0
+        return show_sequence(language, version, options["--show"])
+    seed, seconds = int(options.get("--seed", 1)), int(options.get("--seconds", 60))
+    return 1 if fuzz(language, version, seed, seconds, "--planted" in options)[0] else 0

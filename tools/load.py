@@ -70,7 +70,7 @@ def kinds(windows):
     for version in run.TCL_VERSIONS:
         for mode in ("zero", "auto", "buffered"):
             yield lambda version=version, mode=mode: servers.TclServer(windows, version, recvmode=mode)
-    for version in run.PYTHON_VERSIONS[-1:]:
+    for version in (run.DEFAULT_PYTHON,):
         yield lambda version=version: servers.PythonServer(windows, version)
 
 

@@ -10,7 +10,7 @@ import os
 import time
 from dataclasses import dataclass, field
 
-from tools import build, process, run, tcltest
+from tools import build, fuzz, process, run, tcltest
 from tools.build import BUILD
 from tools.conformance_python import SUITE as PYTHON
 from tools.conformance_tcl import SUITE as TCL
@@ -34,6 +34,8 @@ UNTUNED = "socket2 and not settings and not process"
 # Builds for tests (setup.py), and the versions of Tcl and Python that run with them, or None: our sockets' scenarios only.
 VARIANTS = {"debug": ("9.0", "3.13"), "ubsan": ("8.6", None)}
 FAULTY = ("8.6", "3.13")
+STRICT = ("9.0", "3.12")
+FUZZ = {"tcl": 120, "python": 120, "storm": 60}     # seconds of each fuzzer, with the newest version of its language
 SWEEP = 12              # faults are injected at every so many calls; tests/faults itself knows finer sweeps
 
 
@@ -42,6 +44,7 @@ class Cell:
     """One suite in one interpreter, and what came of it."""
     name: str
     work: object                                    # called with the cell; fills in the fields below
+    required: bool = True                           # by IOCPSOCK_REQUIRE_ALL
     passed: int = 0
     failed: int = 0
     skipped: int = 0
@@ -57,17 +60,24 @@ class Cell:
 def cells(expression=None, python=None, tcl=None, soak=False):
     """The cells that were asked for, the longest first. Naming a version leaves out the cells of the others."""
     pythons = [run.known("Python", python, run.PYTHON_VERSIONS)] if python else [] if tcl else run.PYTHON_VERSIONS
-    tcls = [run.known("Tcl", tcl, run.TCL_VERSIONS)] if tcl else [] if python else run.TCL_VERSIONS
+    tcls = [run.known("Tcl", tcl, run.TCLS)] if tcl else [] if python else run.TCLS
     wanted = []
     if os.name != "nt" and not expression:  # the languages' own suites have no test names that -k could choose from
         wanted += [Cell(f"suite {version} {file}", lambda cell, version=version, file=file: _suite(cell, TCL, version, [file]))
-                   for file in TCL.files for version in tcls]
+                   for file in TCL.files for version in tcls if version in TCL.versions]
         wanted += [Cell(f"suite python {version}", lambda cell, version=version: _suite(cell, PYTHON, version, PYTHON.files))
                    for version in pythons]
-    wanted += [Cell(f"tcl {version}", lambda cell, version=version: _tcl(cell, version, expression, soak)) for version in tcls]
+    wanted += [Cell(f"tcl {version}", lambda cell, version=version: _tcl(cell, version, expression, soak),
+                    required=version != run.TCL_TO_COME) for version in tcls]
     wanted += [Cell(f"tcl {version} {text.split()[0]}", lambda cell, version=version, text=text: _tuned(cell, version, expression, text))
-               for version in tcls for text in TUNED[version]]
+               for version in tcls for text in TUNED.get(version, ())]
     wanted += [Cell(f"python {version}", lambda cell, version=version: _python(cell, version, expression)) for version in pythons]
+    if run.FREE_THREADED.rstrip("t") in pythons:
+        wanted.append(Cell(f"python {run.FREE_THREADED}",
+                           lambda cell: _python(cell, run.FREE_THREADED, expression, folders=("tests/free_threaded",))))
+    if os.name != "nt" and not expression:
+        wanted += [Cell(f"fuzz {language}", lambda cell, language=language: _fuzz(cell, language))
+                   for language in FUZZ if fuzz.VERSIONS[language][-1] in pythons + tcls]
     if os.name != "nt":
         wanted += _variants(expression, pythons, tcls)
     return [*wanted, Cell("host", lambda cell: _host(cell, expression))]
@@ -77,6 +87,11 @@ def _variants(expression, pythons, tcls):
     """The cells of the builds for tests."""
     if FAULTY[0] in tcls:
         yield Cell("faults tcl", lambda cell: _faults(cell, FAULTY[0], expression))
+    if STRICT[0] in tcls:
+        yield Cell("strict tcl", lambda cell: _strict(cell, STRICT[0], expression))
+    if STRICT[1] in pythons:
+        chosen = f"({expression}) and not stock" if expression else "not stock"
+        yield Cell("strict python", lambda cell: _python(cell, STRICT[1], chosen, "strict", ("tests/python", "tests/calls")))
     if FAULTY[1] in pythons:
         yield Cell("faults python", lambda cell: _python(cell, FAULTY[1], expression, "faults", ("tests/calls",)))
     for variant, (tcl, python) in VARIANTS.items():
@@ -157,6 +172,15 @@ def _faults(cell, version, expression):
         windows.tclsh(version)
         arguments = ["tests/faults", "--tcl", version, "--every", str(SWEEP)]
         _pytest(cell, [host_python()], windows.environment(), str, arguments, expression)
+
+
+def _strict(cell, version, expression):
+    """The strict build's own tests, then the scenarios of socket2."""
+    from tools.setup import host_python
+    build.ensure(variant="strict")
+    with run.session("strict") as windows:
+        for folder, chosen in (("tests/strict", expression), ("tests/tcl", f"({expression}) and socket2" if expression else "socket2")):
+            _pytest(cell, [host_python()], windows.environment(), str, [folder, "--tcl", version], chosen)
 
 
 def _python(cell, version, expression, variant=None, folders=("tests/python", "tests/engine")):
@@ -246,6 +270,27 @@ def _suite(cell, suite, version, files):
             cell.fail(f"{file}: no test ran")
 
 
+def _fuzz(cell, language):
+    """Sequences with fixed seeds, and the proof that a planted fault is found. What differed only once is a remark."""
+    lines, chance = Lines(cell.name), []
+
+    def show(line):
+        lines.show(line)
+        if line.startswith("by chance: "):
+            chance.append(line)
+
+    if fuzz.planted(language):
+        cell.passed += 1
+    else:
+        cell.fail("a planted fault was not found")
+    found, totals = fuzz.fuzz(language, seconds=FUZZ[language], show=show)
+    cell.remarks += chance + totals
+    if found:
+        cell.fail("what differs, is wrong or died is said above")
+    else:
+        cell.passed += sum(int(line.split()[0]) for line in totals)
+
+
 def _report(wanted, expression):
     width = max(len(cell.name) for cell in wanted)
     print(f"\n{'cell':{width}}  passed  failed  skipped  seconds")
@@ -260,9 +305,10 @@ def _report(wanted, expression):
         print(f"{cell.name}: DID NOT RUN: {cell.unavailable}")
     passed, failed, skipped = (sum(getattr(cell, what) for cell in wanted) for what in ("passed", "failed", "skipped"))
     strict = os.environ.get("IOCPSOCK_REQUIRE_ALL") == "1"
-    if absent and strict:
+    missed = [cell for cell in absent if cell.required]
+    if missed and strict:
         print("IOCPSOCK_REQUIRE_ALL=1: a cell that did not run is a failure")
-        failed += len(absent)
+        failed += len(missed)
     if expression and not passed + failed:
         print(f"-k {expression}: no test has such a name")
         failed += 1

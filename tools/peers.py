@@ -71,7 +71,7 @@ class Peers:
         """So many bytes, or all there are up to the end of the stream; fewer if it ends before."""
         heard = bytearray()
         while size is None or len(heard) < size:
-            data = await self.loop.sock_recv(sock, 65536)
+            data = await self.loop.sock_recv(sock, 65536 if size is None else min(65536, size - len(heard)))
             if not data:
                 break
             heard += data

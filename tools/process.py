@@ -43,8 +43,9 @@ def raise_file_limit():
 def check(argv, what, **options):
     """Run a tool to its end; its output is shown only when it fails."""
     try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, errors="replace", **options)
+        stdin = {} if "input" in options else {"stdin": subprocess.DEVNULL}
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                              **stdin, **options)
     except FileNotFoundError as missing:
         raise Problem(f"{what}: {missing.filename} is not installed") from missing
     if done.returncode:

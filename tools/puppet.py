@@ -1,17 +1,21 @@
-"""The puppet: a native peer of the Tcl fuzzer's connections, which does what the program tells it over a control connection.
+"""The puppet: a native peer of the Tcl fuzzer's connections, told what to do over a control connection.
 
-It sends, shuts down, closes and resets, and when it has heard nothing for PATIENCE seconds it resets all its connections, so
-that a call of the program that blocks on one of them ends. Each connection has a thread; the table of them has a lock.
+It sends, takes, shuts down, closes and resets. When the program is about to make a call that may wait for
+one of these connections, it says so (`wait`): then the puppet does what it was told to do `later`, and if
+that does not end the call either, it resets its connections (it *strikes*), which does. So nothing hangs
+on how fast the program is. Each connection has a thread; the table of them, and everything else here, has
+one lock.
 """
 
-import contextlib
 import socket
 import struct
 import threading
 import time
 import zlib
 
-PATIENCE = 0.5
+LATER = 0.03            # seconds from `wait` to what was to be done later
+STRIKE = 0.7            # seconds from `wait` to the reset of all connections
+SILENCE = 60            # seconds without a word of the program, after which it hangs on one of them
 RESET = struct.pack("ii", 1, 0)
 
 
@@ -20,112 +24,177 @@ class Puppet:
 
     def __init__(self):
         self.lock = threading.RLock()
+        self.known = threading.Condition(self.lock)
         self.sockets = {}
-        self.heard = time.monotonic()
-        self.listener = self.listening(self.take)
+        self.deferred = []          # what is to be done later
+        self.waits = 0              # counts the waits' beginnings and ends
+        self.struck = False
+        self.taking = {}            # port: the thread that takes everything, and what it got
+        self.listener = self.listening(self.take_in)
         self.control = self.listening(self.obey)
+        self.heard = time.monotonic()
         threading.Thread(target=self.watch, daemon=True).start()
 
     def listening(self, serve):
         s = socket.create_server(("127.0.0.1", 0), backlog=50)
+
         def loop():
             while True:
                 c, address = s.accept()
                 threading.Thread(target=serve, args=(c, address), daemon=True).start()
+
         threading.Thread(target=loop, daemon=True).start()
         return s.getsockname()[1]
 
-    def take(self, c, address):
+    def take_in(self, c, address):
         with self.lock:
             self.sockets[address[1]] = c
+            self.known.notify_all()
 
-    def watch(self):
-        while True:
-            time.sleep(0.05)
-            if time.monotonic() - self.heard > PATIENCE:
-                self.drop(RESET)
-
-    def drop(self, how=RESET):
+    def drop(self):
+        """Reset every connection."""
         with self.lock:
             for s in self.sockets.values():
-                try:
-                    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, how)
-                    s.close()
-                except OSError:
-                    pass
+                reset(s)
             self.sockets.clear()
+
+    def unless_over(self, wait, act):
+        with self.lock:
+            if self.waits == wait:
+                act()
+
+    def strike(self):
+        with self.lock:
+            self.struck = True
+            self.drop()
 
     def obey(self, c, address):
         stream = c.makefile("rw", newline="\n")
-        for line in stream:
-            self.heard = time.monotonic()
-            try:
-                answer = self.do(line.split())
-            except Exception as e:
-                answer = f"error {type(e).__name__}"
-            stream.write(f"{answer}\n")
-            stream.flush()
-
-    def do(self, words):
-        verb, *rest = words
-        if verb == "dropall":
+        try:
+            for line in stream:
+                self.heard = time.monotonic()
+                stream.write(f"{self.answer(line.split())}\n")
+                stream.flush()
+        finally:                    # it is gone
             self.drop()
-            return "ok"
-        if verb == "connect":
-            s = socket.create_connection(("127.0.0.1", int(rest[0])))
-            port = s.getsockname()[1]
-            self.sockets[port] = s
-            return port
-        if verb == "later":
-            threading.Timer(int(rest[0]) / 1000, self.quietly, [rest[1:]]).start()
-            return "ok"
-        port = int(rest[0])
-        if verb == "accept":
-            for _ in range(200):
-                if port in self.sockets:
-                    return "ok"
-                time.sleep(0.01)
-            return "nobody"
+
+    def watch(self):
+        while True:
+            time.sleep(1)
+            if time.monotonic() - self.heard > SILENCE:
+                self.strike()
+
+    def answer(self, words):
+        try:
+            return self.do(*words)
+        except OSError as error:
+            return f"error {type(error).__name__}"
+
+    def do(self, verb, *rest):
         with self.lock:
-            s = self.sockets.get(port)
-            if s is None:
-                return "gone"
-            if verb == "send":
-                s.settimeout(1)
-                s.sendall(bytes.fromhex(rest[1]) if len(rest) > 1 else b"")
-            elif verb == "shut":
-                s.shutdown(socket.SHUT_WR)
-            elif verb == "recv":
-                return self.receive(s)
-            elif verb in ("close", "reset"):
-                if verb == "reset":
-                    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-                else:
-                    self.receive(s)
-                s.close()
-                del self.sockets[port]
+            return getattr(self, "do_" + verb)(*rest)
+
+    def do_dropall(self):
+        self.deferred.clear()
+        self.drop()
         return "ok"
 
-    def quietly(self, words):
-        try:
-            self.do(words)
-        except Exception:
-            pass
+    def do_connect(self, port):
+        s = socket.create_connection(("127.0.0.1", int(port)))
+        self.sockets[s.getsockname()[1]] = s
+        return s.getsockname()[1]
 
-    def receive(self, s):
-        s.setblocking(False)
-        data, state = b"", "open"
-        while True:
+    def do_accept(self, port):
+        return "ok" if self.known.wait_for(lambda: int(port) in self.sockets, SILENCE) else "nobody"
+
+    def do_later(self, *words):
+        self.deferred.append(words)
+        return "ok"
+
+    def do_now(self):
+        """What was to be done later is done."""
+        while self.deferred:
+            self.answer(self.deferred.pop(0))
+        return "ok"
+
+    def do_wait(self):
+        """The program is about to wait."""
+        self.struck = False
+        self.waits += 1
+        for seconds, act in (LATER, self.do_now), (STRIKE, self.strike):
+            timer = threading.Timer(seconds, self.unless_over, [self.waits, act])
+            timer.daemon = True
+            timer.start()
+        return "ok"
+
+    def do_waited(self):
+        """The program waits no more: whether that took a strike."""
+        self.waits += 1
+        return "struck" if self.struck else "quiet"
+
+    def do_take(self, port):
+        """Begin to take everything that comes, until its end."""
+        s, got = self.sockets.get(int(port)), []
+        if s is None:
+            return "gone"
+
+        def run():
+            s.settimeout(SILENCE)
+            got.append(receive(s))
+
+        thread = threading.Thread(target=run, daemon=True)
+        self.taking[int(port)] = thread, got
+        thread.start()
+        return "ok"
+
+    def do_taken(self, port):
+        """Whether everything has come, and what it was."""
+        thread, got = self.taking[int(port)]
+        return got[0] if not thread.is_alive() and got else "not yet"
+
+    def do_send(self, port, data=""):
+        return self.with_socket(port, lambda s: s.sendall(bytes.fromhex(data)))
+
+    def do_shut(self, port):
+        return self.with_socket(port, lambda s: s.shutdown(socket.SHUT_WR))
+
+    def do_recv(self, port):
+        def look(s):
+            s.setblocking(False)
             try:
-                piece = s.recv(65536)
-            except BlockingIOError:
-                break
-            except OSError as e:
-                state = type(e).__name__
-                break
-            if not piece:
-                state = "end"
-                break
+                return receive(s)
+            finally:
+                s.settimeout(STRIKE)
+        return self.with_socket(port, look)
+
+    def do_close(self, port):
+        """After everything was read, so that the end is none by a reset."""
+        self.do_recv(port)
+        return self.with_socket(port, lambda s: (s.close(), self.sockets.pop(int(port))) and None)
+
+    def do_reset(self, port):
+        return self.with_socket(port, lambda s: (reset(s), self.sockets.pop(int(port))) and None)
+
+    def with_socket(self, port, act):
+        s = self.sockets.get(int(port))
+        return "gone" if s is None else act(s) or "ok"
+
+
+def reset(s):
+    try:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    finally:
+        s.close()
+
+
+def receive(s):
+    """Everything, as far as the socket waits: how much, how it begins, its checksum, and how it ends."""
+    data, state = bytearray(), "end"
+    try:
+        while piece := s.recv(65536):
             data += piece
-        s.settimeout(1)
-        return f"{len(data)} {data[:40].hex()} {zlib.crc32(data)} {state}"
+    except BlockingIOError:
+        state = "open"
+    except OSError as error:
+        state = type(error).__name__
+    return f"{len(data)} {data[:40].hex()} {zlib.crc32(data)} {state}"

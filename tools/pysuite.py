@@ -4,7 +4,7 @@ Each file runs in a process, a Wine slot and a temporary directory of its own. A
 with it, counts as failed, and the file goes on after it in a new process. The full output is kept in build/pysuite/.
 
 The files come from the upstream tarballs of Debian's source packages, which have no 3.12: that version is given those
-of 3.13.
+of 3.13. Those of 3.14 come with its library.
 """
 
 import json
@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tools import cache, process, run, sources
+from tools import assembled, cache, process, run, sources
 from tools.build import BUILD
 from tools.report import Problem
 from tools.tcltest import Result, report
@@ -33,7 +33,9 @@ _OF_ONE_RUN = re.compile(r" from '[^']*'|(?<=@test)_\d+")   # what a reason to s
 
 def tests(version):
     """The directory that holds the package `test` for this version."""
-    file = _TARBALL[run.known("Python", version, run.PYTHON_VERSIONS)]
+    if run.known("Python", version, run.PYTHON_VERSIONS) in assembled.VERSIONS:
+        return assembled.tests(version)
+    file = _TARBALL[version]
     name = file.partition("_")[0] + "-tests"
     return cache.directory(name, cache.fingerprint(sources.TARBALLS[file][1]), f"the package `test` of {file}",
                            lambda path: _unpack(sources.tarball(file), path))

@@ -23,8 +23,13 @@ from tools.report import Problem
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
-PYTHON_VERSIONS = ("3.11", "3.12", "3.13")
+PYTHON_VERSIONS = ("3.11", "3.12", "3.13", "3.14")
+FREE_THREADED = "3.14t"         # which is not to import the package, but to be told so
+DEFAULT_PYTHON = "3.13"         # the newest that needs nothing of $IOCPSOCK_SOURCES
 TCL_VERSIONS = ("8.6", "9.0")
+TCL_TO_COME = "9.1"             # run where its sources are found, and required nowhere
+PYTHONS = (*PYTHON_VERSIONS, FREE_THREADED)
+TCLS = (*TCL_VERSIONS, TCL_TO_COME)
 
 # Set in the environment of what dev.py starts: the slot that it holds for it.
 JOINED = "IOCPSOCK_WINE_SLOT"
@@ -133,19 +138,23 @@ class WineSession(Session):
 
     def python(self, version, *arguments):
         from tools import hostpython, winpython
-        program = winpython.directory(known("Python", version, PYTHON_VERSIONS)) / "python.exe"
+        program = winpython.directory(known("Python", version, PYTHONS)) / "python.exe"
         return Command(self.slot.command(program, *arguments),
                        self._python_environment(arguments, self.package, hostpython.windows_packages()))
 
     def tclsh(self, version, *arguments):
         from tools import tcl
-        shell = tcl.shell(known("Tcl", version, TCL_VERSIONS))
+        shell = tcl.shell(known("Tcl", version, TCLS))
         return Command(self.slot.command(shell.program, *arguments), self._tcl_environment(shell.library))
+
+    def program(self, path, *arguments):
+        """A program of ours, made by tools/cprogram."""
+        return Command(self.slot.command(path, *arguments), self.environment())
 
     def tcltest(self, version, *arguments, stock=False):
         """Tcl's test shell. Unless `stock`, socket2 has the place of socket in every interpreter it makes."""
         from tools import tcl
-        suite = tcl.suite(known("Tcl", version, TCL_VERSIONS))
+        suite = tcl.suite(known("Tcl", version, TCLS))
         library = suite.library if stock else suite.socket2_library
         return Command(self.slot.command(suite.program, *arguments), self._tcl_environment(library))
 

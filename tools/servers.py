@@ -65,7 +65,7 @@ class Lines:
 @contextlib.contextmanager
 def probe(windows):
     """A function that weighs the process with the given number."""
-    lines = Lines(windows.python(run.PYTHON_VERSIONS[-1], windows.path(PROGRAMS / "probe.py")))
+    lines = Lines(windows.python(run.DEFAULT_PYTHON, windows.path(PROGRAMS / "probe.py")))
     try:
         yield lambda process: Weight(*map(int, lines.ask(process).split()))
         lines.end()

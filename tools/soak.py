@@ -5,6 +5,8 @@
 One process of Windows Tcl serves echo on socket2 and makes connections of its own; native peers play against it. A round lasts
 ROUND seconds: conversations, bulk with a half-close at its end, connections that are reset before they say anything, in the
 middle and with an answer unread, peers that do not read, and, from the server, clients whose peer answers, resets or refuses.
+Every byte that either side hears is compared with what the other said: its value, its place and, where nobody has reset the
+connection, their number.
 A hundred idle connections last from the first round to the last. After each round the peers are gone, the engine must count
 no connection but the idle ones, and the process is weighed.
 
@@ -16,6 +18,7 @@ import asyncio
 import contextlib
 import random
 import socket
+import struct
 import time
 from typing import NamedTuple
 
@@ -28,8 +31,18 @@ LEAST = 9               # rounds without which there is no verdict
 PLAYERS = 12            # native peers at a time
 PAUSE = 0.2             # seconds between two acts of a player, at most
 IDLE = 100
+DIGITS = 10             # of the number of a call (tests/programs/caller.tcl)
 # What may come on top in the last third: bytes of the process, its handles, bytes of the engine.
 SLACK = {"process bytes": 1 << 20, "handles": 8, "engine bytes": 256 << 10}
+
+
+def stream(number):
+    """What the caller of that number says after it, and the peer of the number before: caller.tcl has the same."""
+    size, words = 1 + number * 7919 % 20000, []
+    for _ in range(size // 4 + 1):
+        number = (number * 1664525 + 1013904223) & 0xFFFFFFFF
+        words.append(number)
+    return struct.pack(f"<{len(words)}I", *words)[:size]
 
 
 class Sample(NamedTuple):
@@ -81,8 +94,9 @@ class Players:
 
     async def reset_in_the_middle(self):
         sock = await self.peers.connect()
-        sending = asyncio.ensure_future(self.peers.loop.sock_sendall(sock, bytes(500_000)))
-        await self.peers.hear(sock, 1000)
+        said = self.chance.randbytes(500_000)
+        sending = asyncio.ensure_future(self.peers.loop.sock_sendall(sock, said))
+        compare(await self.peers.hear(sock, 1000), said, at_least=1000)
         sending.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await sending
@@ -90,8 +104,9 @@ class Players:
 
     async def leave_unread(self):
         with await self.peers.connect() as sock:
-            await self.peers.loop.sock_sendall(sock, bytes(5000))
-            await self.peers.hear(sock, 1)
+            said = self.chance.randbytes(5000)
+            await self.peers.loop.sock_sendall(sock, said)
+            compare(await self.peers.hear(sock, 1), said, at_least=1)
 
     async def never_read(self):
         """Until it is stuck, or has sent all."""
@@ -102,14 +117,23 @@ class Players:
         hang_up(sock, reset=self.chance.random() < 0.5)
 
     async def answer(self, sock):
-        """A connection that the server made: its line is answered, or it is reset."""
-        said = await self.peers.hear(sock, 10)
+        """A connection that the server made: both say their streams at the same time, or it is reset in the middle."""
+        number = int(await self.peers.hear(sock, DIGITS))
+        theirs, ours = stream(number), stream(number + 1)
         self.count("answer")
         if self.chance.random() < 0.3:
+            compare(await self.peers.hear(sock, len(theirs) // 2), theirs, at_least=len(theirs) // 2)
             hang_up(sock, reset=True)
             return
-        await self.peers.loop.sock_sendall(sock, said)
+        _, heard = await asyncio.gather(self.peers.loop.sock_sendall(sock, ours), self.peers.hear(sock, len(theirs)))
+        compare(heard, theirs, at_least=len(theirs))
         sock.close()
+
+
+def compare(heard, said, at_least):
+    """Fail unless what was heard is the beginning of what was said, so much of it or more."""
+    if len(heard) < at_least or not said.startswith(heard):
+        raise AssertionError(f"of {len(said)} bytes came {len(heard)}, " + ("the same" if said.startswith(heard) else "others"))
 
 
 class Soak:
@@ -142,7 +166,7 @@ class Soak:
             self.server.eval("caller::start $port", port=listener.getsockname()[1])
             until = time.monotonic() + ROUND
             await asyncio.gather(*(self.players.play(until) for _ in range(PLAYERS)))
-            await asyncio.to_thread(self.server.eval, "caller::stop")
+            self.players.done["heard by the server"] = int(await asyncio.to_thread(self.server.eval, "caller::stop"))
             accepting.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await accepting

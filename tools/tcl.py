@@ -1,8 +1,8 @@
 """Tcl for Windows: a shell for scripts, and the test shell with Tcl's own suite.
 
 * The shell is a small host of ours (tclsh.c) for Tcl's DLL. For 8.6 that is python.org's tcl86t.dll: the package
-  index is all it needs. For 9.0 it is cross-built from the upstream tarball.
-* tcltest.exe with the suites of both is cross-built from the upstream tarballs. What needs one that is not to be had
+  index is all it needs. For 9.0 and 9.1 it is cross-built from the upstream tarball.
+* tcltest.exe with the suites of all is cross-built from the upstream tarballs. What needs one that is not to be had
   is Unavailable.
 
 For the suites there is a second script library whose init.tcl ends with ours (suite_init.tcl): every trusted
@@ -15,15 +15,16 @@ import tarfile
 from pathlib import Path
 from typing import NamedTuple
 
-from tools import cache, hostpython, process, sources, winpython
+from tools import cache, hostpython, process, sources
 
-VERSIONS = ("8.6", "9.0")
 HERE = Path(__file__).parent
 HOST = "x86_64-w64-mingw32"
 
-_TARBALL = {"8.6": "tcl8.6_8.6.13+dfsg.orig.tar.gz", "9.0": "tcl9.0_9.0.4+dfsg.orig.tar.gz"}
-# 9.0 would put its script library into the DLL with a zip program built for this machine; ours stays a folder.
-_CONFIGURE = {"8.6": ["--enable-64bit", "--enable-threads"], "9.0": ["--enable-64bit", "--disable-zipfs"]}
+_TARBALL = {"8.6": "tcl8.6_8.6.13+dfsg.orig.tar.gz", "9.0": "tcl9.0_9.0.4+dfsg.orig.tar.gz",
+            "9.1": "tcl9.1_9.1.0+dfsg.orig.tar.xz"}
+# Tcl 9 would put its script library into the DLL with a zip program built for this machine; ours stays a folder.
+_CONFIGURE = {"8.6": ["--enable-64bit", "--enable-threads"], "9.0": ["--enable-64bit", "--disable-zipfs"],
+              "9.1": ["--enable-64bit", "--disable-zipfs"]}
 
 
 class Shell(NamedTuple):
@@ -44,10 +45,10 @@ def shell(version):
     """The shell for scripts."""
     if version == "8.6":
         path = _hosted(version, "tcl86t.dll", sources.SDISTS["tkinter-embed", "3.11.0"],
-                       lambda path: winpython.unpack_data(hostpython.sdist("tkinter-embed", "3.11.0"), path))
+                       lambda path: hostpython.unpack_data(hostpython.sdist("tkinter-embed", "3.11.0"), path))
         return Shell(path / "tclsh.exe", path / "tcl" / "tcl8.6")
     built = _built(version)
-    path = _hosted(version, "tcl90.dll", built.name, lambda path: _copy(path, *(built / "bin").glob("*.dll")))
+    path = _hosted(version, f"tcl{version.replace('.', '')}.dll", built.name, lambda path: _copy(path, *(built / "bin").glob("*.dll")))
     return Shell(path / "tclsh.exe", built / "library")
 
 

@@ -95,7 +95,7 @@ class Reader:
 def run_file(version, file, options=(), stock=False, show=print):
     """Run one file of the suite and return its Result."""
     from tools import tcl
-    suite = tcl.suite(run.known("Tcl", version, run.TCL_VERSIONS))
+    suite = tcl.suite(run.known("Tcl", version, run.TCLS))
     script = suite.tests / file
     if not script.is_file():
         raise Problem(f"{file}: Tcl {version}'s suite has no such file. Its files: "
@@ -186,8 +186,8 @@ def _parse(arguments):
         else:
             words.append(word)
     if not words:
-        raise Problem(f"tcltest: which Tcl? {' or '.join(run.TCL_VERSIONS)}")
-    return run.known("Tcl", words[0], run.TCL_VERSIONS), words[1:] or ["socket.test"], rest, stock, output
+        raise Problem(f"tcltest: which Tcl? {' or '.join(run.TCLS)}")
+    return run.known("Tcl", words[0], run.TCLS), words[1:] or ["socket.test"], rest, stock, output
 
 
 def write_json(path, results):

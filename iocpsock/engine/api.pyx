@@ -83,6 +83,7 @@ cdef extern from "engine_tables.h" nogil:
     DWORD IOCPSOCK_TIMER_HIGH_RESOLUTION
     int IOCPSOCK_SOMAXCONN_HINT(int backlog)
     DWORD IOCPSOCK_SIO_TCP_INFO
+    DWORD IOCPSOCK_SIO_IDEAL_SEND_BACKLOG_QUERY
 
 cdef extern from "tcptable.h" nogil:
     bint tcptable_has(int family, unsigned short port)

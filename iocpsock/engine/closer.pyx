@@ -4,7 +4,8 @@
 # pending resets the connection on Windows), the send queue is flushed, and if the peer has sent bytes that nobody read, FIN
 # goes out and what still comes is thrown away for a while, because closing over unread bytes resets the connection too and
 # may cost the peer the last of our data; where nothing was ever sent there is nothing to lose, and the peer learns at once that
-# nobody listens. Then the socket is closed. The `linger` setting bounds the flush: when its time is over, or at once if it is 0,
+# nobody listens. Then the socket is closed. A connection that is still being made is closed like that once it is there, if
+# something was sent, and otherwise given up. The `linger` setting bounds the flush: when its time is over, or at once if it is 0,
 # the connection is reset; without it that happens when the peer has not taken a byte for `closestall` seconds. The clock of
 # either runs only while something is unsent: a close with nothing to send needs none. Each step is taken when the one before is complete, on whatever thread completed it; CancelIoEx is only
 # a request, and nothing is freed before its packet.
@@ -16,21 +17,18 @@ cdef enum:
     CLOSER_LOOKS = 4                # looks at what the peer has taken, in the time of `closestall`
     CLOSER_ABORT = 1                # connection_close: reset instead of FIN, nothing is flushed
 
-# Connections that are closing, for a bounded wait at process exit.
-cdef struct ClosingCount:
-    SRWLOCK lock
-    CONDITION_VARIABLE none
-    int count
-
-cdef ClosingCount closing
-
 
 cdef void connection_close(Connection *connection, int flags) noexcept nogil:
     """The host lets go: takes its reference. Returns at once; the engine does the rest."""
     connection_detach(connection)
     source_lock(&connection.source)
     if connection.state == CONNECTION_CONNECTING:
-        connector_cancel(connection)
+        if connection.send_head == NULL or closer_resets(connection, flags):
+            connector_cancel(connection)
+        else:
+            source_hold(&connection.source)
+            connection.connector.closing = True
+            closer_limit(connection)
     elif connection.state == CONNECTION_OPEN:
         closer_begin(connection, flags)
     elif connection.state == CONNECTION_FAILED:
@@ -41,13 +39,31 @@ cdef void connection_close(Connection *connection, int flags) noexcept nogil:
 
 cdef void closer_begin(Connection *connection, int flags) noexcept nogil:
     """Start closing an open connection; a reference for the time it takes."""
-    connection.state = CONNECTION_CLOSING
     source_hold(&connection.source)
-    closer_count(1)
-    if flags & CLOSER_ABORT or connection.settings.value[SETTING_linger] == 0:
+    if closer_resets(connection, flags):
         closer_reset(connection)
-    closer_cancel_receives(connection)
-    if connection.send_head != NULL:
+    closer_flush(connection)
+
+
+cdef inline bint closer_resets(Connection *connection, int flags) noexcept nogil:
+    return flags & CLOSER_ABORT or connection.settings.value[SETTING_linger] == 0
+
+
+cdef void closer_leave(Connection *connection) noexcept nogil:
+    """The socket is closed. Gives up the reference for the time of closing: the caller has one of its own."""
+    deadline_disarm(&connection.deadline)
+    deadline_disarm(&connection.retry)
+    connection.state = CONNECTION_CLOSED
+    source_drop(&connection.source)
+
+
+cdef void closer_flush(Connection *connection) noexcept nogil:
+    """Send what is queued. The time for it is running already if the host let go before there was a connection; that there is one
+    now is progress."""
+    connection.state = CONNECTION_CLOSING
+    connection.close_seen = 0
+    receiver_cancel(connection)
+    if connection.send_head != NULL and connection.deadline.due == 0:
         closer_limit(connection)
     sender_post(connection)
     closer_step(connection)
@@ -65,14 +81,20 @@ cdef void closer_limit(Connection *connection) noexcept nogil:
 
 
 cdef bint closer_progress(Connection *connection) noexcept nogil:
-    """Has the peer taken something in the last `closestall` seconds? Seen by the end of a send, or by the system's own account."""
+    """Has the peer taken something in the last `closestall` seconds?"""
+    return GetTickCount64() - closer_seen(connection) < <ULONGLONG>settings_of_process(SETTING_closestall) * 1000
+
+
+cdef ULONGLONG closer_seen(Connection *connection) noexcept nogil:
+    """When the peer was last seen to have taken something, by the end of a send or by the system's own
+    account. GetTickCount64."""
     cdef ULONGLONG taken = winsock_acknowledged(connection.socket)
     cdef ULONGLONG now = GetTickCount64()
     if connection.close_seen == 0 or taken != connection.close_taken or connection.send_bytes != connection.close_bytes:
         connection.close_seen = now
         connection.close_taken = taken
         connection.close_bytes = connection.send_bytes
-    return now - connection.close_seen < <ULONGLONG>settings_of_process(SETTING_closestall) * 1000
+    return connection.close_seen
 
 
 cdef void closer_reset(Connection *connection) noexcept nogil:
@@ -81,21 +103,13 @@ cdef void closer_reset(Connection *connection) noexcept nogil:
     connection.recv_ended = True
     connection.send_error = WSAECONNABORTED
     connection.send_finished = True
-    if connection.send_gathered:
-        CancelIoEx(<HANDLE>connection.socket, &connection.send_head.overlapped)
-
-
-cdef void closer_cancel_receives(Connection *connection) noexcept nogil:
-    cdef Op *op = connection.recv_head
-    while op != NULL:
-        if not op.done:
-            CancelIoEx(<HANDLE>connection.socket, &op.overlapped)
-        op = op.next
+    sender_cancel(connection)
 
 
 cdef void closer_step(Connection *connection) noexcept nogil:
-    """Go on with closing as far as possible. May give up the reference of closer_begin: the caller has one of its own."""
-    if connection.recv_posted or connection.send_gathered or connection.drain != NULL:
+    """Go on with closing as far as possible. May give up the reference for the time of closing: the caller
+    has one of its own."""
+    if connection.recv_posted or connection.send_posted or connection.drain != NULL:
         return
     if connection.send_head != NULL and not connection.send_error:
         return
@@ -103,13 +117,9 @@ cdef void closer_step(Connection *connection) noexcept nogil:
         sender_shutdown(connection)                         # otherwise closesocket sends FIN
         if closer_drain(connection):
             return
-    deadline_disarm(&connection.deadline)
-    deadline_disarm(&connection.retry)
     closesocket(connection.socket)
     connection.socket = INVALID_SOCKET
-    connection.state = CONNECTION_CLOSED
-    closer_count(-1)
-    source_drop(&connection.source)
+    closer_leave(connection)
 
 
 cdef bint closer_must_drain(Connection *connection) noexcept nogil:
@@ -161,7 +171,7 @@ cdef void closer_drain_complete(Op *op) noexcept nogil:
     closer_drained(connection, op)
     op_free(op)
     closer_step(connection)
-    source_unlock(&connection.source)
+    source_unlock_changed(&connection.source, 0)
 
 
 cdef void closer_expire(Source *source) noexcept nogil:
@@ -172,34 +182,57 @@ cdef void closer_expire(Source *source) noexcept nogil:
     if connection.drain != NULL:
         connection.close_expired = True
         CancelIoEx(<HANDLE>connection.socket, &connection.drain.overlapped)
-    elif connection.state == CONNECTION_CLOSING and connection.settings.value[SETTING_linger] < 0 \
+    elif connection.state == CONNECTION_CLOSED:
+        pass                                                # in the meantime
+    elif connection.settings.value[SETTING_linger] < 0 \
             and (settings_of_process(SETTING_closestall) == 0 or closer_progress(connection)):
         closer_limit(connection)
-    elif connection.state == CONNECTION_CLOSING:
+    elif connection.state == CONNECTION_CONNECTING:
+        connector_cancel(connection)
+    else:
         connection.close_expired = True
         closer_reset(connection)
         closer_step(connection)
-    source_unlock(source)
+    source_unlock_changed(source, 0)
 
 
-cdef void closer_count(int change) noexcept nogil:
-    AcquireSRWLockExclusive(&closing.lock)
-    closing.count += change
-    if closing.count == 0:
-        WakeAllConditionVariable(&closing.none)
-    ReleaseSRWLockExclusive(&closing.lock)
+cdef void closer_stop_receiving(Connection *connection) noexcept nogil:
+    """Take back the receives of an open connection. What one of them brings all the same can be read."""
+    cdef Op *op = connection.recv_head
+    while op != NULL:
+        if not op.done:
+            op.withdrawn = True
+            CancelIoEx(<HANDLE>connection.socket, &op.overlapped)
+        op = op.next
 
 
-cdef bint engine_flush(DWORD milliseconds) noexcept nogil:
-    """Wait until every closing connection has sent what it holds, for a process about to end. False when time ran out."""
-    cdef ULONGLONG now, deadline = GetTickCount64() + milliseconds
-    cdef bint done
-    AcquireSRWLockExclusive(&closing.lock)
-    while closing.count:
-        now = GetTickCount64()
-        if now >= deadline:
-            break
-        SleepConditionVariableSRW(&closing.none, &closing.lock, <DWORD>(deadline - now), 0)
-    done = closing.count == 0
-    ReleaseSRWLockExclusive(&closing.lock)
-    return done
+cdef bint connection_flush(Connection *connection, ULONGLONG deadline) noexcept nogil:
+    """Wait until the connection has sent what it holds, and is closed if it is being closed. False once the
+    deadline has passed."""
+    cdef bint waiting = True
+    source_lock(&connection.source)
+    while waiting and (connection.state == CONNECTION_CLOSING or (connection.send_head != NULL and (
+            connection.state == CONNECTION_OPEN or connection.state == CONNECTION_CONNECTING))):
+        waiting = source_wait(&connection.source, deadline)
+    source_unlock(&connection.source)
+    return waiting
+
+
+cdef void engine_end(ULONGLONG deadline) noexcept nogil:
+    """The process is about to end: wait until every connection has sent what it holds, and then receive no
+    more on it: those that the host does not close are closed by the system, which resets a connection over a
+    posted receive."""
+    cdef Connection *connection = connection_living(NULL)
+    living.ending = True
+    while connection != NULL:
+        if connection_flush(connection, deadline):
+            source_lock(&connection.source)
+            if connection.state == CONNECTION_OPEN:
+                closer_stop_receiving(connection)
+            source_unlock(&connection.source)
+        connection = connection_living(connection)
+
+
+cdef void engine_go_on() noexcept nogil:
+    """The process does not end after all."""
+    living.ending = False

@@ -4,6 +4,7 @@
 # mechanism that works on it.
 # Owner: the host holds one reference, which connection_close takes; each posted op holds one. The socket is closed once, by
 # the closer or the connector, independently of the memory, which goes with the last reference.
+# All connections are in one list, for the end of the process.
 # Threads: fields are read and written under source.lock, except those set before the connection is published.
 
 cdef enum:
@@ -11,6 +12,7 @@ cdef enum:
     CONNECTION_NODELAY              # wanted_flags: TCP_NODELAY
     CONNECTION_FLAGS
     CONNECTION_RETRY = PORT_TICK    # milliseconds before a failure for want of memory is tried again
+    SENDER_POSTED = 2               # sends outstanding (engine/sender.pyx)
 
 cdef enum ConnectionState:
     CONNECTION_CONNECTING           # resolving a name or trying addresses
@@ -50,9 +52,13 @@ cdef struct Connection:
     bint recv_eof                   # and it was delivered to the host
     int recv_error                  # Winsock code, likewise
 
-    Op *send_head                   # data that the kernel did not take at once; the first send_gathered are posted,
-    Op *send_tail                   # as one WSASend on the first one's OVERLAPPED
-    int send_gathered
+    Op *send_head                   # data that the kernel did not take at once ...
+    Op *send_waiting                # ... up to here it was posted; NULL: to the end
+    Op *send_tail
+    Op *send_ends[SENDER_POSTED]    # the first op of each posted send, in their order
+    int send_posted                 # how many: those that ended behind one that has not count too
+    bint send_short                 # one of them has sent less than it was to send
+    DWORD send_starved              # bytes of one that failed for want of memory
     size_t send_bytes               # bytes in the queue
     int send_error                  # Winsock code of a failed send; everything after it fails with the same
     bint send_shutdown              # the host sends no more; FIN goes out behind the queue
@@ -71,6 +77,15 @@ cdef struct Connection:
     Deadline retry                  # what failed for want of memory is tried again
 
     Listener *origin                # who accepted it, if that counts its connections; held
+    Connection *living_next         # in the list of all, under its lock
+    Connection **living_link
+
+cdef struct Living:
+    SRWLOCK lock                    # of the list; taken with a source's lock held or without
+    Connection *first
+    bint ending                     # the process is about to end: nothing is received that no caller waits for
+
+cdef Living living
 
 
 cdef Connection *connection_new(SOCKET sock) noexcept nogil:
@@ -86,12 +101,46 @@ cdef Connection *connection_new(SOCKET sock) noexcept nogil:
     connection_no_flags(connection.wanted_flags)
     settings_init(&connection.settings)
     counter_born(COUNTER_connections)
+    connection_enlist(connection)
+    return connection
+
+
+cdef void connection_enlist(Connection *connection) noexcept nogil:
+    AcquireSRWLockExclusive(&living.lock)
+    connection.living_next = living.first
+    connection.living_link = &living.first
+    if living.first != NULL:
+        living.first.living_link = &connection.living_next
+    living.first = connection
+    ReleaseSRWLockExclusive(&living.lock)
+
+
+cdef void connection_delist(Connection *connection) noexcept nogil:
+    AcquireSRWLockExclusive(&living.lock)
+    connection.living_link[0] = connection.living_next
+    if connection.living_next != NULL:
+        connection.living_next.living_link = connection.living_link
+    ReleaseSRWLockExclusive(&living.lock)
+
+
+cdef Connection *connection_living(Connection *last) noexcept nogil:
+    """The first of all connections, or the one behind `last`, with a reference; that to `last` is given up.
+    NULL: no more."""
+    cdef Connection *connection
+    AcquireSRWLockExclusive(&living.lock)
+    connection = last.living_next if last != NULL else living.first
+    while connection != NULL and not source_hold_living(&connection.source):
+        connection = connection.living_next
+    ReleaseSRWLockExclusive(&living.lock)
+    if last != NULL:
+        source_drop(&last.source)
     return connection
 
 
 cdef void connection_release(Source *source) noexcept nogil:
     """The last reference is gone, so nothing is posted and the socket is closed."""
     cdef Connection *connection = <Connection *>source
+    connection_delist(connection)
     connection_free_ops(connection.recv_head)
     connection_free_ops(connection.send_head)
     if connection.origin != NULL:

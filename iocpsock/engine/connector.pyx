@@ -13,7 +13,8 @@ cdef struct Connector:
     Address *next_local
     int local_port                  # of the unspecified address, when there is no local list
     Op *op                          # the posted ConnectEx
-    bint cancelled
+    bint cancelled                  # its packet is awaited yet
+    bint closing                    # the host let go, having sent something (engine/closer.pyx)
 
 
 cdef Connection *connector_new(Address *local, int local_port) noexcept nogil:
@@ -85,10 +86,26 @@ cdef void connector_finish(Connection *connection) noexcept nogil:
 
 
 cdef void connector_fail(Connection *connection, int error) noexcept nogil:
+    """There will be no connection, and what was sent to it is lost."""
+    counter_add(COUNTER_connect_failures, 1)
+    if connection.connector.closing:
+        connector_end(connection)
+        return
     connection.state = CONNECTION_FAILED
     connection.connect_error = connection.pending_error = error
-    counter_add(COUNTER_connect_failures, 1)
     connector_finish(connection)
+    if connection.send_head != NULL:
+        sender_drop(connection, WSAENOTCONN)
+
+
+cdef void connector_end(Connection *connection) noexcept nogil:
+    """There will be no connection, and nobody wants to know."""
+    cdef bint closing = connection.connector.closing
+    connector_drop_socket(connection)
+    connection.state = CONNECTION_CLOSED
+    connector_finish(connection)
+    if closing:
+        closer_leave(connection)
 
 
 cdef void connector_drop_socket(Connection *connection) noexcept nogil:
@@ -168,15 +185,19 @@ cdef int connector_attempt(Connection *connection, Address *remote, Address *loc
 
 cdef int connector_established(Connection *connection) noexcept nogil:
     """The attempt succeeded: 0, or the Winsock code for which it is given up after all."""
+    cdef bint closing
     if setsockopt(connection.socket, SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, NULL, 0):
         return error_last()                                 # without it shutdown and getpeername would fail
     connection.state = CONNECTION_OPEN
     counter_add(COUNTER_connects, 1)
+    closing = connection.connector.closing
     connector_finish(connection)
+    if closing:
+        closer_flush(connection)
+        return 0
     if connection.source.interest & READY_READ:
         receiver_post(connection)
-    if connection.send_shutdown:
-        sender_shutdown(connection)
+    sender_post(connection)                                 # what was sent by now, and the FIN if that was all
     return 0
 
 
@@ -187,9 +208,7 @@ cdef void connector_complete(Op *op) noexcept nogil:
     op_free(op)
     connection.connector.op = NULL
     if connection.connector.cancelled:
-        connector_drop_socket(connection)
-        connection.state = CONNECTION_CLOSED
-        connector_finish(connection)
+        connector_end(connection)
     else:
         if not error:
             error = connector_established(connection)
@@ -205,6 +224,5 @@ cdef void connector_cancel(Connection *connection) noexcept nogil:
     connector.cancelled = True
     if connector.op != NULL:
         CancelIoEx(<HANDLE>connection.socket, &connector.op.overlapped)
-        return
-    connection.state = CONNECTION_CLOSED
-    connector_finish(connection)
+    else:
+        connector_end(connection)

@@ -206,6 +206,18 @@ cdef inline void source_hold(Source *source) noexcept nogil:
     InterlockedIncrement(&source.references)
 
 
+cdef bint source_hold_living(Source *source) noexcept nogil:
+    """Hold a source that may be about to go; False if its last reference is gone already."""
+    cdef LONG references = source.references
+    cdef LONG seen
+    while references:
+        seen = InterlockedCompareExchange(&source.references, references + 1, references)
+        if seen == references:
+            return True
+        references = seen
+    return False
+
+
 cdef void source_drop(Source *source) noexcept nogil:
     if InterlockedDecrement(&source.references) == 0:
         if source.consumer != NULL:

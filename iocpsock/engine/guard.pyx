@@ -74,7 +74,7 @@ cdef int guard_enter(Guard *guard, GuardCall *call) noexcept nogil:
 
 cdef bint guard_try_enter(Guard *guard, GuardCall *call, int *error) noexcept nogil:
     """As guard_enter, with the Winsock code in `error`, if that takes no wait: False if it would."""
-    if not winsock.started or not TryAcquireSRWLockExclusive(&guard.lock):
+    if not flag_is_set(&winsock.started) or not TryAcquireSRWLockExclusive(&guard.lock):
         return False
     memset(call, 0, sizeof(GuardCall))
     error[0] = guard_add(guard, call)

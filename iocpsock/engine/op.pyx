@@ -28,8 +28,8 @@ cdef struct Op:
     DWORD start                     # first byte of data not consumed yet
     DWORD length                    # bytes of data to send
     Op *direct_next                 # in the list of its consumer
-    bint withdrawn                  # a direct receive that the consumer took back
-    bint gathered                   # send: its data is part of the posted WSASend
+    bint withdrawn                  # a receive that was taken back: a direct one, or at the process's end
+    DWORD posted                    # send: bytes of the WSASend that begins with it
     DWORD capacity                  # bytes of data
     SOCKET socket                   # accept: the socket made for the incoming connection
     void *owner                     # accept: the endpoint

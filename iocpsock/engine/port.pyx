@@ -17,7 +17,6 @@ cdef enum:
 cdef struct Port:
     HANDLE handle
     LONG started
-    int error                       # Winsock code of a failed start
     LONG limit                      # of completion threads
     LONG threads                    # how many there are
     LONG busy                       # how many have packets in hand
@@ -69,16 +68,18 @@ cdef int port_add_thread() noexcept nogil:
 
 cdef int engine_start() noexcept nogil:
     """Start Winsock and the port, once for the process, whoever comes first: 0 or a Winsock code."""
-    if port.started:
-        return port.error
+    cdef int error = 0
+    if flag_is_set(&port.started):
+        return 0
     AcquireSRWLockExclusive(&port.lock)
     if not port.started:
-        port.error = winsock_start()
-        if not port.error:
-            port.error = port_open()
-        port.started = not port.error                       # a failed start is tried again by the next caller
+        error = winsock_start()
+        if not error:
+            error = port_open()
+        if not error:                                       # a failed start is tried again by the next caller
+            flag_set(&port.started)
     ReleaseSRWLockExclusive(&port.lock)
-    return port.error
+    return error
 
 
 cdef int port_associate_listener(SOCKET sock) noexcept nogil:

@@ -92,9 +92,12 @@ cdef void receiver_append(Connection *connection, Op *op) noexcept nogil:
 
 
 cdef void receiver_post(Connection *connection) noexcept nogil:
-    """Post as many receives as the rules allow."""
+    """Post as many receives as the rules allow: none on behalf of a process that is ending, because Windows
+    resets a connection whose handle it closes over a posted receive."""
     cdef DWORD size
     cdef int error = 0
+    if living.ending and not connection.recv_awaited:
+        return
     while not error and connection.state == CONNECTION_OPEN and not connection.recv_ended and not connection.recv_signalled \
             and connection.recv_posted < connection.settings.value[SETTING_recvcount]:
         size = 0 if receiver_zero(connection) else receiver_size(connection)
@@ -251,3 +254,12 @@ cdef void receiver_prefill(Connection *connection, Op *source) noexcept nogil:
     op.length = op.transferred = source.transferred
     receiver_append(connection, op)
     receiver_account(connection, op)
+
+
+cdef void receiver_cancel(Connection *connection) noexcept nogil:
+    """Ask the kernel to end all receives; some may be asked to already."""
+    cdef Op *op = connection.recv_head
+    while op != NULL:
+        if not op.done and not op.withdrawn:
+            CancelIoEx(<HANDLE>connection.socket, &op.overlapped)
+        op = op.next

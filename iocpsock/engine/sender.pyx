@@ -1,17 +1,28 @@
 # Sender: the sending half of a connection.
 #
 # A send is tried directly from the caller's memory first; that is all there is to it as long as the peer keeps up. What the
-# kernel does not take is copied to a queue of at most `sendcap` bytes (rounded up to what one call brings), and the queue is
-# sent by one overlapped WSASend at a time that gathers its front. The host is told to go on when the queue is half empty.
+# kernel does not take, and what is sent before there is a connection, is copied to a queue of at most `sendcap` bytes (rounded
+# up to what one call brings), and the queue is sent by overlapped WSASends that gather its front. The host is told to go on when
+# the queue is half empty.
+# Windows ends a send that its own buffer has no room for when the peer has acknowledged all of it. So two are outstanding, or the
+# stream would be empty for a round trip after each. They are posted under the connection's lock, which is the order of their
+# bytes, and may end in any order; they are accounted for in the order of the queue. One that comes short has to be the last:
+# if the one behind it sent anything, the stream has a hole, and the connection is ended.
 # A send that fails for want of memory has sent nothing: it is tried again with half of it, and when even SENDER_LEAST bytes
 # are too many, when time has passed. Any other error is kept, the queue behind it is dropped, and the next call of the host
 # reports it.
+#
+#     send_head -> ... -> send_waiting -> ... -> send_tail
+#     |  posted: the kernel's  |  appended to, and posted next  |
+#
 # Threads: any, with the connection's lock held; sender_complete on a completion thread.
 
 cdef enum:
-    SENDER_GATHER = 16              # buffers in one WSASend, ...
-    SENDER_BLIND = 65536            # ... and bytes where the system does not tell what the peer takes (winsock_acknowledged),
-    SENDER_CLOSING = 16384          # and less while closing: there only the end of a send shows it, and a send ends whole
+    SENDER_GATHER = 64              # buffers in one WSASend
+    SENDER_PIECE = 65536            # bytes of one, where the system does not say how many it wants to have outstanding: what TCP
+                                    # has under way at most without window scaling
+    SENDER_CLOSING = 16384          # and less while closing, where only the end of a send shows that the peer takes anything
+                                    # (winsock_acknowledged)
     SENDER_LEAST = 4096             # bytes to which a send that fails for want of memory is reduced: one page
 
 
@@ -41,19 +52,13 @@ cdef int sender_append(Connection *connection, const char *data, int size) noexc
     cdef DWORD room, count
     cdef int appended = 0
     while appended < size:
-        room = 0
-        if op != NULL and not op.gathered:
-            room = op.capacity - op.length
+        room = op.capacity - op.length if connection.send_waiting != NULL else 0
         if room == 0:
             count = <DWORD>(size - appended)
             op = op_new(count if count < OP_LARGE else OP_LARGE, sender_complete, &connection.source)
             if op == NULL:
                 break
-            if connection.send_tail == NULL:
-                connection.send_head = op
-            else:
-                connection.send_tail.next = op
-            connection.send_tail = op
+            sender_queue(connection, op)
             room = op.capacity
         count = <DWORD>(size - appended)
         if count > room:
@@ -65,13 +70,21 @@ cdef int sender_append(Connection *connection, const char *data, int size) noexc
     return appended
 
 
+cdef inline void sender_queue(Connection *connection, Op *op) noexcept nogil:
+    if connection.send_head == NULL:
+        connection.send_head = op
+    else:
+        connection.send_tail.next = op
+    connection.send_tail = op
+    if connection.send_waiting == NULL:
+        connection.send_waiting = op
+
+
 cdef int sender_put(Connection *connection, const char *data, int size, int *error) noexcept nogil:
     """Send `size` bytes: how many were taken (sent or queued), or -1 with a Winsock code in `error`, WSAEWOULDBLOCK when
     the queue is full. With the lock held."""
     cdef int taken = 0
-    if connection.state == CONNECTION_CONNECTING:
-        error[0] = WSAEWOULDBLOCK
-    elif connection.state != CONNECTION_OPEN:
+    if connection.state != CONNECTION_OPEN and connection.state != CONNECTION_CONNECTING:
         error[0] = WSAENOTCONN
     elif connection.send_shutdown:
         error[0] = WSAESHUTDOWN
@@ -79,7 +92,7 @@ cdef int sender_put(Connection *connection, const char *data, int size, int *err
         error[0] = connection.send_error
     if error[0]:
         return -1
-    if connection.send_head == NULL:
+    if connection.send_head == NULL and connection.state == CONNECTION_OPEN:
         taken = sender_direct(connection, data, size, error)
         if taken == size:
             return taken
@@ -92,40 +105,156 @@ cdef int sender_put(Connection *connection, const char *data, int size, int *err
         error[0] = WSAEWOULDBLOCK
         return -1
     taken += sender_append(connection, data + taken, size - taken)
-    sender_post(connection)
+    if connection.state == CONNECTION_OPEN:                 # otherwise the connector posts it
+        sender_post(connection)
     error[0] = connection.send_error
     if not error[0] and taken == 0:
         error[0] = WSAENOBUFS
     return -1 if error[0] else taken
 
 
-cdef int sender_gather(Connection *connection, WSABUF *buffers) noexcept nogil:
-    """Mark the front of the queue as part of the next send, and describe it: how many buffers, the first of at most
-    so many bytes and alone, if there is a limit."""
-    cdef Op *op = connection.send_head
-    cdef DWORD limit = sender_limit(connection), bytes = 0
-    cdef int count = 0
-    while op != NULL and count < SENDER_GATHER and not (winsock.no_tcp_info and bytes >= SENDER_BLIND):
-        buffers[count].buf = op.data + op.start
-        buffers[count].len = op.length - op.start
-        count += 1
-        bytes += op.length - op.start
-        op.gathered = True
-        op = op.next
-        if limit:
-            if buffers[0].len > limit:
-                buffers[0].len = limit
-            break
-    return count
-
-
 cdef inline DWORD sender_limit(Connection *connection) noexcept nogil:
-    """The most bytes of the next send; 0: no limit. What is posted while closing ends soon enough to show whether the peer takes
-    anything."""
-    if connection.state == CONNECTION_CLOSING and winsock.no_tcp_info and (
+    """The most bytes of the next send, which is then posted alone; 0: no limit. What is posted while closing,
+    or at the process's end, ends soon enough to show whether the peer takes anything."""
+    if (connection.state == CONNECTION_CLOSING or living.ending) and winsock.no_tcp_info and (
             connection.send_limit == 0 or connection.send_limit > SENDER_CLOSING):
         return SENDER_CLOSING
     return connection.send_limit
+
+
+cdef inline size_t sender_piece(Connection *connection) noexcept nogil:
+    """The bytes of one of two sends: as many as the system wants to have outstanding to keep the stream full, so that it stays full when
+    the other ends. Both are not more than the queue may hold, because the host fills it up when half of it is sent."""
+    cdef size_t half = <size_t>connection.settings.value[SETTING_sendcap] // 2
+    return min(<size_t>winsock_ideal_backlog(connection.socket), half) if connection.send_bytes > SENDER_PIECE else SENDER_PIECE
+
+
+cdef Op *sender_gather(Connection *connection, WSABUF *buffers, int *count) noexcept nogil:
+    """Describe the next send, of what waits, whose OVERLAPPED is that of its first op: that op."""
+    cdef DWORD limit = sender_limit(connection)
+    cdef size_t most = limit if limit else sender_piece(connection), size
+    cdef Op *head = connection.send_waiting
+    cdef Op *op = head
+    head.posted = 0
+    count[0] = 0
+    while op != NULL and count[0] < SENDER_GATHER:
+        size = op.length - op.start
+        if count[0] and head.posted + size > most:
+            break
+        if limit and size > limit:
+            size = limit
+        buffers[count[0]].buf = op.data + op.start
+        buffers[count[0]].len = <DWORD>size
+        head.posted += <DWORD>size
+        count[0] += 1
+        op = op.next
+        if limit:
+            break
+    connection.send_waiting = op
+    return head
+
+
+cdef bint sender_may_post(Connection *connection) noexcept nogil:
+    """A second send beside the first, if the system says how much it wants to have outstanding. One that has to be small goes alone,
+    and nothing goes behind one that came short."""
+    if connection.send_waiting == NULL or connection.send_error or connection.send_short:
+        return False
+    return connection.send_posted == 0 or (connection.send_posted < SENDER_POSTED and not sender_limit(connection)
+                                           and winsock_tells_backlog(connection.socket))
+
+
+cdef void sender_post(Connection *connection) noexcept nogil:
+    """Send the front of the queue, as far as the rules allow; then, with nothing left, the FIN that was asked for."""
+    cdef WSABUF buffers[SENDER_GATHER]
+    cdef Op *head
+    cdef int error, count
+    while sender_may_post(connection):
+        head = sender_gather(connection, buffers, &count)
+        connection.send_ends[connection.send_posted] = head
+        connection.send_posted += 1
+        error = 0
+        op_post(head)
+        if WSASend(connection.socket, buffers, count, NULL, 0, &head.overlapped, NULL):
+            error = error_last()
+        if error == WSA_IO_PENDING or (error == 0 and port_posts_packet()):
+            connection.send_begun = True
+            continue
+        op_settle(head, -1 if error == 0 else error)
+        source_drop(&connection.source)
+        if not sender_ended(connection, head):
+            return
+    if connection.send_head == NULL and connection.send_shutdown and not connection.send_finished:
+        connection.send_finished = True
+        shutdown(connection.socket, SD_SEND)                # after a reset it fails, and there is nobody to tell
+
+
+cdef bint sender_ended(Connection *connection, Op *op) noexcept nogil:
+    """A posted send has ended. Account for those at the front of the queue that have. False if time has to pass before the next."""
+    cdef DWORD starved = 0
+    cdef int index
+    if op.error and op.error != WSAENOBUFS and not connection.send_error:
+        sender_fail(connection, op.error)
+    while connection.send_posted and connection.send_ends[0].done:
+        connection.send_posted -= 1
+        op = connection.send_ends[0]
+        for index in range(connection.send_posted):
+            connection.send_ends[index] = connection.send_ends[index + 1]
+        sender_account(connection, op)
+    if connection.send_posted:
+        return True
+    if connection.send_error:
+        sender_drop(connection, connection.send_error)
+        return True
+    connection.send_waiting = connection.send_head
+    connection.send_short = False
+    starved = connection.send_starved
+    connection.send_starved = 0
+    return starved == 0 or sender_reduce(connection, starved)
+
+
+cdef void sender_account(Connection *connection, Op *op) noexcept nogil:
+    """Take from the front of the queue what the first of the posted sends has sent."""
+    cdef DWORD sent = op.transferred, count
+    counter_add(COUNTER_bytes_sent, sent)
+    if connection.send_error:
+        return                                              # the queue goes when nothing of it is posted
+    if connection.send_short and sent:
+        sender_break(connection)
+        return
+    if sent < op.posted:
+        connection.send_short = True
+    if op.error == WSAENOBUFS:
+        connection.send_starved = op.posted if op.posted < OP_LARGE else OP_LARGE
+    connection.send_bytes -= sent
+    if sent and connection.send_limit:                      # memory is back: twice as much the next time
+        connection.send_limit = connection.send_limit * 2 if connection.send_limit < OP_LARGE else 0
+    while sent:
+        op = connection.send_head
+        count = op.length - op.start
+        if sent < count:                                    # the rest goes first next time
+            op.start += sent
+            return
+        sent -= count
+        connection.send_head = op.next
+        if connection.send_head == NULL:
+            connection.send_tail = NULL
+        op_free(op)
+
+
+cdef void sender_break(Connection *connection) noexcept nogil:
+    """A send came short, and the one behind it sent something: bytes are missing in the middle of the stream. So the connection ends,
+    for reads too."""
+    sender_fail(connection, WSAECONNABORTED)
+    connection.recv_error = WSAECONNABORTED
+    connection.recv_ended = True
+    receiver_cancel(connection)
+
+
+cdef void sender_fail(Connection *connection, int error) noexcept nogil:
+    """What is queued is not sent any more. The close resets the connection, lest the peer take what it got for whole."""
+    connection.send_error = error
+    connection.send_finished = True
+    winsock_reset(connection.socket)
 
 
 cdef bint sender_reduce(Connection *connection, DWORD size) noexcept nogil:
@@ -140,70 +269,26 @@ cdef bint sender_reduce(Connection *connection, DWORD size) noexcept nogil:
     return False
 
 
-cdef void sender_post(Connection *connection) noexcept nogil:
-    """Send the front of the queue, unless a send is under way; then, with nothing left, the FIN that was asked for."""
-    cdef WSABUF buffers[SENDER_GATHER]
-    cdef Op *head
-    cdef int error, count
-    while connection.send_head != NULL and connection.send_gathered == 0 and not connection.send_error:
-        head = connection.send_head
-        count = sender_gather(connection, buffers)
-        error = 0
-        op_post(head)
-        if WSASend(connection.socket, buffers, count, NULL, 0, &head.overlapped, NULL):
-            error = error_last()
-        if error == WSA_IO_PENDING or (error == 0 and port_posts_packet()):
-            connection.send_gathered = count
-            connection.send_begun = True
-            return
-        op_settle(head, -1 if error == 0 else error)
-        sender_account(connection, head)
-        source_drop(&connection.source)
-        if error == WSAENOBUFS and not sender_reduce(connection, buffers[0].len):
-            return
-    if connection.send_head == NULL and connection.send_shutdown and not connection.send_finished:
-        connection.send_finished = True
-        shutdown(connection.socket, SD_SEND)                # after a reset it fails, and there is nobody to tell
+cdef void sender_drop(Connection *connection, int error) noexcept nogil:
+    """Nothing is sent any more: forget the queue, of which nothing is posted."""
+    connection.send_error = error
+    connection_free_ops(connection.send_head)
+    connection.send_head = connection.send_tail = connection.send_waiting = NULL
+    connection.send_bytes = 0
 
 
-cdef void sender_account(Connection *connection, Op *head) noexcept nogil:
-    """A gathered send is done: drop what was sent from the queue, or all of it after an error."""
-    cdef DWORD sent = head.transferred, count
-    cdef Op *op
-    if head.error and head.error != WSAENOBUFS:
-        connection.send_error = head.error
-        connection_free_ops(connection.send_head)
-        connection.send_head = connection.send_tail = NULL
-        connection.send_bytes = 0
-        return
-    counter_add(COUNTER_bytes_sent, sent)
-    connection.send_bytes -= sent
-    if sent and connection.send_limit:                      # memory is back: twice as much the next time
-        connection.send_limit = connection.send_limit * 2 if connection.send_limit < OP_LARGE else 0
-    while sent:
-        op = connection.send_head
-        count = op.length - op.start
-        if sent < count:                                    # a short send: the rest goes first next time
-            op.start += sent
-            break
-        sent -= count
-        connection.send_head = op.next
-        if connection.send_head == NULL:
-            connection.send_tail = NULL
-        op_free(op)
-    op = connection.send_head
-    while op != NULL and op.gathered:
-        op.gathered = False
-        op = op.next
+cdef void sender_cancel(Connection *connection) noexcept nogil:
+    """Only for a connection that is given up: nobody can tell how much of a cancelled send went out."""
+    cdef int index
+    for index in range(connection.send_posted):
+        if not connection.send_ends[index].done:
+            CancelIoEx(<HANDLE>connection.socket, &connection.send_ends[index].overlapped)
 
 
 cdef void sender_complete(Op *op) noexcept nogil:
     """The packet of a send was dequeued."""
     cdef Connection *connection = <Connection *>op.source
-    cdef bint starved = op.error == WSAENOBUFS
-    connection.send_gathered = 0
-    sender_account(connection, op)
-    if not starved or sender_reduce(connection, sender_limit(connection) if sender_limit(connection) else OP_LARGE):
+    if sender_ended(connection, op):
         sender_post(connection)
     if connection.state == CONNECTION_CLOSING:
         closer_step(connection)

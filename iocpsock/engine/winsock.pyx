@@ -9,6 +9,9 @@ cdef enum:
     WINSOCK_VERSION = 0x0202
     WINSOCK_ADDRESS = 144           # bytes AcceptEx wants for an address: sizeof(sockaddr_storage) + 16
     WINSOCK_BACKLOG = 200           # the most that `listen` takes without a hint
+    WINSOCK_IDEAL_BACKLOG = 65536   # bytes to have outstanding at least: what TCP has under way without window scaling
+    WINSOCK_TELLS = 1
+    WINSOCK_TELLS_NOT = 2
 
 cdef struct WinsockFunctions:
     SRWLOCK lock                    # serialises the start
@@ -21,6 +24,7 @@ cdef struct WinsockFunctions:
     bint is_ifs                     # the sockets of every family are kernel handles
     bint is_base                    # and no provider is layered over the system's own
     bint no_tcp_info                # nor SIO_TCP_INFO
+    int ideal_backlog               # WINSOCK_TELLS or WINSOCK_TELLS_NOT, once it was asked of a connection
 
 cdef WinsockFunctions winsock
 
@@ -38,13 +42,13 @@ cdef int winsock_start() noexcept nogil:
     """Start Winsock and look up its extension functions, once for the process, whoever comes first: 0 or a Winsock code. A start
     that failed is tried again by the next caller."""
     cdef int error = 0
-    if winsock.started:
+    if flag_is_set(&winsock.started):
         return 0
     AcquireSRWLockExclusive(&winsock.lock)
     if not winsock.started:
         error = winsock_begin()
         if not error:
-            InterlockedExchange(&winsock.started, 1)
+            flag_set(&winsock.started)
     ReleaseSRWLockExclusive(&winsock.lock)
     return error
 
@@ -102,6 +106,25 @@ cdef ULONGLONG winsock_acknowledged(SOCKET sock) noexcept nogil:
         winsock.no_tcp_info = error_last() == WSAEOPNOTSUPP     # any other code may be the answer for a socket that is not connected
         return 0
     return info.bytes_out - info.bytes_in_flight
+
+
+cdef ULONG winsock_ideal_backlog(SOCKET sock) noexcept nogil:
+    """Bytes that the system wants to have outstanding on a connected socket to keep its stream full, as far as it tells."""
+    cdef ULONG bytes = 0
+    cdef DWORD size = 0
+    if winsock.ideal_backlog != WINSOCK_TELLS_NOT:
+        if WSAIoctl(sock, IOCPSOCK_SIO_IDEAL_SEND_BACKLOG_QUERY, NULL, 0, &bytes, sizeof(bytes), &size, NULL, NULL) == 0:
+            winsock.ideal_backlog = WINSOCK_TELLS
+        elif error_last() == WSAEOPNOTSUPP:
+            winsock.ideal_backlog = WINSOCK_TELLS_NOT       # any other code is the answer for this connection
+    return bytes if bytes > WINSOCK_IDEAL_BACKLOG else WINSOCK_IDEAL_BACKLOG
+
+
+cdef bint winsock_tells_backlog(SOCKET sock) noexcept nogil:
+    """Whether the system says that of its connections, one of which this is."""
+    if not winsock.ideal_backlog:
+        winsock_ideal_backlog(sock)
+    return winsock.ideal_backlog == WINSOCK_TELLS
 
 
 cdef SOCKET winsock_socket(int family) noexcept nogil:

@@ -4,13 +4,21 @@
 # signal that was handled long ago: then the wait finds out, and goes on. It is cleared before the handlers are asked, so
 # that a signal that comes between is seen by the next wait. A handler that raises ends the call with its exception; after one
 # that returns the call waits for the rest of its time (PEP 475).
-# Owner: CPython, of the event. Threads: the main thread; all others wait without.
+# A Python that does not show its event may come: there a timer ticks in the event's place, and a wait of the main thread asks
+# at each tick whether a signal has come.
+# Owner: CPython, of the event; the process, of the timer. Threads: the main thread; all others wait without.
 
+import threading as _threading
 from cpython.object cimport PyObject
 
 cdef extern from "python_signals.h":
-    int _PyOS_IsMainThread()
-    HANDLE _PyOS_SigintEvent()
+    int (*python_is_main_thread)()
+    HANDLE (*python_sigint_event)()
+
+cdef enum:
+    INTERRUPT_TICK = 100            # milliseconds
+
+cdef HANDLE interrupt_ticks         # the timer, from the first wait that needs it until the process ends
 
 cdef extern from "Python.h":
     int interrupt_run_handlers "PyErr_CheckSignals"()       # without Cython's check: the exception is for the end of the call
@@ -29,7 +37,8 @@ cdef Interruption interruption      # the main thread's
 
 cdef bint interrupt_ends_call() noexcept with gil:
     """Run the signal handlers. True if one has raised: its exception is then this thread's, until interrupt_raise."""
-    ResetEvent(_PyOS_SigintEvent())
+    if python_sigint_event != NULL:                         # a tick is over by being seen
+        ResetEvent(python_sigint_event())
     return interrupt_run_handlers() != 0
 
 
@@ -55,10 +64,37 @@ cdef int interrupt_raise() except -1:
     return -1 if interrupt_exception() != NULL else 0
 
 
+cdef bint interrupt_is_for_us():
+    """Whether the calling thread is the one in which handlers run."""
+    if python_is_main_thread != NULL:
+        return python_is_main_thread()
+    return _threading.get_ident() == _threading.main_thread().ident
+
+
+cdef HANDLE interrupt_event() except NULL:
+    """What is set when a signal may have come."""
+    if python_sigint_event != NULL:
+        return python_sigint_event()
+    if interrupt_ticks == NULL:
+        interrupt_start_ticking()
+    return interrupt_ticks
+
+
+cdef int interrupt_start_ticking() except -1:
+    cdef LARGE_INTEGER due
+    cdef HANDLE timer = CreateWaitableTimerExW(NULL, NULL, 0, SYNCHRONIZE | TIMER_MODIFY_STATE)
+    global interrupt_ticks
+    due.QuadPart = -INTERRUPT_TICK * 10_000                 # from now, in units of 100 ns
+    if timer == NULL or not SetWaitableTimer(timer, &due, INTERRUPT_TICK, NULL, NULL, FALSE):
+        raise_error(WSAENOBUFS)
+    interrupt_ticks = timer
+    return 0
+
+
 cdef void patience_of(Patience *patience, object timeout):
     """Begin a call with a time-out in seconds, or None."""
     patience_begin(patience, milliseconds_of(timeout))
-    patience.interrupt = _PyOS_SigintEvent() if _PyOS_IsMainThread() else NULL
+    patience.interrupt = interrupt_event() if interrupt_is_for_us() else NULL
     patience.interrupted = interrupt_ends_call
 
 

@@ -56,7 +56,7 @@ cdef class _Lookup:
 cdef object lookup_run(object function, tuple arguments):
     """What the function returns, where Ctrl-C is heard meanwhile."""
     cdef _Lookup lookup
-    if not _PyOS_IsMainThread():
+    if not interrupt_is_for_us():
         return function(*arguments)
     lookup = _Lookup(function, *arguments)
     try:

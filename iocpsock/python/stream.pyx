@@ -49,10 +49,10 @@ cdef DWORD stream_size(const unsigned char *header, DWORD got, bint first) noexc
     return size if STREAM_HEADER <= size <= STREAM_RECORD else STREAM_HEADER
 
 
-cdef object tls_error(str kind, str code, str text):
+cdef object tls_error(str kind, str code, str text, str reason=None):
     """An exception as OpenSSL's object for a socket raises it."""
     error = getattr(_openssl, kind)(getattr(_openssl, code), text)
-    error.library = error.reason = None
+    error.library, error.reason = "SSL" if reason else None, reason
     return error
 
 
@@ -246,7 +246,7 @@ cdef class _Stream:
         call.sends, asked = True, self.begun > 0
         try:
             if self.begun > size:
-                raise tls_error("SSLError", "SSL_ERROR_SSL", "bad write retry: less data than before")
+                raise tls_error("SSLError", "SSL_ERROR_SSL", "[SSL: BAD_LENGTH] bad length", "BAD_LENGTH")
             while True:
                 self.send(sock, call)
                 if asked and self.begun == size:

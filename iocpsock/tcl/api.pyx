@@ -84,6 +84,8 @@ cdef extern from "tcl_stubs.h" nogil:
     const char *Tcl_GetVar2(Tcl_Interp *interp, const char *name, const char *index, int flags)
     int Tcl_HideCommand(Tcl_Interp *interp, const char *name, const char *hidden)
     int Tcl_InterpDeleted(Tcl_Interp *interp)
+    void Tcl_MutexLock(void **mutex)
+    void Tcl_MutexUnlock(void **mutex)
     void Tcl_NotifyChannel(Tcl_Channel channel, int mask)
     void Tcl_Preserve(void *data)
     const char *Tcl_PosixError(Tcl_Interp *interp)

@@ -6,7 +6,8 @@
 # event handler runs meanwhile.
 
 cdef enum:
-    CHANNEL_EXIT_TIME = 800         # milliseconds for what is unsent when Tcl ends, in all or since the peer took something
+    CHANNEL_EXIT_TIME = 800         # milliseconds for what is unsent when Tcl ends, in all or since the peer took something, ...
+    CHANNEL_EXIT_LOOK = 100         # ... which is looked at so often
 
 cdef struct Channel:
     Tcl_Channel channel
@@ -14,10 +15,14 @@ cdef struct Channel:
     Listener *listener
     Server *server                  # of a listener: what to call
     bint blocking
+    bint input_closed               # the script has closed the reading side
     bint event_queued               # a Tcl event for it is in the thread's queue
     int watched                     # TCL_READABLE | TCL_WRITABLE
     Channel **told                  # what points to it in its thread's list of told channels; NULL: it is not there
     Channel *told_next
+    int wrote                       # what the last write came to: a count, or -1
+    Channel **refused               # likewise in its list of refused channels
+    Channel *refused_next
 
 cdef struct ChannelExit:
     ULONGLONG deadline              # once Tcl is ending: when to stop waiting for anything; 0 before that
@@ -103,16 +108,19 @@ cdef void channel_watch(void *data, int mask) noexcept nogil:
             tcl_poll_now()                                  # a foreign message loop may sleep without asking notifier_setup
 
 
-cdef int channel_connected(Channel *channel, bint waits) noexcept nogil:
-    """Before an operation on the stream, which waits for the connection or does not; with the lock held: 0, or the Winsock code
+cdef int channel_connected(Channel *channel) noexcept nogil:
+    """Before an operation on the stream, which waits for the connection if it blocks; with the lock held: 0, or the Winsock code
     it fails with."""
     cdef Connection *connection = channel.connection
     while connection.state == CONNECTION_CONNECTING:
-        if not waits:
+        if not channel.blocking:
             return WSAEWOULDBLOCK
         if not source_wait(&connection.source, channel_exit.deadline):
-            return WSAETIMEDOUT if channel.blocking else WSAEWOULDBLOCK
-    return 0 if connection.state == CONNECTION_OPEN else WSAENOTCONN
+            return WSAETIMEDOUT
+    if connection.state == CONNECTION_OPEN:
+        return 0
+    connection.send_error = 0                               # the script hears of it
+    return WSAENOTCONN
 
 
 cdef int channel_input(void *data, char *buffer, int size, int *error) noexcept nogil:
@@ -121,7 +129,7 @@ cdef int channel_input(void *data, char *buffer, int size, int *error) noexcept 
     cdef Connection *connection = channel.connection
     cdef int count = -1, code
     source_lock(&connection.source)
-    code = channel_connected(channel, channel.blocking)
+    code = channel_connected(channel)
     if not code:
         count = receiver_take(connection, buffer, size, &code)
         while count < 0 and code == WSAEWOULDBLOCK and channel.blocking:
@@ -130,6 +138,8 @@ cdef int channel_input(void *data, char *buffer, int size, int *error) noexcept 
                 break
             count = receiver_take(connection, buffer, size, &code)
     source_unlock(&connection.source)
+    if count > 0 and channel.input_closed:              # a copy in the background goes on reading, up to the first byte
+        count, code = -1, WSAESHUTDOWN
     if count >= 0 or code == WSAECONNRESET:             # a reset ends the stream, as everywhere in Tcl
         error[0] = 0
         return count if count >= 0 else 0
@@ -138,43 +148,107 @@ cdef int channel_input(void *data, char *buffer, int size, int *error) noexcept 
 
 
 cdef int channel_output(void *data, const char *buffer, int size, int *error) noexcept nogil:
-    """Tcl writes: how many bytes were taken, or -1 with an errno. At exit Tcl offers what a non-blocking channel still holds
-    once, and there is no event loop any more to come back for it: then such a write waits too, for a connection and for
-    room."""
+    """Tcl writes: how many bytes were taken, or -1 with an errno. Without blocking they are taken before there is a connection.
+    At exit Tcl offers what a non-blocking channel still holds once, and there is no event loop any more to come back for it:
+    then such a write waits for room too."""
     cdef Channel *channel = <Channel *>data
     cdef Connection *connection = channel.connection
     cdef bint waits = channel.blocking or channel_exit.deadline != 0
     cdef int count = -1, code
     source_lock(&connection.source)
-    code = channel_connected(channel, waits)
-    if not code:
+    code = channel_connected(channel)
+    if not code or (code == WSAEWOULDBLOCK and not channel.blocking):
+        code = 0
         count = sender_put(connection, buffer, size, &code)
         while count < 0 and code == WSAEWOULDBLOCK and waits:
-            if not connection_wait(connection, READY_WRITE, channel_exit.deadline):
+            if not (channel_drain(channel) if channel_exit.deadline else connection_wait(connection, READY_WRITE, 0)):
                 code = WSAETIMEDOUT if channel.blocking else WSAEWOULDBLOCK
                 break
             count = sender_put(connection, buffer, size, &code)
-        if count >= 0 and channel.blocking:
-            count = channel_settle(connection, count, &code)
+        if count >= 0 and waits:
+            count = channel_settle(channel, count, &code)
     source_unlock(&connection.source)
+    channel_wrote(channel, count)
+    if count < 0 and code == WSAEWOULDBLOCK:
+        channel_refused(channel)
     error[0] = 0 if count >= 0 else tcl_errno(code)
     return count
 
 
-cdef int channel_settle(Connection *connection, int count, int *error) noexcept nogil:
-    """A blocking write is done when the kernel has the bytes, which then outlive the process: `count`, or -1 with a Winsock
-    code. At exit it waits as long as the peer takes something. With the lock held."""
-    cdef size_t left = connection.send_bytes
-    while connection.send_head != NULL and not connection.send_error:
-        if not source_wait(&connection.source, channel_exit.deadline):
-            return count
-        if connection.send_bytes < left and channel_exit.deadline:
-            channel_exit_begin()
-        left = connection.send_bytes
+cdef void channel_refused(Channel *channel) noexcept nogil:
+    """A write was refused: Tcl holds what there is to send, and offers it when there is room."""
+    cdef TclThread *thread = notifier_thread()
+    if thread == NULL:
+        return
+    channel.refused_next = thread.refused
+    if channel.refused_next != NULL:
+        channel.refused_next.refused = &channel.refused_next
+    thread.refused = channel
+    channel.refused = &thread.refused
+
+
+cdef void channel_wrote(Channel *channel, int count) noexcept nogil:
+    """A write came to this, or the channel is the thread's no more."""
+    channel.wrote = count
+    if channel.refused == NULL:
+        return
+    channel.refused[0] = channel.refused_next
+    if channel.refused_next != NULL:
+        channel.refused_next.refused = channel.refused
+    channel.refused = NULL
+
+
+cdef void channel_flush_refused() noexcept nogil:
+    """Tcl ends. Have it offer what it holds of this thread's channels, as if there were room: full buffers at first, and with the
+    second call the part-filled one behind them, which it would not offer any more."""
+    cdef TclThread *thread = <TclThread *>TlsGetValue(notifier.tls)
+    cdef Channel *channel
+    cdef Source *source
+    while thread != NULL and thread.refused != NULL and channel_exit_left():
+        channel = thread.refused
+        source = channel_source(channel)
+        source_hold(source)
+        Tcl_NotifyChannel(channel.channel, TCL_WRITABLE)
+        if source.context != NULL and channel.wrote > 0:    # otherwise it is closed, or there is nothing to be had
+            Tcl_NotifyChannel(channel.channel, TCL_WRITABLE)
+        elif source.context != NULL:
+            channel_wrote(channel, 0)
+        source_drop(source)
+
+
+cdef int channel_settle(Channel *channel, int count, int *error) noexcept nogil:
+    """A blocking write is done when the kernel has the bytes, which then outlive the process; so is each at
+    exit, because Tcl does not close every channel then: `count`, or -1 with a Winsock code. With the lock
+    held."""
+    cdef Connection *connection = channel.connection
+    channel_drain(channel)
     if connection.send_error:
         error[0] = connection.send_error
         return -1
     return count
+
+
+cdef bint channel_drain(Channel *channel) noexcept nogil:
+    """Wait until the kernel has what was written. False when the time of an exit is over, which a channel
+    that blocks extends as often as its peer takes something: the stock command waits there for ever. With the
+    lock held."""
+    cdef Connection *connection = channel.connection
+    cdef ULONGLONG now, latest, seen = 0
+    while connection.send_head != NULL and not connection.send_error:
+        if channel_exit.deadline == 0:
+            source_wait(&connection.source, 0)
+            continue
+        latest = closer_seen(connection)
+        if channel.blocking and seen and latest > seen:
+            channel_exit_begin()
+        seen = latest
+        now = GetTickCount64()
+        if now >= channel_exit.deadline:
+            return False
+        source_wait(&connection.source, min(channel_exit.deadline, now + CHANNEL_EXIT_LOOK))
+    if channel.blocking and channel_exit.deadline:
+        channel_exit_begin()
+    return True
 
 
 cdef void channel_exit_begin() noexcept nogil:
@@ -182,10 +256,9 @@ cdef void channel_exit_begin() noexcept nogil:
     channel_exit.deadline = GetTickCount64() + CHANNEL_EXIT_TIME
 
 
-cdef DWORD channel_exit_left() noexcept nogil:
-    """Milliseconds that are left of it."""
-    cdef ULONGLONG now = GetTickCount64()
-    return <DWORD>(channel_exit.deadline - now) if now < channel_exit.deadline else 0
+cdef bint channel_exit_left() noexcept nogil:
+    """Whether some of that time is left."""
+    return GetTickCount64() < channel_exit.deadline
 
 
 cdef int channel_block_mode(void *data, int mode) noexcept nogil:
@@ -207,34 +280,56 @@ cdef int channel_handle(void *data, int direction, void **handle) noexcept nogil
 
 cdef int channel_close(void *data, Tcl_Interp *interp) noexcept nogil:
     """The channel ends; what it has taken is still sent. When Tcl ends that is waited for, a bounded time; then the other
-    channels are closed all the same, because the process may go on without Tcl."""
+    channels are closed all the same, because the process may go on without Tcl. 0 or an errno."""
     cdef Channel *channel = <Channel *>data
     cdef Source *source = channel_source(channel)
+    cdef int code = 0
     source.context = NULL
     notifier_untell(channel)
+    channel_wrote(channel, 0)
     if channel.event_queued:
         Tcl_DeleteEvents(notifier_discard, source)
     if channel.listener != NULL:
         listener_close(channel.listener)
         server_free(channel.server)
     else:
+        source_hold(source)
+        code = channel_untold(channel)
         connection_close(channel.connection, 0)
         if channel_exit.deadline:
-            engine_flush(channel_exit_left())
+            connection_flush(channel.connection, channel_exit.deadline)
+        source_drop(source)
     Tcl_Free(channel)
-    return 0
+    return tcl_errno(code) if code else 0
+
+
+cdef int channel_untold(Channel *channel) noexcept nogil:
+    """Before the close: 0, or the Winsock code of what the script has written in vain, to a connection that then failed, and has not
+    heard of. A channel that blocks waits for the connection if it has written to it."""
+    cdef Connection *connection = channel.connection
+    cdef int code = 0
+    source_lock(&connection.source)
+    if connection.state == CONNECTION_CONNECTING and connection.send_head != NULL and channel.blocking:
+        code = channel_connected(channel)
+    elif connection.state == CONNECTION_FAILED:
+        code = connection.send_error
+    source_unlock(&connection.source)
+    return code
 
 
 cdef int channel_close_half(void *data, Tcl_Interp *interp, int flags) noexcept nogil:
     """Half a close: 0 or an errno. Tcl 9 announces every full close as a close of the reading side, with output still to
     come, so nothing is shut down for that: data that arrives would then reset the connection. What the stream failed
     with is told by its reads and writes."""
-    cdef Connection *connection = (<Channel *>data).connection
+    cdef Channel *channel = <Channel *>data
+    cdef Connection *connection = channel.connection
     cdef int code = 0
     if not flags & (TCL_CLOSE_READ | TCL_CLOSE_WRITE):
         return channel_close(data, interp)
     if connection == NULL:
         return 0
+    if flags & TCL_CLOSE_READ:
+        channel.input_closed = True
     source_lock(&connection.source)
     if connection.state != CONNECTION_OPEN and connection.state != CONNECTION_CONNECTING:
         code = WSAENOTCONN
@@ -254,6 +349,7 @@ cdef void channel_thread_action(void *data, int action) noexcept nogil:
             Tcl_DeleteEvents(notifier_discard, source)
             channel.event_queued = False
         notifier_untell(channel)
+        channel_wrote(channel, 0)
         if channel.connection != NULL:
             connection_detach(channel.connection)
         else:

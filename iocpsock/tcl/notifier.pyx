@@ -28,6 +28,7 @@ cdef struct TclThread:
     Tcl_ThreadId identifier
     int events                      # Tcl events of ours in the queue
     Channel *told                   # channels that were told of something, and have not been asked since
+    Channel *refused                # channels whose last write was refused: Tcl holds what they are to send
     bint eager
     int streak                      # short sleeps in a row; when hot, good waits in a row
     int needed                      # how long a streak has to be
@@ -86,6 +87,8 @@ cdef void notifier_thread_exit(void *data) noexcept nogil:
     cdef TclThread *thread = <TclThread *>data
     while thread.told != NULL:
         notifier_untell(thread.told)
+    while thread.refused != NULL:
+        channel_wrote(thread.refused, 0)
     Tcl_DeleteEventSource(notifier_setup, notifier_check, thread)
     Tcl_DeleteEvents(notifier_discard, NULL)
     consumer_cool(thread.consumer)

@@ -36,22 +36,32 @@ cdef int package_init(Tcl_Interp *interp) noexcept nogil:
     return Tcl_PkgProvideEx(interp, b"iocpsock", PACKAGE_VERSION, NULL)
 
 
-cdef LONG package_exit_watched
+cdef struct Package:
+    SRWLOCK lock
+    void *life                      # one of Tcl's mutexes, made at its first use: Tcl takes it back when it has ended altogether
+
+cdef Package package
 
 
 cdef void package_watch_exit() noexcept nogil:
-    """Have Tcl call package_exit, once until it does. A host may end Tcl and begin anew: then nothing ends any more."""
-    if not InterlockedExchange(&package_exit_watched, 1):
+    """Have Tcl call package_exit, once in its life. A host may end Tcl and begin anew: then nothing ends any
+    more. An interpreter that loads the package while Tcl ends changes nothing."""
+    AcquireSRWLockExclusive(&package.lock)
+    if package.life == NULL:
+        Tcl_MutexLock(&package.life)
+        Tcl_MutexUnlock(&package.life)
         channel_exit.deadline = 0
+        engine_go_on()
         Tcl_CreateExitHandler(package_exit, NULL)
+    ReleaseSRWLockExclusive(&package.lock)
 
 
 cdef void package_exit(void *unused) noexcept nogil:
-    """Tcl ends: what channels closed before have not sent yet, and those that Tcl flushes and closes after this, get some
-    time in all."""
+    """Tcl ends: what the engine holds, what Tcl holds of others, and what it flushes after this, get some time
+    in all."""
     channel_exit_begin()
-    InterlockedExchange(&package_exit_watched, 0)
-    engine_flush(channel_exit_left())
+    channel_flush_refused()
+    engine_end(channel_exit.deadline)
 
 
 cdef int package_stats(void *data, Tcl_Interp *interp, int objc, Tcl_Obj *const *objv) noexcept nogil:

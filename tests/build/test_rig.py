@@ -140,15 +140,20 @@ def test_a_pipe_kept_open_by_a_grandchild_does_not_keep_us():
 
 
 def test_an_unknown_version_is_an_error():
-    with pytest.raises(Problem, match="Python 3.9: the versions here are 3.11, 3.12, 3.13"):
+    with pytest.raises(Problem, match="Python 3.9: the versions here are 3.11, 3.12, 3.13, 3.14"):
         run.known("Python", "3.9", run.PYTHON_VERSIONS)
 
 
 def test_the_cells_of_one_version():
     assert [cell.name for cell in matrix.cells(python="3.12")] == ["suite python 3.12", "python 3.12", "host"]
+    assert [cell.name for cell in matrix.cells(python="3.14")] == ["suite python 3.14", "python 3.14", "python 3.14t", "host"]
+    assert [(cell.name, cell.required) for cell in matrix.cells(tcl="9.1")] == [("tcl 9.1", False), ("host", True)]
+    newest = [cell.name for cell in matrix.cells(python="3.13")]
+    assert [name for name in newest if name.startswith("fuzz")] == ["fuzz python", "fuzz storm"]
+    assert not any(cell.name.startswith("fuzz") for cell in matrix.cells(expression="a_test"))
     assert [cell.name for cell in matrix.cells(tcl="9.0")] == [
         *(f"suite 9.0 {file}" for file in matrix.TCL.files), "tcl 9.0",
-        *(f"tcl 9.0 {text.split()[0]}" for text in matrix.TUNED["9.0"]), "debug tcl", "host"]
+        *(f"tcl 9.0 {text.split()[0]}" for text in matrix.TUNED["9.0"]), "fuzz tcl", "debug tcl", "host"]
 
 
 def test_the_cells_of_a_name(monkeypatch, tmp_path):
@@ -175,6 +180,9 @@ def test_a_cell_that_did_not_run_is_said_and_may_be_required(capsys, monkeypatch
     monkeypatch.setenv("IOCPSOCK_REQUIRE_ALL", "1")
     assert report_of(ran, absent) == 1
     assert capsys.readouterr().out.splitlines()[-1] == "3 passed, 1 failed"
+    absent.required = False
+    assert report_of(ran, absent) == 0
+    assert "two: DID NOT RUN: no Tcl here" in capsys.readouterr().out
 
 
 def test_a_hung_suite_test_is_named_and_left_out_the_next_time(monkeypatch):

@@ -46,9 +46,20 @@ class Faults:
 
 
 @pytest.fixture
-def faults():
+def dll():
     import iocpsock
-    dll = ctypes.CDLL(str(Path(iocpsock.__file__).with_name("iocpsock.dll")))
+    return ctypes.CDLL(str(Path(iocpsock.__file__).with_name("iocpsock.dll")))
+
+
+@pytest.fixture
+def strict(dll):
+    if not hasattr(dll, "strict_play"):
+        pytest.skip("plays Windows: needs the strict build, IOCPSOCK_VARIANT=strict")
+    return dll
+
+
+@pytest.fixture
+def faults(dll):
     assert hasattr(dll, "fault_plan"), "these tests need the build with faults: IOCPSOCK_VARIANT=faults"
     table = Faults(dll)
     table.clear()

@@ -6,13 +6,17 @@ The hosts here are made up with ctypes, and each test loads a copy of the DLL of
 import ctypes
 import importlib.machinery
 import importlib.util
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import iocpsock
 
+INTERRUPTS = Path(__file__).parents[1] / "python" / "test_interrupt.py"
 DLL = Path(iocpsock.__file__).with_name("iocpsock.dll")
 MAGIC_8, MAGIC_9 = 0xFCA3BACF, 0xFCA3BAD3       # TCL_STUB_MAGIC of Tcl 8 and of 64-bit Tcl 9
 SLOTS = 690
@@ -55,8 +59,8 @@ def test_an_interpreter_without_a_table_is_refused(tcl_init):
     assert b"Tcl 8.6 or later is needed" in interp.result
 
 
-@pytest.mark.parametrize("magic", [MAGIC_8, MAGIC_9])
-def test_the_wrong_version_of_tcl_gets_tcls_own_message(tcl_init, magic):
+@pytest.mark.parametrize("magic, package", [(MAGIC_8, b"Tcl"), (MAGIC_9, b"tcl")])
+def test_the_wrong_version_of_tcl_gets_tcls_own_message(tcl_init, magic, package):
     asked = []
 
     @PACKAGE_REQUIRE
@@ -68,7 +72,7 @@ def test_the_wrong_version_of_tcl_gets_tcls_own_message(tcl_init, magic):
     table.slot[1] = ctypes.cast(require, ctypes.c_void_p)
     interp = Interp(stubs=ctypes.pointer(table))
     assert tcl_init(ctypes.byref(interp)) == 1
-    assert asked == [(b"Tcl", b"8.6-", 0)]
+    assert asked == [(package, b"8.6-", 0)]
     assert interp.result is None
 
 
@@ -81,3 +85,23 @@ def test_a_python_that_lacks_a_symbol_is_told_which(dll_copy):
     spec = importlib.util.spec_from_file_location("_iocpsock", str(dll_copy), loader=loader)
     with pytest.raises(ImportError, match="CPython 3.11 or newer: this interpreter lacks PyObject_GotAttr"):
         importlib.util.module_from_spec(spec)
+
+
+CHOSEN = "None or goes_on or earlier_signal"     # of the scenarios those that differ in what waits, and not in how long
+OPTIONAL = ("_PyOS_IsMainThread", "_PyOS_SigintEvent")
+RUN = "import sys, iocpsock, pytest; assert iocpsock.__file__.startswith(sys.argv[1]); sys.exit(pytest.main(sys.argv[2:]))"
+
+
+def test_ctrl_c_ends_waits_in_a_python_without_the_optional_symbols(tmp_path):
+    """The scenarios of Ctrl-C, in a process whose DLL asks for other names and finds nothing."""
+    package = shutil.copytree(DLL.parent, tmp_path / "iocpsock", copy_function=shutil.copyfile)
+    content = DLL.read_bytes()
+    for name in OPTIONAL:
+        name = b"\0" + name.encode() + b"\0"
+        assert content.count(name) == 1
+        content = content.replace(name, name.replace(b"_PyOS", b"_PyNo"))
+    (package / "iocpsock.dll").write_bytes(content)
+    env = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ['PYTHONPATH']}"}
+    command = [sys.executable, "-c", RUN, str(tmp_path), "-p", "no:cacheprovider", "-q", str(INTERRUPTS), "-k", CHOSEN]
+    child = subprocess.run(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+    assert child.returncode == 0, child.stdout.decode(errors="replace")

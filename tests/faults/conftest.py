@@ -1,6 +1,7 @@
-"""The tests of fault injection run Tcl scripts in the build with faults: each in a process of its own, without Python."""
+"""The tests of fault injection run Tcl scripts in the build with faults, or the strict one: each in a process of its own, without Python."""
 
 import contextlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,9 +35,10 @@ def pytest_terminal_summary(terminalreporter, config):
 @pytest.fixture(scope="session")
 def tclsh(request):
     """A function that runs a script with its arguments and returns (exit status, lines of stdout, text of stderr)."""
-    build.ensure(variant="faults")
+    variant = os.environ.get(rig.VARIANT) or "faults"       # or the strict build, which can inject faults too
+    build.ensure(variant=variant)
     with contextlib.ExitStack() as owner:
-        windows = owner.enter_context(rig.session("faults"))
+        windows = owner.enter_context(rig.session(variant))
 
         def run_script(name, *arguments, timeout=900):
             argv, env = windows.tclsh(request.config.getoption("--tcl"), HERE / name, *arguments)

@@ -5,9 +5,16 @@
  *   iocpsock::fault counts                 dictionary: call -> {calls fired}
  *   iocpsock::fault shuffle MILLISECONDS SEED
  *   iocpsock::fault overtaken              packets dealt out after one that came later
+ *   iocpsock::fault sends HOW              see sends.c; the most sends that one socket had outstanding
  *   iocpsock::memory blocks                blocks of the engine's in use
  *   iocpsock::memory handles               handles of the process
  *   iocpsock::memory damage PLACE          see memory_damage
+ *   iocpsock::strict plays                 dictionary: play -> value        the strict build alone has this command
+ *   iocpsock::strict play NAME VALUE       the value before
+ *   iocpsock::strict count NAME            see strict_count
+ *   iocpsock::strict breach NAME           break a rule: the process ends
+ *   iocpsock::strict scene NAME            what a play looks like, in words
+ *   iocpsock::strict freeze                every other thread stops at its next call
  *
  * ctypes calls the functions behind these by name. Threads: the interpreter's.
  */
@@ -105,6 +112,10 @@ static int fault_command(void *data, Tcl_Interp *interp, int objc, Tcl_Obj *cons
         return counts(interp);
     if (objc == 2 && !strcmp(word, "overtaken"))
         return answer(interp, fault_overtaken());
+    if (objc == 3 && !strcmp(word, "sends") && integers(interp, 1, objv + 2, values) == TCL_OK) {
+        sends_serve(values[0]);
+        return answer(interp, sends_most());
+    }
     if (objc == 2 && !strcmp(word, "clear")) {
         fault_clear();
         return TCL_OK;
@@ -120,6 +131,46 @@ static int fault_command(void *data, Tcl_Interp *interp, int objc, Tcl_Obj *cons
 }
 #endif
 
+#ifdef IOCPSOCK_STRICT
+static int plays(Tcl_Interp *interp)
+{
+    Tcl_Obj *result = Tcl_NewDictObj();
+    const char *name;
+    int index, value;
+    for (index = 0; value = strict_value(index, &name), name; index++)
+        Tcl_DictObjPut(NULL, result, Tcl_NewStringObj(name, -1), Tcl_NewWideIntObj(value));
+    Tcl_SetObjResult(interp, result);
+    return TCL_OK;
+}
+
+static int strict_command(void *data, Tcl_Interp *interp, int objc, Tcl_Obj *const *objv)
+{
+    const char *word = objc > 1 ? Tcl_GetString(objv[1]) : "", *name = objc > 2 ? Tcl_GetString(objv[2]) : "";
+    char said[1000];
+    int value;
+    (void)data;
+    if (objc == 2 && !strcmp(word, "plays"))
+        return plays(interp);
+    if (objc == 2 && !strcmp(word, "freeze")) {
+        strict_freeze();
+        return TCL_OK;
+    }
+    if (objc == 3 && !strcmp(word, "count"))
+        return answer(interp, strict_count(name));
+    if (objc == 3 && !strcmp(word, "breach"))
+        return answer(interp, strict_breach(name));
+    if (objc == 3 && !strcmp(word, "scene")) {
+        if (strict_scene(name, said, sizeof said) < 0)
+            return answer(interp, -1);
+        Tcl_SetObjResult(interp, Tcl_NewStringObj(said, -1));
+        return TCL_OK;
+    }
+    if (objc == 4 && !strcmp(word, "play") && Tcl_GetIntFromObj(interp, objv[3], &value) == TCL_OK)
+        return answer(interp, strict_play(name, value));
+    return misused(interp, objv[0]);
+}
+#endif
+
 int product_Iocpsock_Init(Tcl_Interp *interp);
 
 int Iocpsock_Init(Tcl_Interp *interp)
@@ -129,6 +180,9 @@ int Iocpsock_Init(Tcl_Interp *interp)
     Tcl_CreateObjCommand(interp, "::iocpsock::memory", memory_command, NULL, NULL);
 #ifdef IOCPSOCK_FAULTS
     Tcl_CreateObjCommand(interp, "::iocpsock::fault", fault_command, NULL, NULL);
+#endif
+#ifdef IOCPSOCK_STRICT
+    Tcl_CreateObjCommand(interp, "::iocpsock::strict", strict_command, NULL, NULL);
 #endif
     return TCL_OK;
 }

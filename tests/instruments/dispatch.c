@@ -128,16 +128,18 @@ static ULONG draw(OVERLAPPED_ENTRY *entry)
 BOOL WINAPI fault_GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count, ULONG *removed,
                                               DWORD milliseconds, BOOL alertable)
 {
+    ULONG left;
     BOOL got;
     if (fault_fails(FAULT_GetQueuedCompletionStatusEx))
         return FALSE;
     do {
         got = GetQueuedCompletionStatusEx(port, entries, count, removed, pooled ? LOOK : milliseconds, alertable);
-        *removed = got ? hold_back(entries, *removed) : 0;
-        if (!*removed)
-            *removed = draw(entries);
-        if (!*removed && !got && !pooled)
+        left = got ? hold_back(entries, *removed) : 0;
+        if (!left)
+            left = draw(entries);
+        if (!left && !got && !pooled)
             return FALSE;                       /* the time is over, or the call failed */
-    } while (!*removed);
+    } while (!left);
+    *removed = left;
     return TRUE;
 }

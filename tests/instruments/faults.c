@@ -28,6 +28,8 @@ static LPFN_ACCEPTEX accept_ex;
 static LPFN_CONNECTEX connect_ex;
 static LPFN_TRANSMITFILE transmit_file;
 
+enum { IDEAL_SEND_BACKLOG_QUERY = _IOR('t', 123, ULONG) };      /* SIO_IDEAL_SEND_BACKLOG_QUERY, which mingw-w64 lacks */
+
 static int find(const char *const *names, int count, const char *name)
 {
     int index;
@@ -303,6 +305,11 @@ int WSAAPI fault_WSASend(SOCKET s, WSABUF *buffers, DWORD count, DWORD *sent, DW
         SetLastError(code);
         return SOCKET_ERROR;
     }
+    if (action == FAULT_STATUS && overlapped && !overlapped->hEvent && sends_serving()) {
+        sends_take(s, NULL, 0, overlapped, code);
+        SetLastError(WSA_IO_PENDING);
+        return SOCKET_ERROR;
+    }
     if (action == FAULT_STATUS && overlapped) {
         end_with(overlapped, code);
         return SOCKET_ERROR;
@@ -313,6 +320,11 @@ int WSAAPI fault_WSASend(SOCKET s, WSABUF *buffers, DWORD count, DWORD *sent, DW
     }
     if (action == FAULT_LATE && overlapped)
         fault_late(overlapped, code);
+    if (overlapped && !overlapped->hEvent && sends_serving()) {
+        sends_take(s, buffers, count, overlapped, 0);
+        SetLastError(WSA_IO_PENDING);
+        return SOCKET_ERROR;
+    }
     result = WSASend(s, buffers, count, sent, flags, overlapped, routine);
     if (action == FAULT_LATE && overlapped)
         return packet_of(overlapped, result == 0) ? 0 : SOCKET_ERROR;
@@ -407,9 +419,16 @@ int WSAAPI fault_WSAIoctl(SOCKET s, DWORD control, void *in, DWORD in_size, void
                           OVERLAPPED *overlapped, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine)
 {
     static const GUID accept_id = WSAID_ACCEPTEX, connect_id = WSAID_CONNECTEX, transmit_id = WSAID_TRANSMITFILE;
-    int result;
-    if (fault_fails(FAULT_WSAIoctl))
+    int result, code;
+    enum fault_action action = take(FAULT_WSAIoctl, &code);
+    if (action == FAULT_FAIL) {
+        SetLastError(code);
         return SOCKET_ERROR;
+    }
+    if (action == FAULT_VALUE && control == IDEAL_SEND_BACKLOG_QUERY) {
+        *(ULONG *)out = code;
+        return 0;
+    }
     result = WSAIoctl(s, control, in, in_size, out, out_size, returned, overlapped, routine);
     if (result == 0 && control == SIO_GET_EXTENSION_FUNCTION_POINTER) {
         TAKE_OVER(accept_id, accept_ex, fault_AcceptEx);
@@ -426,7 +445,7 @@ BOOL WINAPI fault_CancelIoEx(HANDLE file, OVERLAPPED *overlapped)
     enum fault_action action = take(FAULT_CancelIoEx, &code);
     if (action == FAULT_LATE && overlapped && !overlapped->hEvent)
         fault_late(overlapped, code);
-    result = overlapped && receives_cancel(overlapped) ? TRUE : CancelIoEx(file, overlapped);
+    result = overlapped && (receives_cancel(overlapped) || sends_cancel(overlapped)) ? TRUE : CancelIoEx(file, overlapped);
     if (action == FAULT_PASS)
         return result;
     SetLastError(action == FAULT_LATE ? ERROR_NOT_FOUND : code);

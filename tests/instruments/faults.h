@@ -12,7 +12,7 @@
  *                MS milliseconds longer
  *   short BYTES  a receive or a send transfers at most so many bytes
  *   inline       ConnectEx and AcceptEx succeed in the call
- *   value N      the call returns N (the number of processors, the type of the product)
+ *   value N      the call returns N (the number of processors, the type of the product; WSAIoctl: the ideal send backlog)
  *   hold         the calling thread stops before the call, until fault_release
  *
  * Receives and sends without an OVERLAPPED are calls of their own (receive_direct, send_direct).
@@ -57,6 +57,12 @@ void fault_late(OVERLAPPED *overlapped, int milliseconds);
 void fault_shuffle(int milliseconds, int seed);
 int fault_overtaken(void);
 int fault_shuffling(void);
+/* sends.c: sends served one after the other */
+void sends_serve(int serving);
+int sends_serving(void);
+int sends_most(void);
+void sends_take(SOCKET s, const WSABUF *buffers, DWORD count, OVERLAPPED *overlapped, LONG status);
+BOOL sends_cancel(const OVERLAPPED *overlapped);
 /* receives.c: the receives, meanwhile */
 void receives_take(SOCKET s, const WSABUF *buffer, OVERLAPPED *overlapped);
 BOOL receives_cancel(const OVERLAPPED *overlapped);
@@ -105,6 +111,9 @@ NTSTATUS NTAPI fault_NtDeviceIoControlFile(HANDLE file, HANDLE event, PIO_APC_RO
                                            ULONG code, void *in, ULONG in_size, void *out, ULONG out_size);
 int WINAPI fault_MultiByteToWideChar(UINT page, DWORD flags, const char *text, int length, WCHAR *wide, int capacity);
 
+#ifdef IOCPSOCK_STRICT
+#include "strict/strict.h"
+#endif
 #ifndef FAULTS_THEMSELVES
 #define WSAStartup fault_WSAStartup
 #define WSASocketW fault_WSASocketW

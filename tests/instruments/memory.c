@@ -126,6 +126,10 @@ void memory_give(void *data)
     if (!data)
         return;
     block = (struct block *)((unsigned char *)data - offsetof(struct block, data));
+#ifdef IOCPSOCK_STRICT
+    if (!block->given)
+        strict_freed(data, block->size);
+#endif
     AcquireSRWLockExclusive(&lock);
     if (block->given)
         stop(block, "freed again", 0, block->data[0]);

@@ -29,6 +29,12 @@ static char *load(void)
     return file;
 }
 
+static const struct {
+    const char *function, *file;
+} places[] = {
+#include "functions.h"              /* written by setup.py */
+};
+
 /* Cython's __pyx_f_8iocpsock_9_iocpsock_op_new is op_new. */
 static const char *plain(const char *name)
 {
@@ -36,7 +42,7 @@ static const char *plain(const char *name)
     return own ? own + strlen("_iocpsock_") : name;
 }
 
-/* The name of the function that `address` lies in. */
+/* The name of the function that `address` lies in; NULL: it is not in this DLL. */
 static const char *name_of(const void *address)
 {
     static char name[200];
@@ -50,6 +56,9 @@ static const char *name_of(const void *address)
     sections = IMAGE_FIRST_SECTION(headers);
     symbol = (IMAGE_SYMBOL *)(file + headers->FileHeader.PointerToSymbolTable);
     end = (IMAGE_SYMBOL *)((char *)symbol + headers->FileHeader.NumberOfSymbols * IMAGE_SIZEOF_SYMBOL);
+    if ((const char *)address < (const char *)module
+            || (const char *)address >= (const char *)module + headers->OptionalHeader.SizeOfImage)
+        return NULL;
     target = (DWORD)((const char *)address - (const char *)module);
     for (; symbol < end; symbol = (IMAGE_SYMBOL *)((char *)symbol + (1 + symbol->NumberOfAuxSymbols) * IMAGE_SIZEOF_SYMBOL)) {
         if (symbol->SectionNumber <= 0 || !STATIC_OR_EXTERNAL(symbol) || !ISFCN(symbol->Type))
@@ -75,8 +84,49 @@ const char *symbols_owner(void *const *addresses, int count)
     int index;
     for (index = 0; index < count && addresses[index]; index++) {
         name = name_of(addresses[index]);
+        if (!name)
+            return "the host";
         if (strncmp(name, "memory_new", 10) && strncmp(name, "memory_free", 11))
             break;
     }
     return name;
+}
+
+static const char *file_of(const char *function)
+{
+    size_t index;
+    for (index = 0; index < sizeof places / sizeof *places; index++)
+        if (!strcmp(places[index].function, function))
+            return places[index].file;
+    return NULL;
+}
+
+/* Whether the function stands between the engine and Windows. What these call themselves comes before them. */
+static int is_wrapper(const char *name)
+{
+    static const char *const wrappers[] = {"strict_", "fault_", "outside_", "memory_give"};
+    size_t index;
+    for (index = 0; name && index < sizeof wrappers / sizeof *wrappers; index++)
+        if (!strncmp(name, wrappers[index], strlen(wrappers[index])))
+            return 1;
+    return 0;
+}
+
+void symbols_trace(void *const *addresses, int count, char *text, int size)
+{
+    int index, first = 0, length = 0;
+    const char *name, *file;
+    for (index = 0; index < count && addresses[index] && (!first || index == first); index++)
+        if (is_wrapper(name_of(addresses[index])))
+            first = index + 1;
+    text[0] = 0;
+    for (index = first; index < count && addresses[index] && length < size - 200; index++) {
+        name = name_of(addresses[index]);
+        file = name ? file_of(name) : NULL;
+        length += wsprintfA(text + length, "%s%s", index > first ? " < " : "", name ? name : "the host");
+        if (file)
+            length += wsprintfA(text + length, " (%s)", file);
+        if (!name)
+            break;
+    }
 }

@@ -1,12 +1,17 @@
-"""Ending the process: at any moment, with sockets open and calls waiting, promptly and with the status it asked for."""
+"""Ending the process: at any moment, with sockets open and calls waiting, promptly and with the status it
+asked for; and what the peer gets then: all that the calls which returned have sent, and the end of the
+stream."""
 
 import os
+import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
-from support import DEADLINE, MODULES
+from peers import PEM, server_context
+from support import DEADLINE, MODULES, spawn
 
 # What each script starts with: a listener, a connected pair, and a way to leave a call waiting in the background.
 OPENING = """
@@ -49,3 +54,69 @@ def test_exit(module, ending):
     child = subprocess.run([sys.executable, "-W", "ignore", "-c", script], input=b"", capture_output=True, timeout=2 * DEADLINE,
                            env=dict(os.environ))
     assert (child.returncode, child.stderr.decode(errors="replace")) == (7, "")
+
+
+# A process that has sent SENT bytes when it ends; `sock` is its connection, plain or TLS.
+SENDING = """
+import os, socket, ssl, sys, threading, time
+{patch}
+SENT = {sent}
+
+def data(size):
+    return bytes(place * 31 % 251 for place in range(251)) * (size // 251 + 1)
+
+def in_background(call, *arguments):
+    threading.Thread(target=call, args=arguments, daemon=True).start()
+
+sock = socket.create_connection(("127.0.0.1", {port}))
+if {secure}:
+    sock = ssl.create_default_context(cafile={pem!r}).wrap_socket(sock, server_hostname="localhost")
+"""
+PATCHES = {"stock": "", "iocpsock": "import iocpsock; iocpsock.patch()"}
+SENT = 60_000
+ALL = "sock.sendall(data(SENT)[:SENT])\n"
+# How it ends; the status; whether more than SENT may arrive, of the same stream.
+LAST_WORDS = {
+    "at the end of the script": (ALL, 0, False),
+    "by sys.exit": (ALL + "sys.exit(7)", 7, False),
+    "by os._exit": (ALL + "os._exit(7)", 7, False),
+    "by an exception": (ALL + "sys.stderr = None; raise ValueError", 1, False),
+    "after send": ("rest = data(SENT)[:SENT]\nwhile rest: rest = rest[sock.send(rest):]\nos._exit(7)", 7, False),
+    "after sends with a time-out": ("sock.settimeout(30)\n" + ALL + "os._exit(7)", 7, False),
+    "without blocking": ("sock.setblocking(False)\nrest = data(SENT)[:SENT]\nwhile rest:\n    try: rest = rest[sock.send(rest):]\n"
+                         "    except (BlockingIOError, ssl.SSLWantWriteError): time.sleep(0.01)\nos._exit(7)", 7, False),
+    "while recv waits": (ALL + "in_background(sock.recv, 10); time.sleep(0.05); sys.exit(7)", 7, False),
+    "inside a send of a daemon thread": (ALL + "in_background(sock.sendall, data(40_000_000)[SENT:]); time.sleep(0.2)\n"
+                                         "sys.exit(7)", 7, True),
+    "inside a send, at once": (ALL + "in_background(sock.sendall, data(40_000_000)[SENT:]); time.sleep(0.2); os._exit(7)",
+                               7, True),
+}
+
+
+@pytest.mark.parametrize("ending", LAST_WORDS)
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("module", MODULES)
+def test_what_was_sent_arrives(module, secure, ending):
+    script, status, more = LAST_WORDS[ending]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(DEADLINE)
+        script = SENDING.format(patch=PATCHES[module], sent=SENT, port=listener.getsockname()[1], secure=secure, pem=str(PEM)) + script
+        ended = threading.Event()
+        hearing = spawn(hear, listener, secure, ended)
+        child = subprocess.run([sys.executable, "-W", "ignore", "-c", script], input=b"", capture_output=True, timeout=2 * DEADLINE)
+        ended.set()
+    assert (child.returncode, child.stderr.decode(errors="replace")) == (status, "")
+    heard = hearing.result(DEADLINE)
+    assert len(heard) >= SENT if more else len(heard) == SENT
+    assert heard == (bytes(place * 31 % 251 for place in range(251)) * (len(heard) // 251 + 1))[:len(heard)]
+
+
+def hear(listener, secure, ended):
+    """Everything up to the end of the stream, which is not read before the process has ended."""
+    heard = bytearray()
+    sock, _ = listener.accept()
+    with server_context().wrap_socket(sock, server_side=True) if secure else sock as peer:
+        ended.wait(2 * DEADLINE)
+        while data := peer.recv(65536):
+            heard += data
+    return bytes(heard)

@@ -6,6 +6,8 @@ import inspect
 import pathlib
 import socket
 
+import pytest
+
 from support import DEADLINE, Net, spawn
 
 PUBLIC = {"socket", "create_connection", "create_server", "socketpair", "fromfd", "fromshare", "has_dualstack_ipv6", "patch",
@@ -30,6 +32,20 @@ def test_what_it_offers(engine_stats):
     assert set(iocpsock.__all__) == PUBLIC
     assert isinstance(iocpsock.__version__, str) and iocpsock.__version__[0].isdigit()
     assert issubclass(iocpsock.socket, socket.socket)
+
+
+def test_dir_shows_what_is_ours(engine_stats):
+    import iocpsock
+    assert set(dir(iocpsock)) == PUBLIC
+
+
+def test_every_other_name_of_socket_is_passed_on(engine_stats):
+    """`import iocpsock as socket` in the place of `import socket`."""
+    import iocpsock
+    names = {name for name in dir(socket) if not name.startswith("__")}
+    assert {name for name in names - PUBLIC if getattr(iocpsock, name) is not getattr(socket, name)} == set()
+    with pytest.raises(AttributeError, match="module 'iocpsock' has no attribute 'sockket'"):
+        iocpsock.sockket
 
 
 def test_everything_is_described(engine_stats):

@@ -192,6 +192,21 @@ def test_closing_while_connecting(net):
         client.close()
 
 
+def test_a_handle_that_another_object_has_made_non_blocking(net, pair):
+    """An object waits as its own time-out says; the stock socket as the handle is set."""
+    client, server = pair
+    with client.dup() as other:
+        client.setblocking(False)
+        if net.name == "stock":
+            with pytest.raises(BlockingIOError):
+                other.recv(5)
+            return
+        receiving = spawn(other.recv, 5)
+        assert still_waits(receiving)
+        server.sendall(b"hello")
+        assert receiving.result(DEADLINE) == b"hello"
+
+
 def test_sendall_does_not_wait_either(pair):
     client, _ = pair
     client.setblocking(False)

@@ -152,6 +152,17 @@ def test_a_write_that_is_made_again(by_hand, timeout):
     assert reading.result(DEADLINE) == data
 
 
+def test_a_write_that_is_made_again_with_less(by_hand):
+    """What has begun cannot be taken back."""
+    server, _ = by_hand
+    server.settimeout(0)
+    with pytest.raises(ssl.SSLWantWriteError):
+        server.send(pattern(LARGE))
+    with pytest.raises(ssl.SSLError) as error:
+        server.send(b"less")
+    assert (error.value.library, error.value.reason) == ("SSL", "BAD_LENGTH")
+
+
 def test_echo_with_selectors(net, version):
     """A server that never waits, and a client that does."""
     server_side, client_side = contexts(version)

@@ -5,7 +5,7 @@ implementation and prints one verdict line per test. The process is started by t
 items ask for their verdicts, so that each item takes the time of its own test. A process that falls silent is killed;
 then, as after a crash, every test without a verdict fails and shows the output.
 
-`--tcl` chooses the Tcl version. The first line of a file may say `# only: IMPLEMENTATION`, to run against that one alone, or
+`--tcl` chooses the Tcl version. A line of a file may say `# only: IMPLEMENTATION`, to run against that one alone, or
 `# program: tcltest`, to run in Tcl's test shell instead of tclsh.
 """
 
@@ -62,9 +62,9 @@ class ScenarioFile(pytest.File):
         super().__init__(**kwargs)
         self.runs = {}
         self.text = self.path.read_text(encoding="utf-8")
-        only = re.match(r"# only: (\S+)", self.text)
+        only = re.search(r"^# only: (\S+)$", self.text, re.MULTILINE)
         self.implementations = [only[1]] if only else IMPLEMENTATIONS
-        self.in_test_shell = self.text.startswith("# program: tcltest\n")
+        self.in_test_shell = re.search(r"^# program: tcltest$", self.text, re.MULTILINE) is not None
 
     def collect(self):
         for implementation in self.implementations:

@@ -27,8 +27,9 @@ proc by_version {tcl8 tcl9} {
     expr {[string match 8.* [info tclversion]] ? $tcl8 : $tcl9}
 }
 
-# How the version puts two POSIX errors into words.
+# How the version puts POSIX errors into words.
 set ENOTCONN [by_version "socket is not connected" "transport endpoint is not connected"]
+set ESHUTDOWN [by_version "cannot send after socket shutdown" "cannot send after transport endpoint shutdown"]
 set EBUSY [by_version "file busy" "device or resource busy"]
 
 # Waits, in the event loop, until the global variable exists and the condition (seen from the global level) holds; woken
@@ -235,10 +236,13 @@ proc await_event {channel what} {
     unset ::event_seen($channel,$what)
 }
 
-# Starts a child process that evaluates the script with the same `socket`; returns the pipe to it.
-proc start_child {script} {
-    variable ::harness::implementation
+# Starts a child process that evaluates the script with the same `socket`, or that of another implementation;
+# returns the pipe to it.
+proc start_child {script {implementation ""}} {
     variable ::harness::directory
+    if {$implementation eq ""} {
+        set implementation $::harness::implementation
+    }
     set pipe [open |[list [info nameofexecutable] [file join $directory child.tcl] $implementation 2>@stderr] r+]
     chan configure $pipe -blocking 0 -buffering line -translation lf -encoding utf-8
     puts $pipe [string length $script]

@@ -6,9 +6,7 @@ which sockets to use.
 
 from typing import NamedTuple
 
-from tools import cache, hostpython, process, run
-from tools.report import Unavailable
-from tools.tcl import HOST as COMPILER_PREFIX
+from tools import cache, cprogram, hostpython, process, run
 
 PROGRAMS = run.ROOT / "benchmarks"
 PYTHON = "3.13"
@@ -54,17 +52,8 @@ ALL = [FLOOR, *TCL, *PYTHONS, *LOOPS]
 
 def program(windows, source, *arguments):
     """The command line of a C program in benchmarks/, compiled when it is first used."""
-    if not isinstance(windows, run.WineSession):
-        raise Unavailable(f"{source}: it is cross-compiled on Linux only")
     path = PROGRAMS / source
-    name = path.stem
-
-    def make(folder):
-        process.check([f"{COMPILER_PREFIX}-gcc", "-O2", "-Wall", "-Wextra", path, "-o", folder / f"{name}.exe", "-lws2_32",
-                       "-lntdll"], f"compiling {source}")
-
-    folder = cache.directory(f"bench-{name}", cache.fingerprint(path, *PROGRAMS.glob("*.h")), f"{source} for Windows", make)
-    return run.Command(windows.slot.command(folder / f"{name}.exe", *arguments), windows.environment())
+    return windows.program(cprogram.compiled(path.stem, [path], sorted(PROGRAMS.glob("*.h"))), *arguments)
 
 
 def _peers(windows):

@@ -1,13 +1,33 @@
-"""Compares two runs of a sequence, makes sure of a difference by repeating it, and shrinks the sequence that shows it."""
+"""Compares two runs of a sequence, tells a difference from chance by repeating it, and shrinks the sequence.
+
+A *pair* is a function that runs a sequence with both implementations: (the stock trace, ours).
+"""
+
+from collections import Counter
+from typing import NamedTuple
 
 from known import known
-from run import Run
 
-REPEATS = 3
+REPEATS = 5
 
 
-def traces(steps, liar=None):
-    return Run(False).run(steps), Run(True, liar).run(steps)
+class Difference(NamedTuple):
+    """The first step whose outcomes differ in a way that is not known."""
+    number: int
+    stock: object
+    ours: object
+
+    def text(self):
+        return self.number, str(self.stock), str(self.ours)
+
+    def is_ours(self, trace):
+        """Has that trace at this step what ours had?"""
+        if len(trace) <= self.number:
+            return False
+        outcome = without_text(trace[self.number])
+        if isinstance(self.ours, dict) and isinstance(outcome, dict):
+            return all(outcome[name] == value for name, value in self.ours.items())
+        return outcome == self.ours
 
 
 def without_text(outcome):
@@ -29,39 +49,49 @@ def differing(one, two):
     return one, two
 
 
-def first_difference(steps, stock, ours):
-    """(number of the step, stock's outcome, ours), or None: the first one that is not known."""
-    for number, pair in enumerate(zip(stock, ours)):
-        one, two = differing(*map(without_text, pair))
+def difference(steps, pair):
+    """The Difference, or None."""
+    for number, outcomes in enumerate(zip(*pair(steps))):
+        one, two = differing(*map(without_text, outcomes))
         if one != two:
             entry = known(steps[: number + 1], one, two)
             if entry is None:
-                return number, one, two
+                return Difference(number, one, two)
             if not entry.goes_on:
                 return None
     return None
 
 
-def difference(steps, liar=None):
-    return first_difference(steps, *traces(steps, liar))
+def recurring(steps, found, pair):
+    """The difference that comes again when the sequence is repeated, and how often; or what was found, and 1.
+
+    Ours need not differ each time to be at fault: twice the same is enough. But a step for which the stock
+    implementation has now this outcome and now ours tells nothing of ours.
+    """
+    seen, count, stock_traces = {found.text(): found}, Counter([found.text()]), []
+    for _ in range(REPEATS):
+        traces = pair(steps)
+        stock_traces.append(traces[0])
+        again = difference(steps, lambda _: traces)
+        if again:
+            seen[again.text()] = again
+            count[again.text()] += 1
+    for text, times in count.most_common():
+        if times > 1 and not any(seen[text].is_ours(trace) for trace in stock_traces):
+            return seen[text], times
+    return found, 1
 
 
-def certain(steps, liar=None):
-    """True if the sequence differs each time it is repeated."""
-    return all(difference(steps, liar) for _ in range(REPEATS))
-
-
-def shrink(steps, liar=None):
+def shrink(steps, found, pair):
     """Leave out steps, first many and then single ones, as long as the last one differs in the same way."""
-    number, one, two = difference(steps, liar) or (len(steps) - 1, None, None)
-    steps = steps[: number + 1]
+    steps = steps[: found.number + 1]
     size = max(1, len(steps) // 2)
     while size:
         at = 0
         while at < len(steps) - 1:
             fewer = steps[:at] + steps[at + size :]
-            found = difference(fewer, liar) if fewer else None
-            if found and (found[1], found[2]) == (one, two):
+            again = difference(fewer, pair) if fewer else None
+            if again and again.text()[1:] == found.text()[1:]:
                 steps = fewer
             else:
                 at += size

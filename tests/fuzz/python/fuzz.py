@@ -1,78 +1,79 @@
-"""Random sequences of calls, on the stock sockets and on ours, compared. Runs in the Windows Python; started by tools/fuzz.py.
+"""Random sequences of calls, on the stock sockets and on ours, compared. Runs in the Windows Python.
 
-    fuzz.py --seed S --seconds N [--planted]        --planted: with a class of ours that lies, which must be found
+    fuzz.py --seed S --seconds N [--planted]        with --planted a class of ours lies, which must be found
     fuzz.py --show SEED                             the sequence of that seed, with both outcomes of each step
 
-Prints `@ SEED` before each sequence, for whoever wants to know where the process died, then differences, then the totals.
-The exit status is 1 if something differed, or something of the engine is left over.
+Started by tools/fuzz.py. Prints `@ SEED` before each run of a sequence, for whoever wants to know where
+the process died, then what differs, then the totals. The exit status is 1 if something differed more than
+once, or something of the engine is left over; what differed once and not again is told as `by chance`.
 """
 
 import argparse
 import faulthandler
-import gc
 import os
 import sys
 import time
 
-import iocpsock
-from compare import certain, difference, differing, shrink, traces
+from compare import difference, differing, recurring, shrink, without_text
+from helpers import settled
+from liar import Liar
+from run import Run
 from writer import Writer
 
-SETTLED = 5             # seconds in which the engine's counters must come to zero
+
+class Fuzz:
+    """Runs sequences, one seed after the other, and counts what they come to."""
+
+    def __init__(self, seed, liar=None):
+        self.first = self.seed = seed
+        self.liar = liar
+        self.steps, self.chance, self.differ, self.kinds = 0, 0, 0, set()
+
+    def pair(self, steps):
+        print(f"@ {self.seed}", flush=True)
+        return Run(False).run(steps), Run(True, self.liar).run(steps)
+
+    def honest(self, steps):
+        return Run(False).run(steps), Run(True).run(steps)
+
+    def run(self, end):
+        while time.monotonic() < end and not (self.liar and self.kinds):
+            steps = Writer(self.seed).write()
+            self.steps += len(steps)
+            found = difference(steps, self.pair)
+            if found and not (self.liar and difference(steps, self.honest)):
+                self.look_at(steps, found)
+            self.seed += 1
+
+    def look_at(self, steps, found):
+        found, times = recurring(steps, found, self.pair)
+        if times == 1:
+            self.chance += 1
+            print(f"by chance: seed {self.seed}: {steps[found.number]}: {str(found.stock)[:150]} / "
+                  f"{str(found.ours)[:150]}", flush=True)
+            return
+        self.differ += 1
+        call = steps[found.number].split("(")[0].rpartition(".")[2]
+        kind = call, str(found.stock)[:80], str(found.ours)[:80]
+        before = ", as before" if kind in self.kinds else ""
+        print(f"DIFFERENCE: seed {self.seed}, {times} times{before}", flush=True)
+        if kind not in self.kinds:
+            self.kinds.add(kind)
+            if not self.liar:
+                show(shrink(steps, found, self.pair), self.pair)
+
+    def totals(self, left):
+        return (f"{self.seed - self.first} sequences, {self.steps} steps, seeds {self.first} to "
+                f"{self.seed - 1}: {self.differ} differ, in {len(self.kinds)} ways; {self.chance} differed "
+                f"once and not again; left over: {left or 'nothing'}")
 
 
-class Liar(iocpsock.socket):
-    """Loses the last byte of a longer receive: the fault that shows that faults are found."""
-
-    __module__, __qualname__ = iocpsock.socket.__module__, iocpsock.socket.__qualname__
-
-    def recv(self, size, *flags):
-        data = super().recv(size, *flags)
-        return data[:-1] if len(data) > 4 else data
-
-
-def live():
-    end = time.monotonic() + SETTLED
-    while True:
-        gc.collect()
-        left = {name: count for name, count in iocpsock.stats().items() if name.endswith("_live") and count}
-        if not left or time.monotonic() > end:
-            return left
-        time.sleep(0.05)
-
-
-def show(steps, liar=None):
-    for step, *outcomes in zip(steps, *traces(steps, liar)):
-        one, two = differing(*outcomes)
-        print(f"    {step}" + ("" if one == two else f"\n        stock: {one}\n        ours:  {two}"), flush=True)
-
-
-def fuzz(seed, seconds, liar):
-    first, end = seed, time.monotonic() + seconds
-    steps_run, chance, kinds = 0, 0, {}
-    while time.monotonic() < end:
-        print(f"@ {seed}", flush=True)
-        steps = Writer(seed).write()
-        steps_run += len(steps)
-        found = difference(steps, liar)
-        if liar and difference(steps):
-            found = None        # it differs without the lie: not what is looked for
-        if found and not certain(steps, liar):
-            chance += 1
-            print(f"by chance: seed {seed}: {steps[found[0]]}: {str(found[1])[:150]} / {str(found[2])[:150]}", flush=True)
-        elif found:
-            kind = steps[found[0]].split("(")[0].rpartition(".")[2], str(found[1])[:80], str(found[2])[:80]
-            kinds[kind] = kinds.get(kind, 0) + 1
-            if kinds[kind] == 1:
-                print(f"DIFFERENCE: seed {seed}", flush=True)
-                show(shrink(steps, liar), liar)
-        seed += 1
-        if liar and kinds:
-            break
-    left = live()
-    print(f"{seed - first} sequences, {steps_run} steps, seeds {first} to {seed - 1}: {sum(kinds.values())} differ, "
-          f"in {len(kinds)} ways; {chance} differed once and not again; left over: {left or 'nothing'}", flush=True)
-    return 1 if kinds or left else 0
+def show(steps, pair):
+    for step, *outcomes in zip(steps, *pair(steps)):
+        one, two = map(without_text, outcomes)
+        stock, ours = differing(*outcomes)
+        both = "" if one == two else f"\n        stock: {stock}\n        ours:  {ours}"
+        print(f"    {step}{both}", flush=True)
 
 
 def main():
@@ -84,10 +85,14 @@ def main():
     options = parser.parse_args()
     faulthandler.enable()
     if options.show is not None:
-        show(Writer(options.show).write())
+        show(Writer(options.show).write(), Fuzz(options.show).pair)
         status = 0
     else:
-        status = fuzz(options.seed, options.seconds, Liar if options.planted else None)
+        fuzz = Fuzz(options.seed, Liar if options.planted else None)
+        fuzz.run(time.monotonic() + options.seconds)
+        left = settled()
+        print(fuzz.totals(left), flush=True)
+        status = 1 if fuzz.kinds or left else 0
     sys.stdout.flush()
     os._exit(status)        # threads that a stock socket keeps waiting would hold the process
 

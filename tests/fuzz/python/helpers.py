@@ -1,5 +1,6 @@
 """What steps may call beside the sockets themselves: buffers, files, looks at a socket, threads, TLS."""
 
+import gc
 import io
 import mmap
 import os
@@ -14,9 +15,13 @@ import tempfile
 import threading
 import time
 
+import iocpsock
+
 PEM = pathlib.Path(__file__).parents[2] / "python" / "localhost.pem"
 FOLDER = tempfile.mkdtemp(prefix="iocpsock-fuzz")
-WAIT = 5  # seconds for a thread or a process that a step has started
+WAIT = 60       # seconds for a thread or a process that a step has started: on a busy machine too
+STANDS = 5      # seconds after which a call that nothing ends is taken to stand still
+HANDED = 100    # seconds of a thread's turn with the GIL: it gives it away in its call, and not before
 
 
 def make_file(size, mode="rb", name="file"):
@@ -99,6 +104,17 @@ def state(sock):
     return result
 
 
+def settled():
+    """What of the engine's objects is left when it has had time to end: the counters that are not zero."""
+    end = time.monotonic() + WAIT
+    while True:
+        gc.collect()
+        left = {name: count for name, count in iocpsock.stats().items() if name.endswith("_live") and count}
+        if not left or time.monotonic() > end:
+            return left
+        time.sleep(0.05)
+
+
 _contexts = {}
 
 
@@ -123,7 +139,7 @@ def tls(client, server, version=ssl.TLSVersion.TLSv1_3, **options):
 
     threading.Thread(target=serve, daemon=True).start()
     near = try_(lambda: contexts_of[1].wrap_socket(client, server_hostname="localhost", **options))
-    return near, answers.get(timeout=5)
+    return near, answers.get(timeout=WAIT)
 
 
 def started(call):
@@ -133,12 +149,31 @@ def started(call):
     return answers
 
 
+def begun(call):
+    """The same, and the call has begun: the thread has the GIL until its call gives it away."""
+    answers, begins = queue.Queue(), threading.Lock()
+    begins.acquire()
+
+    def run():
+        begins.release()
+        answers.put(try_(call))
+
+    turn = sys.getswitchinterval()
+    sys.setswitchinterval(HANDED)
+    try:
+        threading.Thread(target=run, daemon=True).start()
+        begins.acquire()
+    finally:
+        sys.setswitchinterval(turn)
+    return answers
+
+
 def pressure(source, target, size, piece, how):
-    """Send so much on a thread while this one reads in pieces: whether it is the same, and what the sender heard."""
+    """Send so much on a thread, read it here in pieces: whether it is the same, and what the sender heard."""
     data = os.urandom(size)
     before = source.gettimeout(), target.gettimeout()
     source.settimeout(None)
-    target.settimeout(WAIT)
+    target.settimeout(STANDS)
 
     def send():
         if how == "sendfile":
@@ -150,25 +185,69 @@ def pressure(source, target, size, piece, how):
             done += source.send(data[done : done + 300_000])
         return done
 
-    early = len(target.recv(1 << 20)) if ready(target)[0] != (0, 1, 0) and ready(target)[0][0] else 0
-    sent, got = started(send), bytearray()
-    while len(got) < size and (more := target.recv(min(piece, size - len(got)))):
-        got += more
+    readable = ready(target)[0]
+    early = len(target.recv(1 << 20)) if readable != (0, 1, 0) and readable[0] else 0
+    sent, got, more = started(send), bytearray(), True
+    try:
+        while len(got) < size and more:
+            try:
+                more = target.recv(min(piece, size - len(got)))
+                got += more
+            except TimeoutError:
+                more = sent.empty()     # nothing comes any more from who has failed
+    except OSError as error:
+        try_(target.close)      # so that the send ends; how it does hangs on the moment
+        sent.get(timeout=WAIT)
+        return error
+    outcome = sent.get(timeout=WAIT)
     source.settimeout(before[0])
     target.settimeout(before[1])
-    return bytes(got) == data or early, sent.get(timeout=WAIT)
+    return bytes(got) == data or early, outcome
 
 
-def together(waits, then, release):
-    """Begin `waits` on a thread, do `then` a little later; should the first still wait, `release` ends it."""
-    answers = started(waits)
-    time.sleep(0.03)
-    other = try_(then)
+def has_to_wait(sock):
+    """Read everything that is there: whether the next read waits, and tells of no end and no error."""
+    sock.settimeout(0)
     try:
-        return answers.get(timeout=0.2), other
-    except queue.Empty:
-        try_(release)
-        return "released", other
+        while sock.recv(65536):
+            pass
+        return False
+    except BlockingIOError:
+        return True
+
+
+def together(sock, waits, then, release):
+    """A call on `sock` that has to wait, on a thread, and what is done meanwhile: what both came to.
+
+    With `then` the call ends, at once or when `release` is done. Nothing here hangs on the moment: the call
+    waits for certain, without a time-out, because all that was there has been read; else it ends by itself.
+    """
+    before = sock.gettimeout()
+    try:
+        waiting = has_to_wait(sock)
+        sock.settimeout(None)
+        answers = begun(waits)
+        if not waiting:
+            return answers.get(timeout=WAIT), try_(then)
+        other = try_(then)
+        try:
+            return answers.get(timeout=STANDS), other
+        except queue.Empty:
+            try_(release)
+            return "released", answers.get(timeout=WAIT), other
+    finally:
+        try_(sock.settimeout, before)
+
+
+def sendfile(sock, file, *arguments):
+    """What `sendfile` returns, and where the file stands, unless a send failed: then behind what was read."""
+    try:
+        sent = sock.sendfile(file, *arguments)
+    except OSError as error:
+        return error
+    except Exception as error:
+        sent = error
+    return sent, try_(file.tell), try_(file.read, 7)
 
 
 PROGRAM = """
@@ -183,20 +262,26 @@ s = socket.create_connection(("127.0.0.1", {port}))
 
 
 def exits(call, end):
-    """Run a process that makes a connection to here, calls, and ends so: the bytes that arrive, how, and its exit status."""
+    """Run a process that connects to here, calls, and ends so: what arrives, how, and its exit status."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(WAIT * 4)
+        server.settimeout(1)
         ours = socket.socket.__module__ == "iocpsock"
         program = PROGRAM.format(ours=ours, port=server.getsockname()[1], call=call, end=end)
-        child = subprocess.Popen(
-            [sys.executable, "-c", program], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        with server.accept()[0] as sock:
-            sock.settimeout(WAIT * 4)
+        argv = [sys.executable, "-P", "-c", program]
+        child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while True:
+            try:
+                sock = server.accept()[0]
+                break
+            except TimeoutError:
+                if child.poll() is not None:
+                    return "never connected", child.wait()
+        with sock:
+            sock.settimeout(WAIT)
             got, ending = bytearray(), "the end"
             try:
                 while more := sock.recv(65536):
                     got += more
             except OSError as error:
                 ending = error
-        return bytes(got), ending, child.wait(WAIT * 4)
+        return bytes(got), ending, child.wait(WAIT)

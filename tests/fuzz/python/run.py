@@ -1,10 +1,11 @@
 """One run of one sequence with one implementation: `trace` has what each step came to.
 
-Each step is a line of Python, `expression` or `names := expression`, executed in a namespace with the `socket` module and the
-helpers. For iocpsock that is the real `socket` module under `iocpsock.patched()`, so what the library does with the class
-is tried too. What a step gave or raised is made comparable: ports by the order in which they appear, no handles, no addresses in
-memory, our classes under the names of the stock ones. A sequence runs on a thread, and one that stands still for PATIENCE seconds
-gets the outcome BLOCKED and ends there; its sockets are closed to set the thread free.
+Each step is a line of Python, `expression` or `names := expression`, executed in a namespace with the
+`socket` module and the helpers. For iocpsock that is the real `socket` module under `iocpsock.patched()`,
+so what the library does with the class is tried too. What a step gave or raised is made comparable: ports
+by the order in which they appear, no handles, no addresses in memory, our classes under the names of the
+stock ones. A sequence runs on a thread, and one that stands still for so long as `patience` says gets the
+outcome BLOCKED and ends there; its sockets are closed to set the thread free.
 """
 
 import array
@@ -28,8 +29,10 @@ import helpers
 import iocpsock
 from helpers import try_
 
-PATIENCE = 1.5
-LONG_PATIENCE = 30      # in a step that starts a process or moves much
+PATIENCE = 5
+FILE_PATIENCE = 40      # in a step that reads a file, byte by byte if it has no buffer
+LONG_PATIENCE = 150
+LONG = "exits(", "pressure(", "together(", "a, b := tls("       # steps that start a thread or a process
 STOCK = socket.socket
 
 
@@ -154,7 +157,9 @@ class Run:
 
     def patience(self, steps):
         step = steps[min(len(self.trace), len(steps) - 1)]
-        return LONG_PATIENCE if step.startswith(("exits(", "pressure(")) else PATIENCE
+        if step.startswith("f."):
+            return FILE_PATIENCE
+        return LONG_PATIENCE if step.startswith(LONG) else PATIENCE
 
     def clean(self, thread):
         """Close everything; peers of whatever still waits first."""

@@ -1,11 +1,19 @@
-"""The values that the steps of a sequence are made from, as text of Python: good ones, odd ones and wrong ones."""
+"""The values that steps are made from, as text of Python: good ones, odd ones and wrong ones.
+
+A time-out is met where nothing comes, however long it is, and not met where something does: what comes
+from this machine is there at once. So a time-out has to be longer only than a busy machine keeps a thread
+waiting.
+"""
+
+SHORT = "0.2", "0.3"
+PATIENT = "60"          # of what takes several steps of two threads
 
 TIMEOUTS = [
     "None",
     "0",
     "0.0",
-    "0.03",
-    "0.05",
+    "0.2",
+    "0.3",
     "1e-9",
     "0.0004",
     "-1",
@@ -21,8 +29,8 @@ TIMEOUTS = [
     "b'1'",
     "2**63",
     "-1e-10",
-    "__import__('decimal').Decimal('0.03')",
-    "__import__('fractions').Fraction(1, 30)",
+    "__import__('decimal').Decimal('0.2')",
+    "__import__('fractions').Fraction(1, 5)",
     "[]",
 ]
 COUNTS = [

@@ -1,27 +1,39 @@
-# compare.tcl: runs a sequence with both drivers, compares the traces, and shrinks a sequence whose traces differ.
+# compare.tcl: runs a sequence with both drivers, compares the traces, and shrinks a sequence whose traces
+# differ.
+
+# Whether it may have to wait, so that what the puppet does later is to be done then.
+proc waits {operation} {
+    lassign $operation verb role
+    return [expr {$verb in {gets read copy} && [live $role]
+            && ![catch {fconfigure $::chan($role) -blocking} blocking] && $blocking}]
+}
 
 proc execute {driver sequence} {
     set ::driver $driver
     set ::trace {}
     set ::changes 0
     set ::depth 0
-    foreach a {chan port puppet silent async gone news fired} {array unset ::$a; array set ::$a {}}
+    foreach a {chan port puppet silent gone news fired had came connects} {
+        array unset ::$a
+        array set ::$a {}
+    }
     foreach role {c s c2 s2 srv f g pr pw} {set ::chan($role) ""}
     foreach operation $sequence {
         incr ::operations
         puts "@ $::seed $driver [string range [oneline $operation] 0 150]"
         lassign $operation verb
-        if {$verb in {gets read flags pending ask events names filesize copy}} settle
+        if {$verb in {gets read flags pending ask events names filesize copy}} {settle [waits $operation]}
         if {[catch {op_$verb {*}[lrange $operation 1 end]} message options]} {
             note "$operation: failed: [masked $message] [masked [dict get $options -errorcode]]"
             if {$::debug} {puts [dict get $options -errorinfo]}
         }
     }
     settle
+    note "at the end"
     foreach role {c s c2 s2} {
         if {[live $role]} {
-            attempt "at the end: flags $role" "list eof \[eof $::chan($role)\] blocked \[fblocked $::chan($role)\]"
-            attempt "at the end: error $role" [list fconfigure $::chan($role) -error]
+            flags $role
+            attempt "ask $role -error" [list fconfigure $::chan($role) -error]
         }
     }
     # The end of everything, not traced.
@@ -36,9 +48,11 @@ proc execute {driver sequence} {
     foreach timer [after info] {after cancel $timer}
     array unset ::news
     foreach f [glob -nocomplain $::scratch.*] {file delete $f}
-    if {$driver eq "ours" && $::planted} {set ::trace [lmap line $::trace {string map {{eof 1} {eof 0}} $line}]}
+    if {$driver eq "ours" && $::planted} {
+        set ::trace [lmap line $::trace {string map {{eof 1} {eof 0}} $line}]
+    }
     if {$driver eq "ours"} {
-        set deadline [expr {[clock milliseconds] + 5000}]
+        set deadline [expr {[clock milliseconds] + 30000}]
         while 1 {
             set stats [iocpsock::stats]
             set live {}
@@ -55,33 +69,50 @@ proc execute {driver sequence} {
     return $::trace
 }
 
-# Executes a sequence with both drivers; with `times` > 1 also whether each agrees with itself. {verdict stock ours}:
-# same, differ, or unsteady.
-proc compare {sequence {times 1} {slow 0}} {
-    set ::tick 2; set ::quiet 3
-    if {$slow} {set ::tick 12; set ::quiet 4}
-    for {set i 0} {$i < $times} {incr i} {
-        set stock($i) [execute stock $sequence]
-        set ours($i) [execute ours $sequence]
-        if {$stock($i) eq $ours($i)} {return [list same $stock($i) $ours($i)]}
-        if {$stock($i) ne $stock(0) || $ours($i) ne $ours(0)} {
-            return [list [expr {$stock($i) ne $stock(0) ? "unsteady-stock" : "unsteady-ours"}] $stock(0) $ours(0)]
-        }
-    }
-    return [list differ $stock(0) $ours(0)]
+# Executes a sequence with both drivers: {same|differ stock ours}. When it is repeated it goes slowly.
+proc compare {sequence {slow 0}} {
+    lassign [expr {$slow ? {20 4} : {3 3}}] ::tick ::quiet
+    set stock [execute stock $sequence]
+    set ours [execute ours $sequence]
+    return [list [expr {$stock eq $ours ? "same" : "differ"}] $stock $ours]
 }
 
-# The first lines in which two traces differ.
+# Repeats a sequence that differed: {times stock ours} of the difference that comes most often, or 1 and
+# what there was. Ours need not differ each time to be at fault: twice in the same way is enough. But where
+# the stock driver has now this result and now ours, nothing is told of ours.
+proc recurring {sequence stock ours} {
+    set stocks {}
+    for {set i 0} {$i < $::repeats} {incr i} {
+        lassign [compare $sequence 1] verdict a b
+        lappend stocks $a
+        if {$verdict eq "differ"} {
+            set k [kind $a $b]
+            set seen($k) [list [expr {[info exists seen($k)] ? [lindex $seen($k) 0] + 1 : 1}] $a $b]
+        }
+    }
+    set found [list 1 $stock $ours]
+    foreach {k candidate} [array get seen] {
+        if {[lindex $candidate 0] > [lindex $found 0]} {set found $candidate}
+    }
+    lassign [difference {*}[lrange $found 1 2]] a b line
+    foreach trace $stocks {
+        if {[lindex $trace $line] eq $b} {return [list 1 $stock $ours]}
+    }
+    return $found
+}
+
+# The first lines in which two traces differ, and which lines these are.
 proc difference {stock ours} {
     set n [expr {max([llength $stock], [llength $ours])}]
     for {set i 0} {$i < $n} {incr i} {
         if {[lindex $stock $i] ne [lindex $ours $i]} {
-            return [list [lindex $stock $i] [lindex $ours $i]]
+            return [list [lindex $stock $i] [lindex $ours $i] $i]
         }
     }
 }
 
-# The kind of a difference: the operation and both results with numbers and data taken out, by which findings are grouped.
+# The kind of a difference: the operation and both results with numbers and data taken out, by which
+# findings are grouped.
 proc kind {stock ours} {
     lassign [difference $stock $ours] a b
     foreach v {a b} {
@@ -99,7 +130,7 @@ proc minimise {sequence wanted} {
         set i 0
         while {$i < [llength $sequence]} {
             set fewer [lreplace $sequence $i [expr {$i + $size - 1}]]
-            set outcome [compare $fewer 1 1]
+            set outcome [compare $fewer 1]
             if {[lindex $outcome 0] eq "differ" && [kind {*}[lrange $outcome 1 2]] eq $wanted} {
                 set sequence $fewer
             } else {

@@ -1,17 +1,28 @@
 # handlers.tcl: what the events of a sequence do.
 
 proc drain {role} {
-    # Nothing unread may be left when a socket is closed: whether that resets the connection is another question.
+    # Nothing unread may be left when a socket is closed: whether that resets the connection is another
+    # question.
     catch {fconfigure $::chan($role) -blocking 0 -translation binary}
     for {set i 0} {$i < 20} {incr i} {
         if {[catch {read $::chan($role)} data] || $data eq ""} break
     }
 }
+# Whether events of that kind come again and again and bring nothing, which is noted once: what follows is
+# the same.
+proc endless {what role} {
+    set had [expr {[info exists ::news($role.data)] ? [string length $::news($role.data)] : 0}]
+    if {![info exists ::had($what)] || $::had($what) != $had} {
+        set ::fired($what) 0
+        set ::had($what) $had
+    }
+    if {[incr ::fired($what)] == $::endless} {news $what endless}
+    return [expr {$::fired($what) >= $::endless}]
+}
 proc on_readable {role kind} {
     set channel $::chan($role)
+    if {[endless $role.r $role]} return
     incr ::changes
-    set count [incr ::fired($role.r)]
-    if {$count > 20000} {chan event $channel readable {}; news $role.r endless; return}
     if {[catch {
         switch $kind {
             nothing {
@@ -20,12 +31,12 @@ proc on_readable {role kind} {
             }
             gets {
                 if {![safe $role]} {chan event $channel readable {}; return}
-                if {[gets $channel line] >= 0} {append ::news($role.data) <$line>}
+                if {[waiting $role {gets $channel line}] >= 0} {append ::news($role.data) <$line>}
                 if {[eof $channel]} {chan event $channel readable {}}
             }
             read - eof3 {
                 if {![safe $role]} {chan event $channel readable {}; return}
-                append ::news($role.data) [read $channel]
+                append ::news($role.data) [waiting $role {read $channel}]
                 if {[eof $channel]} {
                     if {$kind eq "read" || [incr ::fired($role.eof)] >= 3} {
                         news $role.eof $kind
@@ -35,41 +46,46 @@ proc on_readable {role kind} {
             }
             read1 - read7 {
                 if {![safe $role]} {chan event $channel readable {}; return}
-                append ::news($role.data) [read $channel [string index $kind end]]
+                append ::news($role.data) [waiting $role {read $channel [string index $kind end]}]
                 if {[eof $channel]} {chan event $channel readable {}}
             }
             close      {news $role.r close; drain $role; close $channel; forget $role}
             closewrite {news $role.r closewrite; chan event $channel readable {}; close $channel write}
-            closeother {news $role.r closeother; chan event $channel readable {}; drain [partner $role]; close $::chan([partner $role]); forget [partner $role]}
+            closeother {
+                set other [partner $role]
+                news $role.r closeother
+                chan event $channel readable {}
+                drain $other; close $::chan($other); forget $other
+            }
             error      {news $role.r error; throw {FUZZ handler} "handler fails"}
             vwait {
                 news $role.r vwait
                 chan event $channel readable {}
                 after 2 {set ::nested 1}; vwait ::nested
-                if {[safe $role]} {append ::news($role.data) [read $channel]}
+                if {[safe $role]} {append ::news($role.data) [waiting $role {read $channel}]}
             }
             vwaiton {
                 # The same, with the handler in place, which is called again inside.
                 if {[incr ::depth] < 3} {after 2 {set ::nested 1}; vwait ::nested}
                 incr ::depth -1
-                if {[safe $role]} {append ::news($role.data) [read $channel]}
+                if {[safe $role]} {append ::news($role.data) [waiting $role {read $channel}]}
                 if {[eof $channel]} {chan event $channel readable {}}
             }
             update {
                 news $role.r update
                 chan event $channel readable {}
                 update
-                if {[safe $role]} {append ::news($role.data) [read $channel]}
+                if {[safe $role]} {append ::news($role.data) [waiting $role {read $channel}]}
             }
             idle {
                 update idletasks
-                if {[safe $role]} {append ::news($role.data) [read $channel]}
+                if {[safe $role]} {append ::news($role.data) [waiting $role {read $channel}]}
                 if {[eof $channel]} {chan event $channel readable {}}
             }
             replace {news $role.r replace; chan event $channel readable [list on_readable $role read]}
             echo {
                 if {![safe $role]} {chan event $channel readable {}; return}
-                set data [read $channel]
+                set data [waiting $role {read $channel}]
                 append ::news($role.data) $data
                 puts -nonewline $channel [string range $data 0 99]; flush $channel
                 chan event $channel readable {}
@@ -83,6 +99,7 @@ proc on_readable {role kind} {
 }
 proc on_writable {role kind} {
     set channel $::chan($role)
+    if {[endless $role.w $role]} return
     incr ::changes
     if {[catch {
         switch $kind {
@@ -94,7 +111,21 @@ proc on_writable {role kind} {
             close {news $role.w close; drain $role; close $channel; forget $role}
             error {news $role.w error; throw {FUZZ handler} "handler fails"}
             off   {news $role.w off; chan event $channel writable {}; chan event $channel readable {}}
-            vwait {news $role.w vwait; chan event $channel writable {}; after 2 {set ::nested 1}; vwait ::nested}
+            vwait {
+                news $role.w vwait
+                chan event $channel writable {}
+                after 2 {set ::nested 1}; vwait ::nested
+            }
+            vwaiton {
+                # Its handler is called again inside, and comes to an end by what is written.
+                if {[incr ::depth] < 3} {after 2 {set ::nested 1}; vwait ::nested}
+                incr ::depth -1
+                if {[incr ::fired($role.vwaiton)] == 3} {
+                    chan event $channel writable {}
+                    news $role.w vwaiton
+                    puts $channel nested; flush $channel
+                }
+            }
         }
     } message options] == 1} {
         if {$kind eq "error"} {return -options $options $message}

@@ -1,4 +1,5 @@
-# trace.tcl: what a sequence leaves behind: results, errors with their codes, and what events brought, made comparable.
+# trace.tcl: what a sequence leaves behind: results, errors with their codes, and what events brought, made
+# comparable.
 
 set control [socket 127.0.0.1 $controlPort]
 fconfigure $control -buffering line -translation lf
@@ -23,7 +24,8 @@ proc masked {text} {
     }
     return $text
 }
-# Data in a trace: itself where it is short, else its length, its beginning, and a checksum that both versions can make.
+# Data in a trace: itself where it is short, else its length, its beginning, and a checksum that both
+# versions can make.
 proc shown {data} {
     set out ""
     foreach c [split [string range $data 0 59] ""] {
@@ -31,20 +33,19 @@ proc shown {data} {
         append out [expr {$code < 32 || $code > 126 || $c eq "\\" ? [format {\u%04x} $code] : $c}]
     }
     if {[string length $data] <= 60} {return "\"$out\""}
-    return "[string length $data]:[string range $out 0 20]..[zlib crc32 [encoding convertto utf-8 [string map {\u0000 \u0001} [regsub -all {[\ud800-\udfff]} $data ?]]]]"
+    set plain [string map {\u0000 \u0001} [regsub -all {[\ud800-\udfff]} $data ?]]
+    return "[string length $data]:[string range $out 0 20]..[zlib crc32 [encoding convertto utf-8 $plain]]"
 }
 proc note {text} {lappend ::trace $text}
 
 # Runs a script and notes what comes of it; the words in `what` tell the reader which operation it was.
 proc attempt {what script {show masked}} {
-    set start [clock milliseconds]
     set code [catch {uplevel #0 $script} result options]
     if {$code == 1} {
         set result "error {[masked $result]} [masked [dict get $options -errorcode]]"
     } else {
         set result [$show $result]
     }
-    if {[clock milliseconds] - $start > 350 && [lindex $what 0] in {gets read copy}} {append result " (waited)"}
     set line "$what -> $result"
     foreach {name where pattern replacement reason} $::known {
         if {$where eq "result"} {regsub $pattern $line $replacement line}
@@ -59,15 +60,36 @@ proc bgerror_note {message options} {
 }
 interp bgerror {} bgerror_note
 
-# Lets things happen until nothing changes any more, and notes what came by events.
-proc settle {} {
-    set still 0
+# Runs a script that may have to wait for the puppet, which is told: whether it took a strike to end it is
+# noted.
+proc waiting {role script} {
+    if {![info exists ::puppet($role)]} {return [uplevel 1 $script]}
+    puppet wait
+    set code [catch {uplevel 1 $script} result options]
+    if {[puppet waited] eq "struck"} {news $role.waited struck}
+    return -code $code -options $options $result
+}
+
+# Lets things happen until nothing changes any more, and notes what came by events. A look that comes late
+# does not count: the machine is busy, and others may be late too. `keep`: what the puppet does later stays
+# for a call that waits.
+proc settle {{keep 0}} {
+    if {!$keep} {puppet now}
+    lassign {0 0} still looks
     set before $::changes
-    set deadline [expr {[clock milliseconds] + 1500}]
-    while {$still < $::quiet} {
+    set deadline [expr {[clock milliseconds] + 60000}]
+    while {$still < $::quiet || [connecting] && $looks < 1000} {
+        set start [clock milliseconds]
         after $::tick {set ::woken 1}
         vwait ::woken
-        if {$::changes == $before} {incr still} else {set still 0; set before $::changes}
+        set late [expr {[clock milliseconds] - $start > 2 * $::tick + 2}]
+        if {$::changes != $before} {
+            set still 0
+            set before $::changes
+        } elseif {!$late || $looks > 12} {
+            incr still
+        }
+        incr looks
         if {[clock milliseconds] > $deadline} {note "events do not end"; break}
     }
     foreach key [lsort [array names ::news]] {
