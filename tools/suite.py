@@ -162,15 +162,19 @@ class Suite:
 
     def _changes(self, wine):
         """What does not come to the same under this Wine as under the first."""
-        first, text = _pairs(self.recorded(WINES[0])), ""
-        for (file, version), pair in _pairs(self.recorded(wine)).items():
+        first, pairs, text = _pairs(self.recorded(WINES[0])), _pairs(self.recorded(wine)), ""
+        if not pairs:
+            return f"\n### Under Wine {wine}\n\nNot measured yet: `dev.py conformance --wine {wine}` does it.\n"
+        for (file, version), pair in pairs.items():
             before = first.get((file, version), pair)
             for test in sorted(_exceptional(before) | _exceptional(pair)):
                 was, now = self._fates(before, test), self._fates(pair, test)
                 if was != now:
                     text += (f"* {file}, {self.language} {version}, `{test}`: {now}. "
                              f"{self._reason(pair[STOCK], pair[self.ours], test)} Under Wine {WINES[0]}: {was}.\n")
-        head = f"\n### Under Wine {wine}\n\nMeasured by `dev.py conformance --wine {wine}`: each test as under Wine {WINES[0]}"
+        files = ", ".join(dict.fromkeys(file for file, _ in pairs))
+        head = (f"\n### Under Wine {wine}\n\nMeasured by `dev.py conformance --wine {wine}`: {files}. "
+                f"Each test as under Wine {WINES[0]}")
         return f"{head}, but for these:\n\n{text}" if text else f"{head}.\n"
 
     def _fates(self, pair, test):

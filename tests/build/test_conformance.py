@@ -74,13 +74,14 @@ def test_each_wine_has_a_record_of_its_own_or_that_of_the_first(record, monkeypa
 
 def test_the_page_tells_what_another_wine_changes(record):
     record(row("stock", 3, ["same"]), row("socket2", 3, ["same"], {"thread": ["c"]}))
+    assert "### Under Wine 10\n\nNot measured yet" in SUITE.page()
     record(row("stock", 3, ["same"]), row("socket2", 3, ["same", "socket_inet-2.13"], {"thread": ["c"]}), wine=WINES[1])
     _, _, text = SUITE.page().partition("### Under Wine 10")
     changes = [line for line in text.partition("###")[0].splitlines() if line.startswith("* ")]
     assert changes == [f"* x.test, Tcl 8.6, `socket_inet-2.13`: stock `socket` passed, `socket2` failed. {REASONS['socket-2.13']} "
                        "Under Wine 8: stock `socket` passed, `socket2` passed."]
     record(row("stock", 3, ["same"]), row("socket2", 3, ["same"], {"thread": ["c"]}), wine=WINES[1])
-    assert "each test as under Wine 8" in SUITE.page()
+    assert "x.test. Each test as under Wine 8.\n" in SUITE.page()
 
 
 def test_a_test_has_a_second_try_unless_it_is_known_to_fail(monkeypatch, record):

@@ -1,6 +1,7 @@
 """What `dev.py fresh` carries into a bare Debian: the way to the registries, and nothing else of this machine."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,7 @@ def test_pips_files_become_one_and_the_later_wins(tmp_path):
     assert system.pip_settings([merged]) == merged.read_text()
 
 
+@pytest.mark.skipif(not shutil.which("git"), reason="git is not installed on this machine")
 def test_a_clone_has_what_is_committed_here(machine, tmp_path, monkeypatch, capsys):
     checkout = tmp_path / "its checkout"
     git = ["git", "-C", checkout, "-c", "user.name=n", "-c", "user.email=e"]

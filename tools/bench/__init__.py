@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tools import process, run
+from tools import installation, process, run
 from tools.bench import charts, contenders, figures, load, report, requests, runner, scenarios
 from tools.report import Problem, Unavailable, say
 
@@ -136,7 +136,7 @@ def machine():
             model = next((line.partition(":")[2].strip() for line in info if line.startswith("model name")), "")
     windows = platform.platform()
     if os.name != "nt":
-        said = process.check(["wine", "--version"], "asking for Wine's version")
+        said = process.check([*installation.chosen().enter, "wine", "--version"], "asking for Wine's version")
         windows = next(word for word in said.split() if word.startswith("wine-")).replace("wine-", "Wine ")
     return {"system": platform.platform(), "windows": windows, "processor": model or platform.processor(), "cpus": os.cpu_count(),
             "date": time.strftime("%Y-%m-%d")}
