@@ -228,13 +228,14 @@ def together(sock, waits, then, release):
         sock.settimeout(None)
         answers = begun(waits)
         if not waiting:
-            return answers.get(timeout=WAIT), try_(then)
+            return "", answers.get(timeout=WAIT), try_(then)
         other = try_(then)
-        try:
-            return answers.get(timeout=STANDS), other
-        except queue.Empty:
-            try_(release)
-            return "released", answers.get(timeout=WAIT), other
+        for how in "", "released":
+            try:
+                return how, answers.get(timeout=STANDS), other
+            except queue.Empty:
+                try_(release)
+        return "stands still", other
     finally:
         try_(sock.settimeout, before)
 

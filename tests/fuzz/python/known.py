@@ -20,7 +20,7 @@ class Known(NamedTuple):
     before: str = ""         # must be found in the steps before
 
 
-ENDED = r"^\(+(b''|'0'|'raised'.*(10058|1005[34]))"
+ENDED = r"^\('', \(?(b''|'0'|'raised'.*(10058|1005[34]))"
 
 KNOWN = (
     Known("no wait for what cannot come",
