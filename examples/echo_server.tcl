@@ -4,12 +4,16 @@ package require iocpsock
 
 proc accept {channel address port} {
     chan configure $channel -blocking 0 -translation binary
-    chan copy $channel $channel -command [list finished $channel]
+    chan event $channel readable [list echo $channel]
 }
 
-proc finished {channel count {problem ""}} {
-    puts "echoed $count bytes $problem"
-    close $channel
+proc echo {channel} {
+    chan puts -nonewline $channel [chan read $channel]
+    if {[chan eof $channel]} {
+        close $channel
+    } else {
+        chan flush $channel
+    }
 }
 
 set server [socket2 -server accept -myaddr 127.0.0.1 [expr {$argc ? [lindex $argv 0] : 7007}]]

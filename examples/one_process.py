@@ -8,11 +8,11 @@ import iocpsock
 SERVER = """
     proc accept {channel address port} {
         chan configure $channel -blocking 0 -translation binary
-        chan copy $channel $channel -command [list finished $channel]
+        chan event $channel readable [list echo $channel]
     }
-    proc finished {channel args} {
-        close $channel
-        set ::done 1
+    proc echo {channel} {
+        chan puts -nonewline $channel [chan read $channel]
+        if {[chan eof $channel]} {close $channel; set ::done 1} else {chan flush $channel}
     }
     lindex [chan configure [socket2 -server accept -myaddr 127.0.0.1 0] -sockname] 2
 """
