@@ -35,7 +35,9 @@ UNTUNED = "socket2 and not settings and not process"
 VARIANTS = {"debug": ("9.0", "3.13"), "ubsan": ("8.6", None)}
 FAULTY = ("8.6", "3.13")
 STRICT = ("9.0", "3.12")
+LONG = run.DEFAULT_PYTHON    # the Python that runs the tests with the mark `long`, where none is named
 FUZZ = {"tcl": 120, "python": 120, "storm": 60}     # seconds of each fuzzer, with the newest version of its language
+UNSTRICT = "socket2 and not process-3.4"    # which counts allocations: the builds for tests keep no free lists
 SWEEP = 12              # faults are injected at every so many calls; tests/faults itself knows finer sweeps
 
 
@@ -71,7 +73,8 @@ def cells(expression=None, python=None, tcl=None, soak=False):
                     required=version != run.TCL_TO_COME) for version in tcls]
     wanted += [Cell(f"tcl {version} {text.split()[0]}", lambda cell, version=version, text=text: _tuned(cell, version, expression, text))
                for version in tcls for text in TUNED.get(version, ())]
-    wanted += [Cell(f"python {version}", lambda cell, version=version: _python(cell, version, expression)) for version in pythons]
+    wanted += [Cell(f"python {version}", lambda cell, version=version: _python(cell, version, expression, brief=not (
+                    python or soak or version == LONG))) for version in pythons]
     if run.FREE_THREADED.rstrip("t") in pythons:
         wanted.append(Cell(f"python {run.FREE_THREADED}",
                            lambda cell: _python(cell, run.FREE_THREADED, expression, folders=("tests/free_threaded",))))
@@ -91,7 +94,7 @@ def _variants(expression, pythons, tcls):
         yield Cell("strict tcl", lambda cell: _strict(cell, STRICT[0], expression))
     if STRICT[1] in pythons:
         chosen = f"({expression}) and not stock" if expression else "not stock"
-        yield Cell("strict python", lambda cell: _python(cell, STRICT[1], chosen, "strict", ("tests/python", "tests/calls")))
+        yield Cell("strict python", lambda cell: _python(cell, STRICT[1], chosen, "strict", ("tests/python", "tests/calls"), brief=True))
     if FAULTY[1] in pythons:
         yield Cell("faults python", lambda cell: _python(cell, FAULTY[1], expression, "faults", ("tests/calls",)))
     for variant, (tcl, python) in VARIANTS.items():
@@ -99,7 +102,7 @@ def _variants(expression, pythons, tcls):
             yield Cell(f"{variant} tcl", lambda cell, variant=variant, tcl=tcl: _tuned(cell, tcl, expression, "", variant))
         if python in pythons:
             chosen = f"({expression}) and not stock" if expression else "not stock"
-            yield Cell(f"{variant} python", lambda cell, variant=variant, python=python: _python(cell, python, chosen, variant))
+            yield Cell(f"{variant} python", lambda cell, variant=variant, python=python: _python(cell, python, chosen, variant, brief=True))
 
 
 def run_all(expression=None, python=None, tcl=None, soak=False, names=("",)):
@@ -179,16 +182,21 @@ def _strict(cell, version, expression):
     from tools.setup import host_python
     build.ensure(variant="strict")
     with run.session("strict") as windows:
-        for folder, chosen in (("tests/strict", expression), ("tests/tcl", f"({expression}) and socket2" if expression else "socket2")):
+        for folder, chosen in (("tests/strict", expression), ("tests/tcl", f"({expression}) and {UNSTRICT}" if expression else UNSTRICT)):
             _pytest(cell, [host_python()], windows.environment(), str, [folder, "--tcl", version], chosen)
 
 
-def _python(cell, version, expression, variant=None, folders=("tests/python", "tests/engine")):
+def _python(cell, version, expression, variant=None, folders=("tests/python", "tests/engine"), brief=False):
+    """The scenarios in a Windows Python; `brief`: without those that take minutes."""
     if variant:
         build.ensure(variant=variant)
     with run.session(variant) as windows:
         argv, env = windows.python(version)
         folders = [folder for folder in folders if (run.ROOT / folder).is_dir()]
+        if brief:
+            folders += ["-m", "not long"]
+        if variant == "strict":
+            folders.append("--capture=sys")     # what ends the process is written by the DLL
         _pytest(cell, argv, {**env, "PYTHONUNBUFFERED": "1"}, windows.path, folders, expression)
 
 

@@ -145,7 +145,7 @@ def test_an_unknown_version_is_an_error():
 
 
 def test_the_cells_of_one_version():
-    assert [cell.name for cell in matrix.cells(python="3.12")] == ["suite python 3.12", "python 3.12", "host"]
+    assert [cell.name for cell in matrix.cells(python="3.12")] == ["suite python 3.12", "python 3.12", "strict python", "host"]
     assert [cell.name for cell in matrix.cells(python="3.14")] == ["suite python 3.14", "python 3.14", "python 3.14t", "host"]
     assert [(cell.name, cell.required) for cell in matrix.cells(tcl="9.1")] == [("tcl 9.1", False), ("host", True)]
     newest = [cell.name for cell in matrix.cells(python="3.13")]
@@ -153,7 +153,7 @@ def test_the_cells_of_one_version():
     assert not any(cell.name.startswith("fuzz") for cell in matrix.cells(expression="a_test"))
     assert [cell.name for cell in matrix.cells(tcl="9.0")] == [
         *(f"suite 9.0 {file}" for file in matrix.TCL.files), "tcl 9.0",
-        *(f"tcl 9.0 {text.split()[0]}" for text in matrix.TUNED["9.0"]), "fuzz tcl", "debug tcl", "host"]
+        *(f"tcl 9.0 {text.split()[0]}" for text in matrix.TUNED["9.0"]), "fuzz tcl", "strict tcl", "debug tcl", "host"]
 
 
 def test_the_cells_of_a_name(monkeypatch, tmp_path):
