@@ -62,7 +62,7 @@ def wheel(folder, dist, variant="", root=ROOT, env=None):
     else:
         from tools import hostpython
         command = [hostpython.python(), "setup.py", "-q", "egg_info", "--egg-base", work, "build", "--build-base", work,
-                   "bdist_wheel", "--bdist-dir", work / "wheel", "--dist-dir", fresh]
+                   "bdist_wheel", "--skip-build", "--bdist-dir", work / "wheel", "--dist-dir", fresh]
     # setuptools counsels against running setup.py as a script, for reasons of an isolation that the rig provides.
     env = {**os.environ, **(env or {}), VARIANT: variant, "PYTHONWARNINGS": "ignore:setup.py install is deprecated"}
     if variant == ARM64:

@@ -28,7 +28,11 @@ static NTSTATUS post(struct waiting *waiting, SOCKET sock)
 
 static BOOL ended(struct waiting *waiting, DWORD milliseconds)
 {
-    return WaitForSingleObject(waiting->event, milliseconds) == WAIT_OBJECT_0;
+    if (WaitForSingleObject(waiting->event, milliseconds) != WAIT_OBJECT_0)
+        return FALSE;
+    while (*(volatile LONG *)&waiting->overlapped.Internal == STATUS_PENDING)
+        Sleep(0);       /* Wine may set the event a moment before it writes the status block */
+    return TRUE;
 }
 
 static const char *events(struct waiting *waiting)
