@@ -45,9 +45,10 @@ class Target(NamedTuple):
     link: tuple = ()
 
 
+# The image base is the linker's usual one: binutils would take it from the name of the output's folder.
 X64 = Target("win_amd64", (os.environ.get("IOCPSOCK_CC", "x86_64-w64-mingw32-gcc"),),
              "install gcc-mingw-w64-x86-64 or set IOCPSOCK_CC",
-             ("-static-libgcc", "-Wl,--nxcompat,--dynamicbase,--high-entropy-va,--no-insert-timestamp"))
+             ("-static-libgcc", "-Wl,--nxcompat,--dynamicbase,--high-entropy-va,--no-insert-timestamp,--image-base,0x180000000"))
 # As compatible with MSVC as clang can be: what that would warn of, or refuse, is an error. Zig's clang sets _WIN32_WINNT itself;
 # its linker hardens by default.
 ARM64 = Target("win_arm64", (os.environ.get("IOCPSOCK_ZIG", "zig"), "cc", "-target", "aarch64-windows-gnu", "-fms-extensions",
@@ -160,7 +161,8 @@ class CrossCompiler:
         headers = [ROOT / "include" / "winpyconfig.h", *(INSTRUMENTS / name for name in self.variant.headers)]
         self.run("-c", *self.variant.flags, "-fno-strict-aliasing", *self.warnings, *(self.generated if generated else ()), *defines,
                  *(word for header in headers for word in ("-include", str(header))), "-I", str(ROOT / "include"),
-                 "-I", str(python_headers(target.parent)), str(source), "-o", str(target))
+                 "-I", str(python_headers(target.parent)), f"-ffile-prefix-map={source.parent}/=",    # the folder is no part of the file
+                 str(source), "-o", str(target))
 
     def instruments(self, work):
         """The compiled instruments."""

@@ -16,6 +16,7 @@ from tools.report import Problem, say
 PROGRAMS = run.ROOT / "tests" / "fuzz"
 SILENCE = 180           # of a program whose longest step has 150 seconds
 VERSIONS = {"python": run.PYTHON_VERSIONS, "storm": run.PYTHON_VERSIONS, "tcl": run.TCL_VERSIONS}
+DEFAULTS = {"python": run.DEFAULT_PYTHON, "storm": run.DEFAULT_PYTHON, "tcl": run.TCL_VERSIONS[-1]}
 SELF_TEST = 300         # seconds in which a planted fault must be found, on a busy machine too
 
 
@@ -55,7 +56,7 @@ def arguments_of(language, seed, seconds, planted):
 def fuzz(language, version=None, seed=1, seconds=60, planted=False, show=say):
     """Run the fuzzer for so long; (whether anything was found, the lines with totals)."""
     from tools.puppet import Puppet
-    version = run.known(language, version, VERSIONS[language]) if version else VERSIONS[language][-1]
+    version = run.known(language, version, VERSIONS[language]) if version else DEFAULTS[language]
     found, totals, end = False, [], time.monotonic() + seconds
     puppet = Puppet() if language == "tcl" else None
     with run.session() as windows:
@@ -97,7 +98,7 @@ def main(language, options):
         raise Problem(f"fuzz: {language!r} is not one of {', '.join(VERSIONS)}")
     if language == "storm" and "--show" in options:
         raise Problem("fuzz storm: --show is for sequences of calls")
-    version = options.get("--version", VERSIONS[language][-1])
+    version = options.get("--version", DEFAULTS[language])
     if "--show" in options:
         return show_sequence(language, version, options["--show"])
     seed, seconds = int(options.get("--seed", 1)), int(options.get("--seconds", 60))

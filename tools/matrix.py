@@ -36,7 +36,7 @@ VARIANTS = {"debug": ("9.0", "3.13"), "ubsan": ("8.6", None)}
 FAULTY = ("8.6", "3.13")
 STRICT = ("9.0", "3.12")
 LONG = run.DEFAULT_PYTHON    # the Python that runs the tests with the mark `long`, where none is named
-FUZZ = {"tcl": 120, "python": 120, "storm": 60}     # seconds of each fuzzer, with the newest version of its language
+FUZZ = {"tcl": 120, "python": 120, "storm": 60}     # seconds of each fuzzer
 UNSTRICT = "socket2 and not process-3.4"    # which counts allocations: the builds for tests keep no free lists
 SWEEP = 12              # faults are injected at every so many calls; tests/faults itself knows finer sweeps
 
@@ -80,7 +80,7 @@ def cells(expression=None, python=None, tcl=None, soak=False):
                            lambda cell: _python(cell, run.FREE_THREADED, expression, folders=("tests/free_threaded",))))
     if os.name != "nt" and not expression:
         wanted += [Cell(f"fuzz {language}", lambda cell, language=language: _fuzz(cell, language))
-                   for language in FUZZ if fuzz.VERSIONS[language][-1] in pythons + tcls]
+                   for language in FUZZ if fuzz.DEFAULTS[language] in (*pythons, *tcls)]
     if os.name != "nt":
         wanted += _variants(expression, pythons, tcls)
     return [*wanted, Cell("host", lambda cell: _host(cell, expression))]

@@ -28,16 +28,15 @@ static NTSTATUS post(struct waiting *waiting, SOCKET sock)
 
 static BOOL ended(struct waiting *waiting, DWORD milliseconds)
 {
-    if (WaitForSingleObject(waiting->event, milliseconds) != WAIT_OBJECT_0)
-        return FALSE;
-    while (*(volatile LONG *)&waiting->overlapped.Internal == STATUS_PENDING)
-        Sleep(0);       /* Wine may set the event a moment before it writes the status block */
-    return TRUE;
+    return WaitForSingleObject(waiting->event, milliseconds) == WAIT_OBJECT_0;
 }
 
-static const char *events(struct waiting *waiting)
+/* What the poll says when it ends, which it may have done already; NULL if it does not. */
+static const char *outcome(struct waiting *waiting, DWORD milliseconds)
 {
     static char text[60];
+    if (!ended(waiting, milliseconds))
+        return NULL;
     if ((LONG)waiting->overlapped.Internal) {
         sprintf(text, "%08lx", (ULONG)waiting->overlapped.Internal);
         return text;
@@ -46,6 +45,12 @@ static const char *events(struct waiting *waiting)
             waiting->poll.events & AFD_ABORT ? " ABORT" : "",
             waiting->poll.events & AFD_LOCAL_CLOSE ? " LOCAL_CLOSE" : "");
     return *text ? text + 1 : "no event";
+}
+
+static void said(const char *question, const char *form, struct waiting *waiting, DWORD milliseconds)
+{
+    const char *how = outcome(waiting, milliseconds);
+    answer(question, how ? form : "never", how);
 }
 
 static struct pair full_pair(void)
@@ -68,7 +73,7 @@ static void ask_room(void)
     if (status < 0)
         answer("afd.room", "is refused: %08lx", (ULONG)status);
     else
-        answer("afd.room", ended(&waiting, LULL) ? "at once, %s" : "never", events(&waiting));
+        said("afd.room", "at once, %s", &waiting, LULL);
 }
 
 static void ask_full(void)
@@ -78,17 +83,16 @@ static void ask_full(void)
     size_t got;
     post(&waiting, pair.ours);
     if (ended(&waiting, LULL)) {
-        answer("afd.full", "at once, %s", events(&waiting));
+        said("afd.full", "at once, %s", &waiting, 0);
         return;
     }
     CancelIoEx((HANDLE)pair.ours, &waiting.overlapped);
-    answer("afd.cancelled", ended(&waiting, PATIENCE) ? "%s" : "is not", events(&waiting));
+    said("afd.cancelled", "%s", &waiting, PATIENCE);
     post(&waiting, pair.ours);
     drain(pair.peer, memory, ROOM, LULL, &got);
     while (got && !ended(&waiting, 0))
         drain(pair.peer, memory, ROOM, LULL, &got);
-    answer("afd.full", ended(&waiting, PATIENCE) ? "when the peer has received, %s" : "never",
-           events(&waiting));
+    said("afd.full", "when the peer has received, %s", &waiting, PATIENCE);
 }
 
 static void ask_ends(void)
@@ -99,11 +103,11 @@ static void ask_ends(void)
     post(&waiting, pair.ours);
     setsockopt(pair.peer, SOL_SOCKET, SO_LINGER, (char *)&hard, sizeof hard);
     closesocket(pair.peer);
-    answer("afd.reset", ended(&waiting, PATIENCE) ? "%s" : "never", events(&waiting));
+    said("afd.reset", "%s", &waiting, PATIENCE);
     pair = full_pair();
     post(&waiting, pair.ours);
     closesocket(pair.ours);
-    answer("afd.closed", ended(&waiting, PATIENCE) ? "%s" : "never", events(&waiting));
+    said("afd.closed", "%s", &waiting, PATIENCE);
 }
 
 static void ask_port(void)

@@ -148,6 +148,7 @@ static void ask_process(void)
         give_up("recv", WSAGetLastError());
     watch(&peer_watch, peer);
     TerminateProcess(process, 0);
+    WaitForSingleObject(process, PATIENCE);
     answer("closing.process", "%s", seen(&peer_watch));
 }
 
