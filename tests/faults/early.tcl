@@ -5,9 +5,10 @@
 chan configure stdout -buffering line -translation lf
 source [file join [file dirname [file normalize [info script]]] scenario.tcl]
 
-set LATE {ConnectEx late 400 0}
-set LOOKED_UP_LATE {GetAddrInfoW late 2500 1}       ;# the first call takes addresses only
-set REFUSED [list ConnectEx status [expr {0xC0000236 - (1 << 32)}] 0]
+set LATE {{ConnectEx late 400 0}}
+set LOOKED_UP_LATE {{GetAddrInfoW late 2500 1}}     ;# the first call takes addresses only
+set REFUSED [list {*}$LOOKED_UP_LATE [list ConnectEx status [expr {0xC0000236 - (1 << 32)}] 0]]
+set ::tcl::unsupported::socketAF inet
 set host 127.0.0.1
 
 set server [socket2 -server {apply {{channel args} {
@@ -32,11 +33,13 @@ proc early {name how script} {
     unset -nocomplain ::ended
     set ::got ""
     iocpsock::fault clear
-    iocpsock::fault plan {*}$how 1 1000
+    foreach plan $how {
+        iocpsock::fault plan {*}$plan 1 1000
+    }
     set client [socket2 -async $::host [lindex [chan configure $::server -sockname] 2]]
     chan configure $client -blocking 0 -translation binary -buffersize 65536
     set code [catch $script result]
-    regsub -all {sock[0-9a-f]+} $result channel result
+    regsub -all {sock[0-9a-f]{6,}} $result channel result
     if {![scenario::await 10000 {[live] == 0}]} {
         append result " (not ended)"
     }
@@ -79,6 +82,8 @@ early "a write that blocks goes behind it" $LATE {
     scenario::await 5000 {[info exists ::ended]}
     set ::got
 }
+iocpsock::configure -lookup background
+set host localhost
 early "refused, closed before" $REFUSED {puts -nonewline $client early; close $client}
 early "refused, closed behind" $REFUSED {
     puts -nonewline $client early
@@ -99,8 +104,6 @@ early "refused, told by a read" $REFUSED {
     catch {read $client} message
     list $message [catch {close $client}]
 }
-iocpsock::configure -lookup background
-set host localhost
 early "lingering too briefly" $LOOKED_UP_LATE {puts -nonewline $client early; chan configure $client -linger 1; close $client}
 early "looked up in the end" $LOOKED_UP_LATE {puts -nonewline $client early; close $client}
 close $server
