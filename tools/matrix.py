@@ -16,7 +16,7 @@ from tools.conformance_python import SUITE as PYTHON
 from tools.conformance_tcl import SUITE as TCL
 from tools.report import Problem, Unavailable, say
 
-RESULTS = BUILD / "results"
+RESULTS = BUILD / f"results-{os.name}"      # a test of this runs the matrix in a Windows Python meanwhile
 PLUGIN = run.ROOT / "tools" / "plugin"
 SILENCE = 400           # seconds without a word from a cell
 TIMEOUT = 2400          # seconds for a whole cell
