@@ -63,6 +63,7 @@ cdef struct Connection:
     DWORD send_starved              # bytes of one that failed for want of memory
     size_t send_bytes               # bytes in the queue
     int send_error                  # Winsock code of a failed send; everything after it fails with the same
+    int send_lost                   # the same, if the host was told that the bytes are sent: its reads tell of it too
     bint send_shutdown              # the host sends no more; FIN goes out behind the queue
     bint send_finished              # and went
     bint send_begun                 # the kernel was given bytes of the stream

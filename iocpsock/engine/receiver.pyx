@@ -15,7 +15,7 @@ cdef bint receiver_ready(Connection *connection) noexcept nogil:
     """Whether a read would return something: data, end of file or an error."""
     if connection.recv_head != NULL:
         return connection.recv_head.done
-    return connection.recv_signalled or connection.recv_eof or connection.recv_error != 0
+    return connection.recv_signalled or connection.recv_eof or connection.recv_error != 0 or connection.send_lost != 0
 
 
 cdef bint receiver_zero(Connection *connection) noexcept nogil:
@@ -99,7 +99,7 @@ cdef void receiver_post(Connection *connection) noexcept nogil:
     if living.ending and not connection.recv_awaited:
         return
     while not error and connection.state == CONNECTION_OPEN and not connection.recv_ended and not connection.recv_signalled \
-            and connection.recv_posted < connection.settings.value[SETTING_recvcount]:
+            and not connection.send_lost and connection.recv_posted < connection.settings.value[SETTING_recvcount]:
         size = 0 if receiver_zero(connection) else receiver_size(connection)
         if size == 0 and connection.recv_head != NULL:
             return                                          # what is posted or queued comes first
@@ -148,7 +148,7 @@ cdef void receiver_complete(Op *op) noexcept nogil:
     if starved:
         connection.recv_starved = True
         receiver_remove(connection, op)
-    elif op.error == WSA_OPERATION_ABORTED and (withdrawn or connection.state == CONNECTION_CLOSING):
+    elif op.error == WSA_OPERATION_ABORTED and (withdrawn or connection.send_lost or connection.state == CONNECTION_CLOSING):
         receiver_remove(connection, op)                     # our own cancel is not the end of the stream
     else:
         receiver_account(connection, op)
@@ -237,7 +237,11 @@ cdef int receiver_take(Connection *connection, char *buffer, int size, int *erro
     connection.recv_signalled = False
     if connection.recv_eof:
         return 0
-    error[0] = connection.recv_error if connection.recv_error else WSAEWOULDBLOCK
+    error[0] = WSAEWOULDBLOCK
+    if connection.recv_error:
+        error[0] = connection.recv_error
+    elif connection.send_lost and connection.recv_head == NULL:
+        error[0] = connection.send_lost
     return -1
 
 

@@ -9,8 +9,8 @@
 # bytes, and may end in any order; they are accounted for in the order of the queue. One that comes short has to be the last:
 # if the one behind it sent anything, the stream has a hole, and the connection is ended.
 # A send that fails for want of memory has sent nothing: it is tried again with half of it, and when even SENDER_LEAST bytes
-# are too many, when time has passed. Any other error is kept, the queue behind it is dropped, and the next call of the host
-# reports it.
+# are too many, when time has passed. After any other error the queue behind it is dropped, and the next call of the host
+# reports it, a read as well as a write.
 #
 #     send_head -> ... -> send_waiting -> ... -> send_tail
 #     |  posted: the kernel's  |  appended to, and posted next  |
@@ -219,7 +219,7 @@ cdef void sender_account(Connection *connection, Op *op) noexcept nogil:
     if connection.send_error:
         return                                              # the queue goes when nothing of it is posted
     if connection.send_short and sent:
-        sender_break(connection)
+        sender_fail(connection, WSAECONNABORTED)            # bytes are missing in the middle of the stream
         return
     if sent < op.posted:
         connection.send_short = True
@@ -241,20 +241,14 @@ cdef void sender_account(Connection *connection, Op *op) noexcept nogil:
         op_free(op)
 
 
-cdef void sender_break(Connection *connection) noexcept nogil:
-    """A send came short, and the one behind it sent something: bytes are missing in the middle of the stream. So the connection ends,
-    for reads too."""
-    sender_fail(connection, WSAECONNABORTED)
-    connection.recv_error = WSAECONNABORTED
-    connection.recv_ended = True
-    receiver_cancel(connection)
-
-
 cdef void sender_fail(Connection *connection, int error) noexcept nogil:
-    """What is queued is not sent any more. The close resets the connection, lest the peer take what it got for whole."""
-    connection.send_error = error
+    """Bytes that the host takes for sent are lost, so the stream ends here, for reads too: behind what was received they tell of it,
+    because a host that only waits for the answer would wait for ever. The close resets the connection, lest the peer take what it
+    got for whole."""
+    connection.send_error = connection.send_lost = error
     connection.send_finished = True
     winsock_reset(connection.socket)
+    receiver_cancel(connection)
 
 
 cdef bint sender_reduce(Connection *connection, DWORD size) noexcept nogil:

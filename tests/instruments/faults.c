@@ -4,7 +4,10 @@
  * it calls Windows.
  */
 #define FAULTS_THEMSELVES
+#define WIN32_NO_STATUS
 #include "faults.h"
+#undef WIN32_NO_STATUS
+#include <ntstatus.h>
 #include <string.h>
 #include <winternl.h>
 
@@ -311,6 +314,8 @@ int WSAAPI fault_WSASend(SOCKET s, WSABUF *buffers, DWORD count, DWORD *sent, DW
         return SOCKET_ERROR;
     }
     if (action == FAULT_STATUS && overlapped) {
+        if (code != STATUS_INSUFFICIENT_RESOURCES)
+            shutdown(s, SD_SEND);       /* the connection is gone: no send behind this one brings the peer anything */
         end_with(overlapped, code);
         return SOCKET_ERROR;
     }
@@ -427,7 +432,8 @@ int WSAAPI fault_WSAIoctl(SOCKET s, DWORD control, void *in, DWORD in_size, void
     }
     if (action == FAULT_VALUE && control == IDEAL_SEND_BACKLOG_QUERY) {
         *(ULONG *)out = code;
-        return 0;
+        SetLastError(code ? 0 : WSAEOPNOTSUPP);
+        return code ? 0 : SOCKET_ERROR;
     }
     result = WSAIoctl(s, control, in, in_size, out, out_size, returned, overlapped, routine);
     if (result == 0 && control == SIO_GET_EXTENSION_FUNCTION_POINTER) {

@@ -12,7 +12,8 @@
  *                MS milliseconds longer
  *   short BYTES  a receive or a send transfers at most so many bytes
  *   inline       ConnectEx and AcceptEx succeed in the call
- *   value N      the call returns N (the number of processors, the type of the product; WSAIoctl: the ideal send backlog)
+ *   value N      the call returns N (the number of processors, the type of the product; WSAIoctl: the ideal send backlog, or
+ *                with 0 that the system does not know of it)
  *   hold         the calling thread stops before the call, until fault_release
  *
  * Receives and sends without an OVERLAPPED are calls of their own (receive_direct, send_direct).
