@@ -32,6 +32,9 @@ class NativeSession(Session):
     def tclsh(self, version, *arguments):
         return Command([_tclsh(version), *map(str, arguments)], self._tcl_environment())
 
+    def extension(self, source):
+        raise Unavailable(f"{source.name}: the extensions of the tests are compiled by the cross compiler only")
+
     def tcltest(self, version, *arguments, stock=False):
         raise Unavailable(f"Tcl {version}'s own test suite: it is run under Wine on Linux only, where the rig builds it")
 

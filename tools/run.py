@@ -142,6 +142,11 @@ class WineSession(Session):
         shell = tcl.shell(known("Tcl", version, TCL_VERSIONS))
         return Command(self.slot.command(shell.program, *arguments), self._tcl_environment(shell.library))
 
+    def extension(self, source):
+        """The DLL of an extension of the tests', compiled from this C file."""
+        from tools import tcl
+        return tcl.extension(source)
+
     def tcltest(self, version, *arguments, stock=False):
         """Tcl's test shell. Unless `stock`, socket2 has the place of socket in every interpreter it makes."""
         from tools import tcl

@@ -91,11 +91,12 @@ cdef void closer_cancel_receives(Connection *connection) noexcept nogil:
         if not op.done:
             CancelIoEx(<HANDLE>connection.socket, &op.overlapped)
         op = op.next
+    lent_cancel(connection)
 
 
 cdef void closer_step(Connection *connection) noexcept nogil:
     """Go on with closing as far as possible. May give up the reference of closer_begin: the caller has one of its own."""
-    if connection.recv_posted or connection.send_gathered or connection.drain != NULL:
+    if connection.recv_posted or connection.send_gathered or connection.drain != NULL or lent_polled(connection):
         return
     if connection.send_head != NULL and not connection.send_error:
         return
@@ -113,8 +114,9 @@ cdef void closer_step(Connection *connection) noexcept nogil:
 
 
 cdef bint closer_must_drain(Connection *connection) noexcept nogil:
-    """Whether the peer has sent, or may be sending, bytes that nobody read, and may lose something of ours by a reset."""
-    if connection.send_error or connection.recv_ended or connection.close_expired or not connection.send_begun:
+    """Whether the peer has sent, or may be sending, bytes that nobody read, and may lose something of ours by a reset. What
+    a lent socket still brings may be another process' by now, as is the end of what it sends."""
+    if connection.lent or connection.send_error or connection.recv_ended or connection.close_expired or not connection.send_begun:
         return False
     if connection.drained >= CLOSER_DRAIN_BYTES:
         return False

@@ -92,9 +92,13 @@ cdef void receiver_append(Connection *connection, Op *op) noexcept nogil:
 
 
 cdef void receiver_post(Connection *connection) noexcept nogil:
-    """Post as many receives as the rules allow."""
+    """Post as many receives as the rules allow. The bytes of a lent connection may be somebody else's: it is polled."""
     cdef DWORD size
     cdef int error = 0
+    if connection.lent == LENT_OUT:
+        lent_poll(connection, connection.source.interest | READY_READ)
+    if connection.lent:
+        return
     while not error and connection.state == CONNECTION_OPEN and not connection.recv_ended and not connection.recv_signalled \
             and connection.recv_posted < connection.settings.value[SETTING_recvcount]:
         size = 0 if receiver_zero(connection) else receiver_size(connection)
@@ -157,6 +161,19 @@ cdef void receiver_complete(Op *op) noexcept nogil:
     elif not withdrawn and (starved or not direct_left(connection)):
         receiver_post(connection)                           # one that starved is no news on which the consumer would read
     source_unlock_changed(&connection.source, connection_ready(connection))
+
+
+cdef void receiver_withdraw(Connection *connection) noexcept nogil:
+    """Take back what is posted, and wait until the kernel has let go of it. What came in the last moment is in the list. The
+    caller sees to it that nothing is posted meanwhile, and that no send is outstanding. With the lock held, which is given up."""
+    cdef Op *op = connection.recv_head
+    while op != NULL:
+        if not op.done:
+            op.withdrawn = True
+            CancelIoEx(<HANDLE>connection.socket, &op.overlapped)
+        op = op.next
+    while connection.recv_posted:
+        source_wait(&connection.source, 0)
 
 
 cdef int receiver_direct(Connection *connection, char *buffer, int size, int *error) noexcept nogil:

@@ -35,6 +35,7 @@ cdef extern from "winsock2.h" nogil:
         AF_INET
         AF_INET6
         SOCK_STREAM
+        MSG_PEEK
         IPPROTO_TCP
         IPPROTO_IPV6
         IPV6_V6ONLY
