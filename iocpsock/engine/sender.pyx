@@ -69,6 +69,7 @@ cdef int sender_put(Connection *connection, const char *data, int size, int *err
     """Send `size` bytes: how many were taken (sent or queued), or -1 with a Winsock code in `error`, WSAEWOULDBLOCK when
     the queue is full. With the lock held."""
     cdef int taken = 0
+    cdef bint yielded
     if connection.state == CONNECTION_CONNECTING:
         error[0] = WSAEWOULDBLOCK
     elif connection.state != CONNECTION_OPEN:
@@ -91,8 +92,11 @@ cdef int sender_put(Connection *connection, const char *data, int size, int *err
     if connection.send_bytes >= <size_t>connection.settings.value[SETTING_sendcap]:
         error[0] = WSAEWOULDBLOCK
         return -1
+    yielded = direct_yield(connection)
     taken += sender_append(connection, data + taken, size - taken)
     sender_post(connection)
+    if yielded:
+        receiver_post(connection)
     error[0] = connection.send_error
     if not error[0] and taken == 0:
         error[0] = WSAENOBUFS
