@@ -49,10 +49,12 @@ cdef void receiver_account(Connection *connection, Op *op) noexcept nogil:
 
 
 cdef int receiver_post_one(Connection *connection, DWORD size) noexcept nogil:
-    """Post one receive of `size` bytes at the tail of the list: 0, or the Winsock code with which it failed at once."""
+    """Post one receive of `size` bytes at the tail of the list: 0, or the Winsock code with which it failed at once. What came
+    without TCP's push may be held back until the buffer is full (Microsoft's page "WSARecv function", flags): a small
+    receive asks for it at once; a large one is posted while the traffic fills it, and had better end when it is full."""
     cdef Op *op = op_new(size, receiver_complete, &connection.source)
     cdef WSABUF buffer
-    cdef DWORD flags = 0
+    cdef DWORD flags = MSG_PUSH_IMMEDIATE if 0 < size <= OP_SMALL else 0
     cdef int error = 0
     cdef bint direct = direct_wanted(connection)
     if op == NULL:
