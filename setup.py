@@ -51,7 +51,7 @@ VARIANTS = {
     "debug": Variant(("-O1", "-fno-inline"), ("memory.h",), _MEMORY, _MEMORY_EXPORTS),
     # Undefined behaviour ends the process by an illegal instruction: there is no run-time library to report it.
     "ubsan": Variant(("-O1", "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error")),
-    "faults": Variant(("-O1", "-fno-inline", "-DIOCPSOCK_FAULTS"), ("memory.h", "faults.h"), (*_MEMORY, "faults.c", "hold.c", "dispatch.c", "receives.c"),
+    "faults": Variant(("-O1", "-fno-inline", "-DIOCPSOCK_FAULTS"), ("memory.h", "faults.h"), (*_MEMORY, "faults.c", "hold.c", "dispatch.c", "receives.c", "sends.c"),
                       (*_MEMORY_EXPORTS, "fault_plan", "fault_clear", "fault_counted", "fault_name", "fault_shuffle",
                        "fault_held", "fault_release")),
 }

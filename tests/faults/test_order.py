@@ -16,6 +16,15 @@ def test_bytes_keep_their_order(tclsh, milliseconds, receives, connections, size
     assert int(last[3]), "no packet overtook another"
 
 
+def test_no_receive_is_cancelled_beside_a_send(tclsh):
+    ended, lines, log = tclsh("beside.tcl", timeout=120)
+    last = re.fullmatch(r"@@ beside (\d+) (\d+) (\d+)", lines[-1] if lines else "")
+    assert last, "\n".join([f"ended with status {ended}:", *lines, log[-2000:]])
+    assert int(last[1]) > 50, "the thread did not receive itself"
+    assert int(last[2]) == 3, "no send was outstanding"
+    assert int(last[3]) == 0
+
+
 def test_the_heap_names_the_functions(tclsh):
     ended, lines, log = tclsh("damage.tcl", "latest")
     assert (ended, lines) == (134, ["damaging"])

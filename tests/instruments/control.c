@@ -5,6 +5,8 @@
  *   iocpsock::fault counts                 dictionary: call -> {calls fired}
  *   iocpsock::fault shuffle MILLISECONDS SEED
  *   iocpsock::fault overtaken              packets dealt out after one that came later
+ *   iocpsock::fault beside                 cancels of receives while a send was outstanding on the same socket
+ *   iocpsock::fault sends                  sends outstanding
  *   iocpsock::memory blocks                blocks of the engine's in use
  *   iocpsock::memory handles               handles of the process
  *   iocpsock::memory damage PLACE          see memory_damage
@@ -105,6 +107,10 @@ static int fault_command(void *data, Tcl_Interp *interp, int objc, Tcl_Obj *cons
         return counts(interp);
     if (objc == 2 && !strcmp(word, "overtaken"))
         return answer(interp, fault_overtaken());
+    if (objc == 2 && !strcmp(word, "beside"))
+        return answer(interp, fault_beside());
+    if (objc == 2 && !strcmp(word, "sends"))
+        return answer(interp, fault_sends());
     if (objc == 2 && !strcmp(word, "clear")) {
         fault_clear();
         return TCL_OK;

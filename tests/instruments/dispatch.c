@@ -129,10 +129,13 @@ BOOL WINAPI fault_GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *ent
                                               DWORD milliseconds, BOOL alertable)
 {
     BOOL got;
+    ULONG index;
     if (fault_fails(FAULT_GetQueuedCompletionStatusEx))
         return FALSE;
     do {
         got = GetQueuedCompletionStatusEx(port, entries, count, removed, pooled ? LOOK : milliseconds, alertable);
+        for (index = 0; got && index < *removed; index++)
+            sends_end(entries[index].lpOverlapped);
         *removed = got ? hold_back(entries, *removed) : 0;
         if (!*removed)
             *removed = draw(entries);

@@ -313,9 +313,15 @@ int WSAAPI fault_WSASend(SOCKET s, WSABUF *buffers, DWORD count, DWORD *sent, DW
     }
     if (action == FAULT_LATE && overlapped)
         fault_late(overlapped, code);
+    if (overlapped && !overlapped->hEvent)
+        sends_post(s, overlapped);
     result = WSASend(s, buffers, count, sent, flags, overlapped, routine);
     if (action == FAULT_LATE && overlapped)
-        return packet_of(overlapped, result == 0) ? 0 : SOCKET_ERROR;
+        result = packet_of(overlapped, result == 0) ? 0 : SOCKET_ERROR;
+    code = GetLastError();
+    if (overlapped && (result == 0 ? skipping : code != WSA_IO_PENDING))
+        sends_end(overlapped);
+    SetLastError(code);
     return result;
 }
 
@@ -424,6 +430,7 @@ BOOL WINAPI fault_CancelIoEx(HANDLE file, OVERLAPPED *overlapped)
     int code;
     BOOL result;
     enum fault_action action = take(FAULT_CancelIoEx, &code);
+    sends_cancel((SOCKET)file, overlapped);
     if (action == FAULT_LATE && overlapped && !overlapped->hEvent)
         fault_late(overlapped, code);
     result = overlapped && receives_cancel(overlapped) ? TRUE : CancelIoEx(file, overlapped);

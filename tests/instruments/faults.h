@@ -61,6 +61,12 @@ int fault_shuffling(void);
 void receives_take(SOCKET s, const WSABUF *buffer, OVERLAPPED *overlapped);
 BOOL receives_cancel(const OVERLAPPED *overlapped);
 void fault_post(OVERLAPPED *overlapped);
+/* sends.c: cancels of receives while a send is outstanding on the same socket */
+void sends_post(SOCKET s, OVERLAPPED *overlapped);
+void sends_end(const OVERLAPPED *overlapped);
+void sends_cancel(SOCKET s, const OVERLAPPED *overlapped);
+int fault_beside(void);
+int fault_sends(void);
 
 int WSAAPI fault_WSAStartup(WORD version, WSADATA *data);
 SOCKET WSAAPI fault_WSASocketW(int family, int type, int protocol, WSAPROTOCOL_INFOW *info, GROUP group, DWORD flags);
