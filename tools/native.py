@@ -42,6 +42,9 @@ class NativeSession(Session):
     def program(self, path, *arguments):
         return Command([str(path), *map(str, arguments)], self.environment())
 
+    def extension(self, source):
+        raise Unavailable(f"{source.name}: the extensions of the tests are compiled by the cross compiler only")
+
     def tcltest(self, version, *arguments, stock=False):
         raise Unavailable(f"Tcl {version}'s own test suite: it is run under Wine on Linux only, where the rig builds it")
 

@@ -151,6 +151,11 @@ class WineSession(Session):
         """A program of ours, made by tools/cprogram."""
         return Command(self.slot.command(path, *arguments), self.environment())
 
+    def extension(self, source):
+        """The DLL of an extension of the tests', compiled from this C file."""
+        from tools import tcl
+        return tcl.extension(source)
+
     def tcltest(self, version, *arguments, stock=False):
         """Tcl's test shell. Unless `stock`, socket2 has the place of socket in every interpreter it makes."""
         from tools import tcl

@@ -63,6 +63,18 @@ def _hosted(version, dll, origin, bring):
                            f"tclsh {version} for Windows", make)
 
 
+def extension(source):
+    """The DLL of an extension of the tests', which needs Tcl's stub table alone and so serves every version."""
+    headers = Path(__file__).parent.parent / "include"
+
+    def make(path):
+        process.check([f"{HOST}-gcc", "-Wall", "-Wextra", "-O2", "-shared", "-static-libgcc", "-I", headers, source,
+                       "-o", path / f"{source.stem}.dll", "-lws2_32"], f"compiling {source.name}")
+
+    recipe = cache.fingerprint(source, headers / "tcl_stubs.h")
+    return cache.directory(f"tcl-extension-{source.stem}", recipe, f"{source.name}, compiled", make) / f"{source.stem}.dll"
+
+
 def suite(version):
     """Tcl's own suite, as upstream's tarball has it."""
     built = _built(version)

@@ -92,3 +92,5 @@ cdef extern from "afd.h" nogil:
     struct afd_poll:
         pass
     int afd_poll_room(SOCKET socket, afd_poll *poll, HANDLE event, OVERLAPPED *overlapped)
+    int afd_poll_packet(SOCKET socket, afd_poll *poll, int to_write, OVERLAPPED *overlapped)
+    int afd_poll_over(const afd_poll *poll)

@@ -63,6 +63,7 @@ cdef void closer_flush(Connection *connection) noexcept nogil:
     connection.state = CONNECTION_CLOSING
     connection.close_seen = 0
     receiver_cancel(connection)
+    lent_cancel(connection)
     if connection.send_head != NULL and connection.deadline.due == 0:
         closer_limit(connection)
     sender_post(connection)
@@ -109,7 +110,7 @@ cdef void closer_reset(Connection *connection) noexcept nogil:
 cdef void closer_step(Connection *connection) noexcept nogil:
     """Go on with closing as far as possible. May give up the reference for the time of closing: the caller
     has one of its own."""
-    if connection.recv_posted or connection.send_posted or connection.drain != NULL:
+    if connection.recv_posted or connection.send_posted or connection.drain != NULL or lent_polled(connection):
         return
     if connection.send_head != NULL and not connection.send_error:
         return
@@ -123,8 +124,9 @@ cdef void closer_step(Connection *connection) noexcept nogil:
 
 
 cdef bint closer_must_drain(Connection *connection) noexcept nogil:
-    """Whether the peer has sent, or may be sending, bytes that nobody read, and may lose something of ours by a reset."""
-    if connection.send_error or connection.recv_ended or connection.close_expired or not connection.send_begun:
+    """Whether the peer has sent, or may be sending, bytes that nobody read, and may lose something of ours by a reset. What
+    a lent socket still brings may be another process' by now, as is the end of what it sends."""
+    if connection.lent or connection.send_error or connection.recv_ended or connection.close_expired or not connection.send_begun:
         return False
     if connection.drained >= CLOSER_DRAIN_BYTES:
         return False
@@ -196,16 +198,6 @@ cdef void closer_expire(Source *source) noexcept nogil:
     source_unlock_changed(source, 0)
 
 
-cdef void closer_stop_receiving(Connection *connection) noexcept nogil:
-    """Take back the receives of an open connection. What one of them brings all the same can be read."""
-    cdef Op *op = connection.recv_head
-    while op != NULL:
-        if not op.done:
-            op.withdrawn = True
-            CancelIoEx(<HANDLE>connection.socket, &op.overlapped)
-        op = op.next
-
-
 cdef bint connection_flush(Connection *connection, ULONGLONG deadline) noexcept nogil:
     """Wait until the connection has sent what it holds, and is closed if it is being closed. False once the
     deadline has passed."""
@@ -228,7 +220,7 @@ cdef void engine_end(ULONGLONG deadline) noexcept nogil:
         if connection_flush(connection, deadline):
             source_lock(&connection.source)
             if connection.state == CONNECTION_OPEN:
-                closer_stop_receiving(connection)
+                receiver_withdraw(connection)
             source_unlock(&connection.source)
         connection = connection_living(connection)
 

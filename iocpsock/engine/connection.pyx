@@ -1,6 +1,6 @@
 # Connection: a TCP connection, from before its first address is tried until its socket is closed.
 #
-# This file holds the record and its life; receiver, sender, closer and connector each own a part of the record and the
+# This file holds the record and its life; lent, receiver, sender, closer and connector each own a part of the record and the
 # mechanism that works on it.
 # Owner: the host holds one reference, which connection_close takes; each posted op holds one. The socket is closed once, by
 # the closer or the connector, independently of the memory, which goes with the last reference.
@@ -78,6 +78,11 @@ cdef struct Connection:
     ULONGLONG close_taken           # bytes that the peer had acknowledged, then, if the system says so
     Deadline deadline               # closing
     Deadline retry                  # what failed for want of memory is tried again
+
+    int lent                        # LENT_: whether somebody else uses the socket as well
+    int lent_maybe                  # READY_ bits of which nothing has said that they do not hold
+    Op *lent_polls[2]               # posted, for reading and for writing; NULL: none
+    bint lent_over                  # the connection was reset: every call on it will tell
 
     Listener *origin                # who accepted it, if that counts its connections; held
     Connection *living_next         # in the list of all, under its lock
@@ -224,6 +229,8 @@ cdef int connection_ready(Connection *connection) noexcept nogil:
         return READY_READ | READY_WRITE
     if connection.state != CONNECTION_OPEN:
         return 0
+    if connection.lent == LENT_OUT:
+        return lent_ready(connection)
     if receiver_ready(connection):
         ready |= READY_READ
     if sender_ready(connection):
@@ -231,13 +238,27 @@ cdef int connection_ready(Connection *connection) noexcept nogil:
     return ready
 
 
+cdef int connection_look(Connection *connection) noexcept nogil:
+    """The same, before the consumer is told; a socket that somebody else uses is asked anew. With the lock held."""
+    if connection.lent == LENT_OUT:
+        lent_look(connection)
+    return connection_ready(connection)
+
+
+cdef void connection_await(Connection *connection, int ready) noexcept nogil:
+    """See to it that the READY_ bits are heard of. With the lock held."""
+    if connection.lent == LENT_OUT:
+        lent_poll(connection, ready)
+    elif ready & READY_READ:
+        receiver_post(connection)
+
+
 cdef void connection_watch(Connection *connection, int interest) noexcept nogil:
     """The consumer wants to hear of these READY_ bits from now on, and at once if one holds already."""
     source_lock(&connection.source)
     connection.source.interest = interest
     connection.recv_awaited = False
-    if interest & READY_READ:
-        receiver_post(connection)
+    connection_await(connection, interest)
     source_unlock_changed(&connection.source, connection_ready(connection))
 
 
@@ -248,10 +269,9 @@ cdef bint connection_wait(Connection *connection, int ready, ULONGLONG deadline)
         connection.recv_awaited = True
         connection_withdraw(connection)
     while waiting and not connection_ready(connection) & ready:
-        if ready & READY_READ:
-            receiver_post(connection)
-            if connection_ready(connection) & ready:
-                break
+        connection_await(connection, ready)
+        if connection_ready(connection) & ready:
+            break
         waiting = source_wait(&connection.source, deadline)
     return waiting
 

@@ -5,6 +5,9 @@
 # connections itself, all with its one event (whose low bit keeps their packets from the port), waits for that event
 # (consumer_linger), and looks which ops are done. The engine does not depend on it: nothing but these receives waits for the
 # consumer, and before it sleeps, ends or blocks elsewhere it takes them back (direct_withdraw), to be posted on the port.
+# While a send is outstanding no receive is cancelled but by a close: whether Windows ends the one alone is disputed (corefx 32981
+# against Go's deadlines). So a connection with a queue has no direct receive, and the one it has is taken back before the
+# queue begins (direct_yield).
 # The system clears the event whenever an op starts, so a wait for it is always preceded by a look.
 # Owner: a direct op is in its consumer's list as long as it is posted. Threads: the consumer's, all of it, with no lock held
 # unless it says so.
@@ -23,7 +26,7 @@ cdef inline bint direct_wanted(Connection *connection) noexcept nogil:
     """Whether the next receive is to be posted by direct_post. With the connection's lock held."""
     cdef Consumer *consumer = connection.source.consumer
     return (consumer != NULL and consumer.hot and consumer.thread == GetCurrentThreadId() and connection.recv_posted == 0
-            and connection.source.interest & READY_READ and not connection.recv_awaited
+            and connection.source.interest & READY_READ and not connection.recv_awaited and connection.send_head == NULL
             and consumer.direct_count < DIRECT_MOST)
 
 
@@ -90,6 +93,21 @@ cdef void direct_withdraw(Consumer *consumer, Source *source) noexcept nogil:
         link[0] = op.direct_next
         consumer.direct_count -= 1
         op_dispatch(op)
+
+
+cdef bint direct_yield(Connection *connection) noexcept nogil:
+    """Before something is queued to be sent: take back the direct op, if there is one, and say so; the caller then has a receive
+    posted on the port. With the lock held, which is given up meanwhile."""
+    cdef Consumer *consumer = connection.source.consumer
+    cdef Op *op
+    if connection.send_head != NULL or consumer == NULL or consumer.thread != GetCurrentThreadId():
+        return False
+    op = consumer.direct
+    while op != NULL and op.source != &connection.source:
+        op = op.direct_next
+    if op != NULL:
+        connection_withdraw(connection)
+    return op != NULL
 
 
 cdef bint consumer_heat(Consumer *consumer) noexcept nogil:

@@ -49,10 +49,12 @@ cdef void receiver_account(Connection *connection, Op *op) noexcept nogil:
 
 
 cdef int receiver_post_one(Connection *connection, DWORD size) noexcept nogil:
-    """Post one receive of `size` bytes at the tail of the list: 0, or the Winsock code with which it failed at once."""
+    """Post one receive of `size` bytes at the tail of the list: 0, or the Winsock code with which it failed at once. What came
+    without TCP's push may be held back until the buffer is full (Microsoft's page "WSARecv function", flags): a small
+    receive asks for it at once; a large one is posted while the traffic fills it, and had better end when it is full."""
     cdef Op *op = op_new(size, receiver_complete, &connection.source)
     cdef WSABUF buffer
-    cdef DWORD flags = 0
+    cdef DWORD flags = MSG_PUSH_IMMEDIATE if 0 < size <= OP_SMALL else 0
     cdef int error = 0
     cdef bint direct = direct_wanted(connection)
     if op == NULL:
@@ -93,10 +95,13 @@ cdef void receiver_append(Connection *connection, Op *op) noexcept nogil:
 
 cdef void receiver_post(Connection *connection) noexcept nogil:
     """Post as many receives as the rules allow: none on behalf of a process that is ending, because Windows
-    resets a connection whose handle it closes over a posted receive."""
+    resets a connection whose handle it closes over a posted receive. The bytes of a lent connection may be somebody else's: it
+    is polled."""
     cdef DWORD size
     cdef int error = 0
-    if living.ending and not connection.recv_awaited:
+    if connection.lent == LENT_OUT:
+        lent_poll(connection, connection.source.interest | READY_READ)
+    if connection.lent or (living.ending and not connection.recv_awaited):
         return
     while not error and connection.state == CONNECTION_OPEN and not connection.recv_ended and not connection.recv_signalled \
             and not connection.send_lost and connection.recv_posted < connection.settings.value[SETTING_recvcount]:
@@ -160,6 +165,17 @@ cdef void receiver_complete(Op *op) noexcept nogil:
     elif not withdrawn and (starved or not direct_left(connection)):
         receiver_post(connection)                           # one that starved is no news on which the consumer would read
     source_unlock_changed(&connection.source, connection_ready(connection))
+
+
+cdef void receiver_withdraw(Connection *connection) noexcept nogil:
+    """Take back what is posted on an open connection. What one of them brings all the same can be read. The caller sees to it that
+    nothing is posted meanwhile, and that no send is outstanding."""
+    cdef Op *op = connection.recv_head
+    while op != NULL:
+        if not op.done:
+            op.withdrawn = True
+            CancelIoEx(<HANDLE>connection.socket, &op.overlapped)
+        op = op.next
 
 
 cdef int receiver_direct(Connection *connection, char *buffer, int size, int *error) noexcept nogil:

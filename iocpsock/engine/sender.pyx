@@ -84,6 +84,7 @@ cdef int sender_put(Connection *connection, const char *data, int size, int *err
     """Send `size` bytes: how many were taken (sent or queued), or -1 with a Winsock code in `error`, WSAEWOULDBLOCK when
     the queue is full. With the lock held."""
     cdef int taken = 0
+    cdef bint yielded
     if connection.state != CONNECTION_OPEN and connection.state != CONNECTION_CONNECTING:
         error[0] = WSAENOTCONN
     elif connection.send_shutdown:
@@ -104,9 +105,12 @@ cdef int sender_put(Connection *connection, const char *data, int size, int *err
     if connection.send_bytes >= <size_t>connection.settings.value[SETTING_sendcap]:
         error[0] = WSAEWOULDBLOCK
         return -1
+    yielded = direct_yield(connection)
     taken += sender_append(connection, data + taken, size - taken)
     if connection.state == CONNECTION_OPEN:                 # otherwise the connector posts it
         sender_post(connection)
+    if yielded:
+        receiver_post(connection)
     error[0] = connection.send_error
     if not error[0] and taken == 0:
         error[0] = WSAENOBUFS
@@ -204,6 +208,8 @@ cdef bint sender_ended(Connection *connection, Op *op) noexcept nogil:
         return True
     if connection.send_error:
         sender_drop(connection, connection.send_error)
+        if connection.send_lost:
+            receiver_cancel(connection)
         return True
     connection.send_waiting = connection.send_head
     connection.send_short = False
@@ -248,7 +254,6 @@ cdef void sender_fail(Connection *connection, int error) noexcept nogil:
     connection.send_error = connection.send_lost = error
     connection.send_finished = True
     winsock_reset(connection.socket)
-    receiver_cancel(connection)
 
 
 cdef bint sender_reduce(Connection *connection, DWORD size) noexcept nogil:

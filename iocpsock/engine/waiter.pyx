@@ -106,6 +106,8 @@ cdef int waiter_finish(Waiter *waiter, GuardCall *call, int error, Patience *pat
             guard_cancel(call)
     guard_ended(call)
     error = error_from_status(waiter.overlapped.Internal)
+    if not ended and error == WSA_OPERATION_ABORTED and call.use == GUARD_GIVES:
+        guard_break(call)                                   # not by us: by another's cancel, if Windows is so disposed
     if ended == WSAEINTR and not repeatable:                # the host has said no: whatever became of it
         if error == WSA_OPERATION_ABORTED and call.use == GUARD_GIVES:
             guard_break(call)

@@ -232,6 +232,16 @@ cdef bint winsock_listens(SOCKET sock) noexcept nogil:
     return getsockopt(sock, SOL_SOCKET, SO_ACCEPTCONN, <char *>&listens, &length) == 0 and listens != 0
 
 
+cdef bint winsock_readable(SOCKET sock) noexcept nogil:
+    """Whether a receive on a non-blocking socket would bring something: bytes, the end or an error. It takes nothing."""
+    cdef char byte
+    cdef WSABUF buffer
+    cdef DWORD received = 0, flags = MSG_PEEK
+    buffer.buf = &byte
+    buffer.len = 1
+    return WSARecv(sock, &buffer, 1, &received, &flags, NULL, NULL) == 0 or error_last() != WSAEWOULDBLOCK
+
+
 cdef u_long winsock_unread(SOCKET sock) noexcept nogil:
     """Bytes that the kernel holds for this socket and nobody has received."""
     cdef u_long count = 0

@@ -78,7 +78,7 @@ cdef void channel_event(Channel *channel) noexcept nogil:
     cdef Source *source = channel_source(channel)
     cdef int ready, mask = 0
     source_lock(source)
-    ready = connection_ready(channel.connection)
+    ready = connection_look(channel.connection)
     source_unlock(source)
     if ready & READY_READ:
         mask |= TCL_READABLE
@@ -159,12 +159,13 @@ cdef int channel_output(void *data, const char *buffer, int size, int *error) no
     code = channel_connected(channel)
     if not code or (code == WSAEWOULDBLOCK and not channel.blocking):
         code = 0
-        count = sender_put(connection, buffer, size, &code)
+        count = channel_put(connection, buffer, size, &code)
         while count < 0 and code == WSAEWOULDBLOCK and waits:
-            if not (channel_drain(channel) if channel_exit.deadline else connection_wait(connection, READY_WRITE, 0)):
+            if not (channel_drain(channel) if channel_exit.deadline and not connection.lent
+                    else connection_wait(connection, READY_WRITE, channel_exit.deadline)):
                 code = WSAETIMEDOUT if channel.blocking else WSAEWOULDBLOCK
                 break
-            count = sender_put(connection, buffer, size, &code)
+            count = channel_put(connection, buffer, size, &code)
         if count >= 0 and waits:
             count = channel_settle(channel, count, &code)
     source_unlock(&connection.source)
@@ -173,6 +174,12 @@ cdef int channel_output(void *data, const char *buffer, int size, int *error) no
         channel_refused(channel)
     error[0] = 0 if count >= 0 else tcl_errno(code)
     return count
+
+
+cdef inline int channel_put(Connection *connection, const char *buffer, int size, int *error) noexcept nogil:
+    if connection.lent:
+        return lent_put(connection, buffer, size, error)
+    return sender_put(connection, buffer, size, error)
 
 
 cdef void channel_refused(Channel *channel) noexcept nogil:
@@ -267,13 +274,14 @@ cdef int channel_block_mode(void *data, int mode) noexcept nogil:
 
 
 cdef int channel_handle(void *data, int direction, void **handle) noexcept nogil:
-    """The SOCKET of a connection, or of a listener's first address."""
+    """The SOCKET of a connection, which the caller may use from now on, or of a listener's first address. No call on it blocks."""
     cdef Channel *channel = <Channel *>data
     cdef SOCKET sock = INVALID_SOCKET
     if channel.connection != NULL:
-        sock = channel.connection.socket
+        sock = lent_give(channel.connection, direction & TCL_READABLE)
     elif channel.listener.endpoints != NULL:
         sock = channel.listener.endpoints.socket
+        winsock_nonblocking(sock)                           # AcceptEx does not mind, and what it accepts is set by itself
     handle[0] = <void *>sock
     return TCL_OK if sock != INVALID_SOCKET else TCL_ERROR
 

@@ -35,6 +35,8 @@ cdef extern from "winsock2.h" nogil:
         AF_INET
         AF_INET6
         SOCK_STREAM
+        MSG_PEEK
+        MSG_PUSH_IMMEDIATE
         IPPROTO_TCP
         IPPROTO_IPV6
         IPV6_V6ONLY

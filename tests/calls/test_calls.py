@@ -19,7 +19,7 @@ def status(code):
     return code - (1 << 32)
 
 
-RESET, REFUSED, INSUFFICIENT = (status(code) for code in (0xC000020D, 0xC0000236, 0xC000009A))
+RESET, REFUSED, INSUFFICIENT, CANCELLED = (status(code) for code in (0xC000020D, 0xC0000236, 0xC000009A, 0xC0000120))
 
 # (call, action, code, whether the round trip succeeds all the same)
 SWEEPS = [
@@ -133,6 +133,20 @@ def test_a_time_out_whose_cancel_fails_loses_nothing(faults, action, code):
         assert faults.fired("CancelIoEx") == 1
         server.sendall(b"later")
         assert client.recv(100) == b"later"
+
+
+def test_nothing_follows_a_send_that_ended_with_a_cancel_of_something_else(faults):
+    """Should Windows end a send because a receive beside it was cancelled, nobody can tell how much of it went out."""
+    with Net("iocpsock").pair() as (client, server):
+        client.settimeout(None)
+        faults.plan("WSASend", "status", CANCELLED)
+        with pytest.raises(OSError) as first:
+            client.send(b"lost, or not")
+        with pytest.raises(OSError) as second:
+            client.send(b"what would follow")
+        assert (first.value.winerror, second.value.winerror) == (995, 10053)
+        server.send(b"the other direction")
+        assert client.recv(100) == b"the other direction"
 
 
 def test_every_waiter_needs_an_event(faults):

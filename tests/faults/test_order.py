@@ -39,6 +39,13 @@ def test_writes_before_the_connection(tclsh):
         "refused, closed before: 0 <> 0 bytes", f"refused, closed behind: {lost}", f"refused, a close that blocks: {lost}",
         'refused, told by a read: 0 <{error reading "channel": it is not connected} 0> 0 bytes',
         "lingering too briefly: 0 <> 0 bytes", "looked up in the end: 0 <> 5 bytes"]), log
+def test_no_receive_is_cancelled_beside_a_send(tclsh):
+    ended, lines, log = tclsh("beside.tcl", timeout=120)
+    last = re.fullmatch(r"@@ beside (\d+) (\d+) (\d+)", lines[-1] if lines else "")
+    assert last, "\n".join([f"ended with status {ended}:", *lines, log[-2000:]])
+    assert int(last[1]) > 50, "the thread did not receive itself"
+    assert int(last[2]) == 3, "no send was outstanding"
+    assert int(last[3]) == 0
 
 
 def test_the_heap_names_the_functions(tclsh):

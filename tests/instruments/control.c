@@ -6,6 +6,8 @@
  *   iocpsock::fault shuffle MILLISECONDS SEED
  *   iocpsock::fault overtaken              packets dealt out after one that came later
  *   iocpsock::fault sends HOW              see sends.c; the most sends that one socket had outstanding
+ *   iocpsock::fault beside                 cancels of receives while a send was outstanding on the same socket
+ *   iocpsock::fault outstanding            sends outstanding
  *   iocpsock::memory blocks                blocks of the engine's in use
  *   iocpsock::memory handles               handles of the process
  *   iocpsock::memory damage PLACE          see memory_damage
@@ -116,6 +118,10 @@ static int fault_command(void *data, Tcl_Interp *interp, int objc, Tcl_Obj *cons
         sends_serve(values[0]);
         return answer(interp, sends_most());
     }
+    if (objc == 2 && !strcmp(word, "beside"))
+        return answer(interp, beside_cancels());
+    if (objc == 2 && !strcmp(word, "outstanding"))
+        return answer(interp, beside_sends());
     if (objc == 2 && !strcmp(word, "clear")) {
         fault_clear();
         return TCL_OK;

@@ -130,10 +130,13 @@ BOOL WINAPI fault_GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *ent
 {
     ULONG left;
     BOOL got;
+    ULONG index;
     if (fault_fails(FAULT_GetQueuedCompletionStatusEx))
         return FALSE;
     do {
         got = GetQueuedCompletionStatusEx(port, entries, count, removed, pooled ? LOOK : milliseconds, alertable);
+        for (index = 0; got && index < *removed; index++)
+            beside_end(entries[index].lpOverlapped);
         left = got ? hold_back(entries, *removed) : 0;
         if (!left)
             left = draw(entries);

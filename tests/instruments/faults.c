@@ -325,6 +325,8 @@ int WSAAPI fault_WSASend(SOCKET s, WSABUF *buffers, DWORD count, DWORD *sent, DW
     }
     if (action == FAULT_LATE && overlapped)
         fault_late(overlapped, code);
+    if (overlapped && !overlapped->hEvent)
+        beside_post(s, overlapped);
     if (overlapped && !overlapped->hEvent && sends_serving()) {
         sends_take(s, buffers, count, overlapped, 0);
         SetLastError(WSA_IO_PENDING);
@@ -332,7 +334,11 @@ int WSAAPI fault_WSASend(SOCKET s, WSABUF *buffers, DWORD count, DWORD *sent, DW
     }
     result = WSASend(s, buffers, count, sent, flags, overlapped, routine);
     if (action == FAULT_LATE && overlapped)
-        return packet_of(overlapped, result == 0) ? 0 : SOCKET_ERROR;
+        result = packet_of(overlapped, result == 0) ? 0 : SOCKET_ERROR;
+    code = GetLastError();
+    if (overlapped && (result == 0 ? skipping : code != WSA_IO_PENDING))
+        beside_end(overlapped);
+    SetLastError(code);
     return result;
 }
 
@@ -449,6 +455,7 @@ BOOL WINAPI fault_CancelIoEx(HANDLE file, OVERLAPPED *overlapped)
     int code;
     BOOL result;
     enum fault_action action = take(FAULT_CancelIoEx, &code);
+    beside_cancel((SOCKET)file, overlapped);
     if (action == FAULT_LATE && overlapped && !overlapped->hEvent)
         fault_late(overlapped, code);
     result = overlapped && (receives_cancel(overlapped) || sends_cancel(overlapped)) ? TRUE : CancelIoEx(file, overlapped);

@@ -68,6 +68,12 @@ BOOL sends_cancel(const OVERLAPPED *overlapped);
 void receives_take(SOCKET s, const WSABUF *buffer, OVERLAPPED *overlapped);
 BOOL receives_cancel(const OVERLAPPED *overlapped);
 void fault_post(OVERLAPPED *overlapped);
+/* beside.c: cancels of receives while a send is outstanding on the same socket */
+void beside_post(SOCKET s, OVERLAPPED *overlapped);
+void beside_end(const OVERLAPPED *overlapped);
+void beside_cancel(SOCKET s, const OVERLAPPED *overlapped);
+int beside_cancels(void);
+int beside_sends(void);
 
 int WSAAPI fault_WSAStartup(WORD version, WSADATA *data);
 SOCKET WSAAPI fault_WSASocketW(int family, int type, int protocol, WSAPROTOCOL_INFOW *info, GROUP group, DWORD flags);

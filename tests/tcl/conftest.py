@@ -5,8 +5,9 @@ implementation and prints one verdict line per test. The process is started by t
 items ask for their verdicts, so that each item takes the time of its own test. A process that falls silent is killed;
 then, as after a crash, every test without a verdict fails and shows the output.
 
-`--tcl` chooses the Tcl version. A line of a file may say `# only: IMPLEMENTATION`, to run against that one alone, or
-`# program: tcltest`, to run in Tcl's test shell instead of tclsh.
+`--tcl` chooses the Tcl version. A line of a file may say `# only: IMPLEMENTATION`, to run against that one alone,
+`# program: tcltest`, to run in Tcl's test shell instead of tclsh, or `# extension: FILE`, to be run with the path of that source,
+compiled, in the environment variable IOCPSOCK_TAKER.
 """
 
 import contextlib
@@ -24,6 +25,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent))  # the rig, package `tools`, stands in the project's root
 
 from tools import run as rig  # noqa: E402
+from tools.report import Unavailable  # noqa: E402
 
 IMPLEMENTATIONS = ("stock", "socket2")
 FAMILIES = ("inet", "inet6")
@@ -65,6 +67,8 @@ class ScenarioFile(pytest.File):
         only = re.search(r"^# only: (\S+)$", self.text, re.MULTILINE)
         self.implementations = [only[1]] if only else IMPLEMENTATIONS
         self.in_test_shell = re.search(r"^# program: tcltest$", self.text, re.MULTILINE) is not None
+        extension = re.search(r"^# extension: (\S+)$", self.text, re.MULTILINE)
+        self.extension = extension and HERE / extension[1]
 
     def collect(self):
         for implementation in self.implementations:
@@ -88,7 +92,11 @@ class ScenarioFile(pytest.File):
         """The command line and environment that run the chosen tests of this file against the implementation."""
         windows, version = windows_of(self.config), self.config.getoption("--tcl", "8.6")
         arguments = version, "harness.tcl", implementation, self.path.name, *chosen
-        return windows.tcltest(*arguments, stock=True) if self.in_test_shell else windows.tclsh(*arguments)
+        command = windows.tcltest(*arguments, stock=True) if self.in_test_shell else windows.tclsh(*arguments)
+        if self.extension:
+            with contextlib.suppress(Unavailable):  # then harness.tcl skips what needs it
+                command.env["IOCPSOCK_TAKER"] = windows.path(windows.extension(self.extension))
+        return command
 
     def teardown(self):
         for run in self.runs.values():

@@ -171,6 +171,7 @@ proc harness::run {chosen file names} {
     # The stock drivers forget a connection that is made, or fails, while its channel is between two threads, once in a while.
     constraint transferHeard [expr {$chosen eq "socket2"}] \
         "the stock driver may lose the news of a connection that changes threads"
+    constraint taker [info exists ::env(IOCPSOCK_TAKER)] "the extension taker.c is compiled by the cross compiler only"
     constraint engineSettings [expr {$chosen eq "socket2"}] "the stock sockets have no such settings"
     set ::localhost 127.0.0.1
     uplevel #0 [list source $file]

@@ -1,0 +1,151 @@
+# Lent: a connection whose socket somebody else uses as well.
+#
+# Whoever has a channel can ask Tcl for its handle, and an extension may receive and send on it without the channel: TclTLS's
+# fast path has OpenSSL do so. The engine gives the handle out when it holds nothing of the stream itself: posted receives
+# are taken back, and with bytes queued, or received and not read, it refuses, for it cannot put them back. From then on it
+# posts no receive and queues nothing: reads and writes of the channel are calls on the non-blocking socket, and what the
+# socket is ready for is learnt from polls of the socket driver (include/afd.h), one for each direction, which take no byte.
+#
+# A poll tells of a moment. Before the consumer is told that there is something to read the socket is looked at again, because
+# whoever has the handle may have received everything meanwhile (lent_look). On real Windows a poll that could end at once may
+# end by a packet all the same, or not: either is only a reason to look.
+# Owner: the connection; a poll is an op like any other, and the closer awaits its packet. Threads: any, with the connection's
+# lock held; lent_give takes it.
+
+cdef enum LentState:
+    LENT_NOT = 0
+    LENT_ASKED                      # the handle was asked for: no receive is posted, those that are come back
+    LENT_OUT                        # somebody has it, for good
+
+cdef enum:
+    LENT_DIRECTIONS = 2             # polls: READY_READ is 1 and the first, READY_WRITE is 2 and the second
+
+
+cdef inline int lent_ready(Connection *connection) noexcept nogil:
+    """READY_ bits that may hold; what the engine itself has does."""
+    cdef int ready = connection.lent_maybe
+    if receiver_ready(connection):
+        ready |= READY_READ
+    if connection.send_error:
+        ready |= READY_WRITE
+    return ready
+
+
+cdef SOCKET lent_give(Connection *connection, bint to_read) noexcept nogil:
+    """The socket, for somebody who will use it, or INVALID_SOCKET if there is none, or if bytes of the stream are on their way
+    in the engine: to send, or received and unread where the taker is `to_read`. On the consumer's thread."""
+    cdef SOCKET sock = INVALID_SOCKET
+    cdef bint given
+    source_lock(&connection.source)
+    given = lent_begin(connection) and not (to_read and connection.recv_unread)
+    if given:
+        sock = connection.socket
+    if given and connection.lent == LENT_ASKED:
+        connection.lent = LENT_OUT
+        connection.lent_maybe = READY_READ | READY_WRITE    # nobody has looked yet
+        connection.recv_signalled = False
+    elif connection.lent == LENT_ASKED:
+        connection.lent = LENT_NOT
+        if connection.source.interest & READY_READ:
+            receiver_post(connection)
+    source_unlock_changed(&connection.source, connection_ready(connection))
+    return sock
+
+
+cdef bint lent_begin(Connection *connection) noexcept nogil:
+    """Have the engine let go of the socket, if it can. The lock is given up meanwhile. Not with a provider whose sockets the
+    driver does not know by their handles: it could not be polled for them."""
+    if connection.lent == LENT_OUT or connection.socket == INVALID_SOCKET or connection.state == CONNECTION_FAILED:
+        return True
+    if not winsock.is_ifs or not winsock.is_base or connection.send_head != NULL:
+        return False
+    connection.lent = LENT_ASKED
+    connection_withdraw(connection)
+    receiver_withdraw(connection)
+    while connection.recv_posted:
+        source_wait(&connection.source, 0)
+    return True
+
+
+cdef void lent_poll(Connection *connection, int ready) noexcept nogil:
+    """Hear of these READY_ bits: which hold is known at once, or by a packet."""
+    cdef int direction
+    if connection.state != CONNECTION_OPEN or connection.lent_over:
+        return
+    for direction in range(LENT_DIRECTIONS):
+        if ready & (1 << direction) and connection.lent_polls[direction] == NULL:
+            lent_post(connection, direction)
+
+
+cdef void lent_post(Connection *connection, int direction) noexcept nogil:
+    cdef Op *op = op_new(sizeof(afd_poll), lent_complete, &connection.source)
+    cdef int status
+    connection.lent_maybe &= ~(1 << direction)
+    if op == NULL:
+        connection_starve(connection)
+        return
+    op.length = <DWORD>direction
+    op_post(op)
+    status = afd_poll_packet(connection.socket, <afd_poll *>op.data, direction, &op.overlapped)
+    if status == STATUS_PENDING:
+        connection.lent_polls[direction] = op
+        return
+    op_settle(op, error_from_status(<ULONG_PTR>status))
+    lent_account(connection, op)
+    source_drop(&connection.source)
+
+
+cdef void lent_account(Connection *connection, Op *op) noexcept nogil:
+    """A poll is done: note what it says. One that fails has the next read or write find out why."""
+    if op.error == WSAENOBUFS and connection.state == CONNECTION_OPEN:
+        connection_starve(connection)
+    elif op.error != WSA_OPERATION_ABORTED:
+        connection.lent_over = op.error != 0 or afd_poll_over(<afd_poll *>op.data)
+        connection.lent_maybe |= READY_READ | READY_WRITE if connection.lent_over else 1 << op.length
+    op_free(op)
+
+
+cdef void lent_complete(Op *op) noexcept nogil:
+    """The packet of a poll was dequeued."""
+    cdef Connection *connection = <Connection *>op.source
+    connection.lent_polls[op.length] = NULL
+    lent_account(connection, op)
+    if connection.state == CONNECTION_CLOSING:
+        closer_step(connection)
+    source_unlock_changed(&connection.source, connection_ready(connection))
+
+
+cdef void lent_look(Connection *connection) noexcept nogil:
+    """Before the consumer is told: is there something to read yet? A consumer that blocks would wait for it. Where there is no
+    room any more it only learns so."""
+    if connection.lent_maybe & connection.source.interest & READY_READ and connection.state == CONNECTION_OPEN \
+            and not connection.lent_over and not winsock_readable(connection.socket):
+        lent_poll(connection, READY_READ)
+
+
+cdef inline bint lent_polled(Connection *connection) noexcept nogil:
+    """Whether a poll is the kernel's."""
+    return connection.lent_polls[0] != NULL or connection.lent_polls[1] != NULL
+
+
+cdef void lent_cancel(Connection *connection) noexcept nogil:
+    """The connection is being closed: end the polls. Their packets tell when they have."""
+    cdef int direction
+    for direction in range(LENT_DIRECTIONS):
+        if connection.lent_polls[direction] != NULL:
+            CancelIoEx(<HANDLE>connection.socket, &connection.lent_polls[direction].overlapped)
+
+
+cdef int lent_put(Connection *connection, const char *data, int size, int *error) noexcept nogil:
+    """As sender_put, for what the kernel takes at once: nothing is queued."""
+    cdef int sent = -1
+    error[0] = WSAESHUTDOWN if connection.send_shutdown else connection.send_error
+    if connection.state == CONNECTION_CONNECTING:
+        error[0] = WSAEWOULDBLOCK
+    elif not error[0]:
+        sent = sender_direct(connection, data, size, error)
+        if sent < 0 and error[0] == WSAEWOULDBLOCK:
+            lent_poll(connection, READY_WRITE)
+        elif sent < 0:
+            connection.send_error = error[0]
+    return sent
