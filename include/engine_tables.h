@@ -141,6 +141,11 @@ static const char *const lookup_names[] = {"foreground", "background"};
 #define OP_KEEP_BYTES (4 << 20)
 #endif
 
+/* Pages that are cut from one block of the heap. */
+#ifndef PAGE_SLAB
+#define PAGE_SLAB 32
+#endif
+
 /* Waiters kept, each with an event: as many as threads commonly wait at the same time. */
 #ifndef WAITER_KEEP
 #define WAITER_KEEP 64

@@ -69,6 +69,7 @@ cdef extern from "engine_tables.h" nogil:
         LOOKUPS
     enum:
         OP_KEEP_BYTES
+        PAGE_SLAB
         WAITER_KEEP
     const GUID acceptex_id
     const GUID connectex_id

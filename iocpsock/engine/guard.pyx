@@ -38,7 +38,8 @@ cdef struct GuardCall:
     DWORD thread                    # who calls; 0: an object that outlives calls
     SOCKET socket
     OVERLAPPED *posted              # the kernel's now, or NULL ...
-    SOCKET target                   # ... and the handle that it was posted on
+    OVERLAPPED *behind              # ... as is this one, a send posted behind it, or NULL ...
+    SOCKET target                   # ... and the handle that they were posted on
     int use
 
 cdef struct Guard:
@@ -164,25 +165,32 @@ cdef int guard_posted(GuardCall *call, SOCKET target, OVERLAPPED *overlapped, in
     """After the call that posted, which has returned `error`: the same. If the operation is under way, the
     guard knows it now."""
     call.target = target
-    call.posted = overlapped if error == WSA_IO_PENDING else NULL
+    if error == WSA_IO_PENDING and call.posted == NULL:
+        call.posted = overlapped
+    elif error == WSA_IO_PENDING:
+        call.behind = overlapped
     if call.guard != NULL:
         ReleaseSRWLockExclusive(&call.guard.lock)
     return error
 
 
 cdef void guard_cancel(GuardCall *call) noexcept nogil:
-    """Ask the kernel to end the operation of this call."""
+    """Ask the kernel to end the operations of this call: first the one behind, which must not go out without the other."""
+    if call.behind != NULL:
+        CancelIoEx(<HANDLE>call.target, call.behind)
     if call.posted != NULL:
         CancelIoEx(<HANDLE>call.target, call.posted)
 
 
-cdef void guard_ended(GuardCall *call) noexcept nogil:
-    """The operation of this call is no longer the kernel's."""
-    if call.posted == NULL:
+cdef void guard_ended(GuardCall *call, OVERLAPPED *overlapped) noexcept nogil:
+    """This operation of the call is no longer the kernel's."""
+    if call.posted != overlapped and call.behind != overlapped:
         return
     if call.guard != NULL:
         AcquireSRWLockExclusive(&call.guard.lock)
-    call.posted = NULL
+    if call.posted == overlapped:
+        call.posted = call.behind
+    call.behind = NULL
     if call.guard != NULL:
         ReleaseSRWLockExclusive(&call.guard.lock)
 

@@ -7,10 +7,11 @@
 
 cdef enum:
     OP_MAGIC = 0x494F4350           # "IOCP": a packet whose OVERLAPPED lacks it is not ours
-    OP_SMALL = 4096                 # bytes of data: one page, the unit the kernel locks (iocp.md: 4 KiB per idle receive)
+    OP_SMALL = PAGE_BYTES           # bytes of data: one page, the unit the kernel locks
     OP_LARGE = 65536                # bytes of data for busy connections; also the largest single send
     OP_TINY = 512                   # bytes of data: two socket addresses as AcceptEx wants them
     OP_CLASSES = 4                  # no data, OP_TINY, OP_SMALL, OP_LARGE
+    OP_PAGED = 2                    # the class of OP_SMALL
 
 ctypedef void (*op_completion)(Op *op) noexcept nogil
 
@@ -34,7 +35,8 @@ cdef struct Op:
     SOCKET socket                   # accept: the socket made for the incoming connection
     void *owner                     # accept: the endpoint
     LONGLONG number                 # accept: in the order of posting, which is the order the kernel fills them in
-    char *data
+    char *data                      # behind the op, but for OP_SMALL bytes, which are a page of their own ...
+    Slab *slab                      # ... of this slab
 
 cdef struct OpPool:
     SRWLOCK lock
@@ -47,13 +49,38 @@ cdef OpPool op_pools[OP_CLASSES]
 cdef inline DWORD op_class_bytes(int size_class) noexcept nogil:
     if size_class < 2:
         return 0 if size_class == 0 else OP_TINY
-    return OP_SMALL if size_class == 2 else OP_LARGE
+    return OP_SMALL if size_class == OP_PAGED else OP_LARGE
+
+
+cdef inline size_t op_block(int size_class) noexcept nogil:
+    """Bytes of the block that the op begins."""
+    return sizeof(Op) + (0 if size_class == OP_PAGED else op_class_bytes(size_class))
 
 
 cdef inline int op_class(DWORD bytes) noexcept nogil:
     if bytes <= OP_TINY:
         return 0 if bytes == 0 else 1
-    return 2 if bytes <= OP_SMALL else 3
+    return OP_PAGED if bytes <= OP_SMALL else 3
+
+
+cdef Op *op_make(int size_class) noexcept nogil:
+    """An op with its memory and nothing else, or NULL when memory is exhausted."""
+    cdef Op *op = <Op *>memory_new(op_block(size_class))
+    if op == NULL:
+        return NULL
+    op.data = <char *>(op + 1)
+    if size_class == OP_PAGED:
+        op.data = page_new(&op.slab)
+        if op.data == NULL:
+            memory_free(op, op_block(size_class))
+            return NULL
+    return op
+
+
+cdef void op_unmake(Op *op) noexcept nogil:
+    if op.slab != NULL:
+        page_free(op.data, op.slab)
+    memory_free(op, op_block(op.size_class))
 
 
 cdef Op *op_new(DWORD bytes, op_completion complete, Source *source) noexcept nogil:
@@ -61,6 +88,8 @@ cdef Op *op_new(DWORD bytes, op_completion complete, Source *source) noexcept no
     cdef int size_class = op_class(bytes)
     cdef OpPool *pool = &op_pools[size_class]
     cdef Op *op
+    cdef char *data
+    cdef Slab *slab
     AcquireSRWLockExclusive(&pool.lock)
     op = pool.free
     if op != NULL:
@@ -68,14 +97,15 @@ cdef Op *op_new(DWORD bytes, op_completion complete, Source *source) noexcept no
         pool.kept -= sizeof(Op) + op.capacity
     ReleaseSRWLockExclusive(&pool.lock)
     if op == NULL:
-        op = <Op *>memory_new(sizeof(Op) + op_class_bytes(size_class))
+        op = op_make(size_class)
         if op == NULL:
             return NULL
+    data, slab = op.data, op.slab
     memset(op, 0, sizeof(Op))
+    op.data, op.slab = data, slab
     op.magic = OP_MAGIC
     op.size_class = size_class
     op.capacity = op_class_bytes(size_class)
-    op.data = <char *>(op + 1)
     op.complete = complete
     op.source = source
     op.socket = INVALID_SOCKET
@@ -97,7 +127,7 @@ cdef void op_free(Op *op) noexcept nogil:
         pool.kept += sizeof(Op) + op.capacity
     ReleaseSRWLockExclusive(&pool.lock)
     if not keep:
-        memory_free(op, sizeof(Op) + op_class_bytes(op.size_class))
+        op_unmake(op)
 
 
 cdef inline void op_begin(OVERLAPPED *overlapped) noexcept nogil:

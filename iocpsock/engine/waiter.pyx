@@ -104,7 +104,7 @@ cdef int waiter_finish(Waiter *waiter, GuardCall *call, int error, Patience *pat
             ended = 0
         if ended:
             guard_cancel(call)
-    guard_ended(call)
+    guard_ended(call, &waiter.overlapped)
     error = error_from_status(waiter.overlapped.Internal)
     if not ended and error == WSA_OPERATION_ABORTED and call.use == GUARD_GIVES:
         guard_break(call)                                   # not by us: by another's cancel, if Windows is so disposed
@@ -113,6 +113,13 @@ cdef int waiter_finish(Waiter *waiter, GuardCall *call, int error, Patience *pat
             guard_break(call)
         return WSAEINTR
     return ended if ended and error == WSA_OPERATION_ABORTED else error
+
+
+cdef void waiter_await(Waiter *waiter, GuardCall *call) noexcept nogil:
+    """Wait for the end of an operation that was cancelled."""
+    while waiter_pending(waiter):
+        WaitForSingleObject(waiter.event, INFINITE)
+    guard_ended(call, &waiter.overlapped)
 
 
 cdef Patience *waiter_limit(GuardCall *call, int option, int error, Patience *patience, Patience *limited) noexcept nogil:

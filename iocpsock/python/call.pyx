@@ -177,7 +177,8 @@ cdef int connect_to(object self, bytes host, object address, object timeout) exc
 
 
 cdef object send_from(object self, object data, int flags, object timeout, bint everything):
-    """Send from the caller's memory: all of it, or one piece; with a time-out as much of it as the kernel takes at once."""
+    """Send from the caller's memory: all of it, or one piece; with a time-out as much of it as the kernel takes at once. How many
+    bytes; when all were to be sent, all."""
     cdef Py_buffer view
     cdef Patience patience
     cdef GuardCall call
@@ -191,6 +192,10 @@ cdef object send_from(object self, object data, int flags, object timeout, bint 
         patience_of(&patience, timeout)
         with nogil:
             while True:
+                if everything and patience.deadline == 0 and view.len > cap:
+                    error = bulk_send(&call, <const char *>view.buf, <size_t>view.len, <DWORD>(cap // BULK_SENDS), flags, &patience)
+                    done = view.len
+                    break
                 piece = <DWORD>min(view.len - done, cap)
                 if patience.deadline == 0:
                     error = waiter_send(&call, <const char *>view.buf + done, piece, flags, &patience, &sent)

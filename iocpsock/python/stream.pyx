@@ -126,9 +126,7 @@ cdef class _Stream:
         if self.waiter != NULL:
             with nogil:
                 guard_cancel(&self.posted)                  # on a handle that is open as long as the send is inside
-                while waiter_pending(self.waiter):
-                    WaitForSingleObject(self.waiter.event, INFINITE)
-                guard_ended(&self.posted)
+                waiter_await(self.waiter, &self.posted)
                 guard_break(&self.posted)
                 guard_leave(&self.posted)
             waiter_give(self.waiter)
@@ -383,7 +381,7 @@ cdef class _Stream:
     cdef object finish(self):
         cdef int error = error_from_status(self.waiter.overlapped.Internal)
         cdef DWORD sent = <DWORD>self.waiter.overlapped.InternalHigh
-        guard_ended(&self.posted)
+        guard_ended(&self.posted, &self.waiter.overlapped)
         call_leave(&self.posted)
         waiter_give(self.waiter)
         self.waiter = NULL

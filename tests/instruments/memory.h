@@ -20,6 +20,7 @@ int memory_damage(const char *place);       /* do wrong on purpose: "before", "b
                                                its own, or "latest" to the block that was freed last; else -1 */
 
 #define OP_KEEP_BYTES 0                     /* no free lists of the engine's own: each freed op comes here */
+#define PAGE_SLAB 1                         /* nor several pages in a block */
 #define WAITER_KEEP 0                       /* nor waiters, so each wait asks for an event */
 
 #ifndef MEMORY_ITSELF

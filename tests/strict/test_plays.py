@@ -65,3 +65,8 @@ def test_an_exit_needs_no_other_thread(tclsh):
     ended, lines, log = tclsh("freeze.tcl")
     assert (ended, lines) == (0, ["freezing"]), log
     assert time.monotonic() - started < 60
+
+
+def test_an_idle_connection_locks_one_page(tclsh):
+    ended, lines, log = tclsh("pages.tcl")
+    assert (ended, lines) == (0, ["1.0", "1.0"]), log

@@ -171,6 +171,8 @@ proc harness::run {chosen file names} {
     # The stock drivers forget a connection that is made, or fails, while its channel is between two threads, once in a while.
     constraint transferHeard [expr {$chosen eq "socket2"}] \
         "the stock driver may lose the news of a connection that changes threads"
+    constraint exitDelivers [expr {$chosen eq "socket2"}] \
+        "the stock drivers lose a part of what Tcl holds at exit, now and then"
     constraint taker [info exists ::env(IOCPSOCK_TAKER)] "the extension taker.c is compiled by the cross compiler only"
     constraint engineSettings [expr {$chosen eq "socket2"}] "the stock sockets have no such settings"
     set ::localhost 127.0.0.1

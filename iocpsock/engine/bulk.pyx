@@ -1,0 +1,101 @@
+# Bulk: a caller that blocks until all of its bytes are sent, with two sends outstanding.
+#
+# Windows ends a send that its own buffer has no room for when the peer has acknowledged all of it. With one at a time the stream
+# would be empty for a round trip after each. So the bytes go in pieces, and the second is posted before the first has ended. Both are
+# posted by one thread, in their order, and accounted for in their order. When the first comes to nothing, or the wait for it ends
+# early, the second is cancelled before it, and the socket sends no more: otherwise the stream had a hole.
+# Owner: the calling thread, on its stack; both operations are in its one GuardCall. Threads: any thread that may block.
+
+cdef enum:
+    BULK_SENDS = 2
+
+cdef struct Bulk:
+    Waiter *waiters[BULK_SENDS]
+    int errors[BULK_SENDS]          # what posting came to
+    DWORD sizes[BULK_SENDS]
+    int first                       # of those that are outstanding
+    int count                       # how many are
+
+
+cdef int bulk_open(Bulk *bulk) noexcept nogil:
+    """0, or WSAENOBUFS, and then there is nothing to close."""
+    memset(bulk, 0, sizeof(Bulk))
+    bulk.waiters[0] = waiter_take()
+    if bulk.waiters[0] == NULL:
+        return WSAENOBUFS
+    bulk.waiters[1] = waiter_take()
+    if bulk.waiters[1] == NULL:
+        waiter_give(bulk.waiters[0])
+        return WSAENOBUFS
+    return 0
+
+
+cdef void bulk_close(Bulk *bulk) noexcept nogil:
+    waiter_give(bulk.waiters[0])
+    waiter_give(bulk.waiters[1])
+
+
+cdef int bulk_post(Bulk *bulk, GuardCall *call, const char *data, DWORD size, DWORD flags) noexcept nogil:
+    """Post one piece behind what is outstanding: 0 or a Winsock code. Memory that is short now is there again when the one before it
+    has ended."""
+    cdef int index = (bulk.first + bulk.count) % BULK_SENDS
+    cdef int error = waiter_post_send(bulk.waiters[index], call, data, size, flags)
+    if error and error != WSA_IO_PENDING:
+        return error
+    bulk.errors[index] = error
+    bulk.sizes[index] = size
+    bulk.count += 1
+    return 0
+
+
+cdef int bulk_finish(Bulk *bulk, GuardCall *call, Patience *patience, DWORD *unsent) noexcept nogil:
+    """Wait for the end of the first: 0, with as many of its last bytes in `unsent` as are still to be sent, or a Winsock code, and then
+    nothing is outstanding."""
+    cdef int index = bulk.first
+    cdef Patience limited
+    cdef Patience *limit = waiter_limit(call, SO_SNDTIMEO, bulk.errors[index], patience, &limited)
+    cdef int error = waiter_finish(bulk.waiters[index], call, bulk.errors[index], limit, False)
+    cdef DWORD sent = <DWORD>bulk.waiters[index].overlapped.InternalHigh if not error else 0
+    counter_add(COUNTER_bytes_sent, sent)
+    unsent[0] = bulk.sizes[index] - sent
+    bulk.first = (index + 1) % BULK_SENDS
+    bulk.count -= 1
+    if unsent[0] and bulk.count:
+        bulk_give_up(bulk, call)
+        error = error if error else WSAECONNABORTED
+    if error == PATIENCE_EXPIRED:
+        guard_break(call)                                   # nobody can tell how much went out, as with the stock call
+        error = WSAETIMEDOUT
+    return error
+
+
+cdef void bulk_give_up(Bulk *bulk, GuardCall *call) noexcept nogil:
+    """Bytes are missing before the second: end it, and nothing may follow what of it went out."""
+    guard_cancel(call)
+    waiter_await(bulk.waiters[bulk.first], call)
+    bulk.count = 0
+    guard_break(call)
+
+
+cdef int bulk_send(GuardCall *call, const char *data, size_t size, DWORD piece, DWORD flags, Patience *patience) noexcept nogil:
+    """Send all of `data` in pieces, and wait, with no time-out but the socket's own, until the kernel took it: 0 or a Winsock code."""
+    cdef Bulk bulk
+    cdef size_t posted = 0
+    cdef DWORD next, unsent = 0
+    cdef int error = bulk_open(&bulk), refused = 0
+    if error:
+        return error
+    while not error and (posted < size or bulk.count):
+        refused = 0
+        while posted < size and bulk.count < BULK_SENDS and not refused:
+            next = <DWORD>min(size - posted, piece)
+            refused = bulk_post(&bulk, call, data + posted, next, flags)
+            if not refused:
+                posted += next
+        if bulk.count:
+            error = bulk_finish(&bulk, call, patience, &unsent)
+            posted -= unsent
+        else:
+            error = refused
+    bulk_close(&bulk)
+    return error
