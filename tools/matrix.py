@@ -1,4 +1,4 @@
-"""The test matrix: every cell, as many at a time as there are CPUs, up to two; then one table and one line of totals.
+"""The test matrix: every cell, one more at a time than there are CPUs, up to three; then one table and one line of totals.
 
 A cell is one suite of tests in one interpreter. It has a Wine slot of its own. It fails when a test fails, when it
 hangs, crashes or has no tests; a cell that cannot run here is named with the reason. The cells run on threads of a
@@ -39,6 +39,9 @@ LONG = run.DEFAULT_PYTHON    # the Python that runs the tests with the mark `lon
 FUZZ = {"tcl": 120, "python": 120, "storm": 60}     # seconds of each fuzzer
 # Not with the strict build: the count of allocations, as it keeps no free lists; and what arrives in a bounded time.
 UNSTRICT = "socket2 and not process-3.4 and not states"
+# The cells that take longest begin first, so that none of them is left alone at the end.
+LONGEST = ("strict python", "python", "tcl", "debug python", "suite python", "fuzz", "host", "faults", "strict")
+WAITING = 1             # cells at a time beyond the number of CPUs: each waits for half of its time
 SWEEP = 12              # faults are injected at every so many calls; tests/faults itself knows finer sweeps
 
 
@@ -61,7 +64,7 @@ class Cell:
 
 
 def cells(expression=None, python=None, tcl=None, soak=False):
-    """The cells that were asked for, the longest first. Naming a version leaves out the cells of the others."""
+    """The cells that were asked for. Naming a version leaves out the cells of the others."""
     pythons = [run.known("Python", python, run.PYTHON_VERSIONS)] if python else [] if tcl else run.PYTHON_VERSIONS
     tcls = [run.known("Tcl", tcl, run.TCLS)] if tcl else [] if python else run.TCLS
     wanted = []
@@ -112,8 +115,13 @@ def run_all(expression=None, python=None, tcl=None, soak=False, names=("",)):
     if not wanted:
         raise Problem(f"test: no cell's name begins with {' or '.join(names)}")
     RESULTS.mkdir(parents=True, exist_ok=True)
-    process.side_by_side(_run, wanted)
+    process.side_by_side(_run, sorted(wanted, key=_turn), WAITING)
     return _report(wanted, expression)
+
+
+def _turn(cell):
+    """The place of a cell among those that begin, by the beginning of its name."""
+    return next((turn for turn, name in enumerate(LONGEST) if cell.name.startswith(name)), len(LONGEST))
 
 
 def _run(cell):

@@ -79,12 +79,12 @@ def follow(argv, env, on_output, *, cwd=None, stdin=subprocess.DEVNULL, timeout=
         child.wait()
 
 
-def side_by_side(function, items):
-    """The results of function(item) for each item, as many at a time as there are CPUs, up to two.
+def side_by_side(function, items, waiting=0):
+    """The results of function(item) for each item, as many at a time as there are CPUs, up to two, and `waiting` more.
 
     When one of them raises, or we are interrupted, the children of the others are ended before the exception goes on.
     """
-    pool = concurrent.futures.ThreadPoolExecutor(min(2, os.cpu_count()))
+    pool = concurrent.futures.ThreadPoolExecutor(min(2, os.cpu_count()) + waiting)
     try:
         running = [pool.submit(function, item) for item in items]
         for done in concurrent.futures.as_completed(running):

@@ -159,8 +159,11 @@ def test_the_cells_of_one_version():
 def test_the_cells_of_a_name(monkeypatch, tmp_path):
     ran = []
     monkeypatch.setattr(matrix, "RESULTS", tmp_path)
-    monkeypatch.setattr(process, "side_by_side", lambda function, cells: ran.extend(cell.name for cell in cells))
+    monkeypatch.setattr(process, "side_by_side", lambda function, cells, waiting: ran.extend(cell.name for cell in cells))
     monkeypatch.setattr(matrix, "_report", lambda cells, expression: 0)
+    matrix.run_all()
+    assert ran[0] == "strict python", "the cell that takes longest begins first"
+    ran.clear()
     matrix.run_all(tcl="8.6", names=("tcl", "host"))
     assert ran == ["tcl 8.6", *(f"tcl 8.6 {text.split()[0]}" for text in matrix.TUNED["8.6"]), "host"]
     with pytest.raises(Problem, match="no cell's name begins with nobody"):

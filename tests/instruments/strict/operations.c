@@ -205,13 +205,15 @@ NTSTATUS NTAPI strict_NtDeviceIoControlFile(HANDLE file, HANDLE event, PIO_APC_R
         violation(30, "NtDeviceIoControlFile", sock, NULL, "on %p about %p", file, asked);
     if (in != out)
         violation(30, "NtDeviceIoControlFile", sock, NULL, "with two blocks");
+    if (context && context != ended)
+        violation(30, "NtDeviceIoControlFile", sock, NULL, "with a packet that names another OVERLAPPED");
     before = caller->hEvent;
     caller->hEvent = event;
     op = op_begin(OP_POLL, sock, caller, &whole, 1);
     caller->hEvent = before;
     layer_unlock();
-    status = NtDeviceIoControlFile(file, event, routine, context, (IO_STATUS_BLOCK *)&op->shadow, code, op->copy, in_size, op->copy,
-                                   in_size);
+    status = NtDeviceIoControlFile(file, event, routine, context ? &op->shadow : NULL, (IO_STATUS_BLOCK *)&op->shadow, code, op->copy,
+                                   in_size, op->copy, in_size);
     op_returned(op, status == STATUS_PENDING ? WSA_IO_PENDING : status < 0 ? WSAEINVAL : 0);
     return status;
 }
