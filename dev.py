@@ -58,7 +58,8 @@ from tools.report import Problem, say
 
 
 def leading_options(arguments, values=(), flags=()):
-    """Take the options at the front of `arguments`: (what they say, the rest, which belongs to another program).
+    """Take the options at the front of `arguments`: (what they say, the rest, which belongs to another
+    program).
 
     --wine is understood by all, and goes into the environment, for whatever is started.
     """
@@ -78,7 +79,8 @@ def leading_options(arguments, values=(), flags=()):
 
 
 def ready(options):
-    """The tools of the machine, and the package unless told not to build. A runtime is fetched when it is first used."""
+    """The tools of the machine, and the package unless told not to build. A runtime is fetched when it is
+    first used."""
     setup.tools()
     if "--no-build" not in options:
         build.ensure(required=False)

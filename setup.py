@@ -1,14 +1,14 @@
 """Build iocpsock.dll and the one wheel that carries it.
 
 One Cython module becomes one object file; the Python symbols that this object leaves undefined become a table
-(include/python_stubs.h), and the two are linked into `iocpsock/iocpsock.dll`, which imports nothing from Python or Tcl and
-exports what `EXPORTS` names. On Windows the compiler is the one setuptools finds (MSVC, or MinGW by `--compiler=mingw32`);
-elsewhere it is the mingw-w64 cross compiler. Nothing depends on the Python version that runs this file: the DLL uses the
-Limited API of CPython 3.11, so the wheel is tagged cp311-abi3.
+(include/python_stubs.h), and the two are linked into `iocpsock/iocpsock.dll`, which imports nothing from
+Python or Tcl and exports what `EXPORTS` names. On Windows the compiler is the one setuptools finds (MSVC, or
+MinGW by `--compiler=mingw32`); elsewhere it is the mingw-w64 cross compiler. Nothing depends on the Python
+version that runs this file: the DLL uses the Limited API of CPython 3.11, so the wheel is tagged cp311-abi3.
 
-IOCPSOCK_VARIANT names another build (`VARIANTS`), made by a cross compiler only. `arm64` is the wheel for Windows on ARM64,
-made by Zig's clang. The others are for tests, and no wheels to give away: the same sources under other flags, with the
-instruments in tests/instruments put between them and the system.
+IOCPSOCK_VARIANT names another build (`VARIANTS`), made by a cross compiler only. `arm64` is the wheel for
+Windows on ARM64, made by Zig's clang. The others are for tests, and no wheels to give away: the same sources
+under other flags, with the instruments in tests/instruments put between them and the system.
 """
 
 import os
@@ -32,7 +32,8 @@ MODULE_MACROS = [("PyInit__iocpsock", "PyInit_iocpsock_module"), ("CYTHON_NO_PYI
                  ("_WIN32_WINNT", "0x0A00"), ("WIN32_LEAN_AND_MEAN", None),
                  ("WIN32_NO_STATUS", None)]     # the status codes come from ntstatus.h, once
 INSTRUMENTS = ROOT / "tests" / "instruments"
-# Symbols that no stable ABI promises: a Python that lacks one is served all the same (include/python_signals.h).
+# Symbols that no stable ABI promises: a Python that lacks one is served all the same
+# (include/python_signals.h).
 OPTIONAL = {"_PyOS_IsMainThread", "_PyOS_SigintEvent"}
 MACHINE_X64, MACHINE_ARM64 = 0x8664, 0xAA64
 
@@ -49,8 +50,8 @@ class Target(NamedTuple):
 X64 = Target("win_amd64", (os.environ.get("IOCPSOCK_CC", "x86_64-w64-mingw32-gcc"),),
              "install gcc-mingw-w64-x86-64 or set IOCPSOCK_CC",
              ("-static-libgcc", "-Wl,--nxcompat,--dynamicbase,--high-entropy-va,--no-insert-timestamp,--image-base,0x180000000"))
-# As compatible with MSVC as clang can be: what that would warn of, or refuse, is an error. Zig's clang sets _WIN32_WINNT itself;
-# its linker hardens by default.
+# As compatible with MSVC as clang can be: what that would warn of, or refuse, is an error. Zig's clang sets
+# _WIN32_WINNT itself; its linker hardens by default.
 ARM64 = Target("win_arm64", (os.environ.get("IOCPSOCK_ZIG", "zig"), "cc", "-target", "aarch64-windows-gnu", "-fms-extensions",
                              "-fms-compatibility", "-fgnuc-version=12", "-U_WIN32_WINNT", "-Werror"),
                "install the Python package ziglang and name its zig in IOCPSOCK_ZIG")
@@ -78,7 +79,8 @@ VARIANTS = {
     "arm64": Variant(target=ARM64),
     # Poison and canaries. Without inlining a function is found by the return address.
     "debug": Variant(("-O1", "-fno-inline"), ("memory.h",), _MEMORY, _MEMORY_EXPORTS),
-    # Undefined behaviour ends the process by an illegal instruction: there is no run-time library to report it.
+    # Undefined behaviour ends the process by an illegal instruction: there is no run-time library to report
+    # it.
     "ubsan": Variant(("-O1", "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error")),
     "faults": Variant(("-O1", "-fno-inline", "-DIOCPSOCK_FAULTS"), ("memory.h", "faults.h"), _FAULTS, _FAULTS_EXPORTS),
     # And below them Windows as Microsoft documents it (docs/windows.md).
@@ -88,7 +90,8 @@ VARIANTS = {
 
 
 def undefined_symbols(object_file):
-    """Names of the undefined external symbols in a 64-bit COFF object file (PE/COFF specification, sections 3 and 5.4)."""
+    """Names of the undefined external symbols in a 64-bit COFF object file (PE/COFF specification, sections 3
+    and 5.4)."""
     data = Path(object_file).read_bytes()
     machine, _, _, table, count, _, _ = struct.unpack_from("<HHIIIHH", data)
     if machine not in (MACHINE_X64, MACHINE_ARM64):         # on which no symbol gets an underscore before its name
@@ -121,7 +124,8 @@ def python_table(undefined):
 
 
 def function_table():
-    """Rows of C: the module's functions, and the file in which each stands. The instruments tell with it who made a call."""
+    """Rows of C: the module's functions, and the file in which each stands. The instruments tell with it who
+    made a call."""
     rows = []
     for path in sorted((ROOT / "iocpsock").rglob("*.pyx")):
         for name in re.findall(r"^cdef [^(=]*?(\w+)\(.*noexcept", path.read_text(encoding="utf-8"), re.MULTILINE):
@@ -130,10 +134,11 @@ def function_table():
 
 
 def python_headers(work):
-    """This Python's headers, linked into a folder of `work`, beside an empty pyconfig.h in the place of its own.
+    """This Python's headers, linked into a folder of `work`, beside an empty pyconfig.h in the place of its
+    own.
 
-    Python.h finds pyconfig.h beside itself before any other, and Debian's stops a compiler for another system, whatever
-    guard winpyconfig.h defines.
+    Python.h finds pyconfig.h beside itself before any other, and Debian's stops a compiler for another
+    system, whatever guard winpyconfig.h defines.
     """
     folder = work / "python-headers"
     if not folder.exists():

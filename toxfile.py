@@ -1,4 +1,5 @@
-"""tox reads the names py311 to py314 as Pythons that it has to find. Here they name Windows Pythons that the rig has.
+"""tox reads the names py311 to py314 as Pythons that it has to find. Here they name Windows Pythons that the
+rig has.
 
 This runner takes any Python for the environment itself: all that is done in it is to call dev.py.
 """

@@ -1,7 +1,7 @@
 /* The floor: what the system itself takes for a scenario, with nothing in between.
  *
- * One thread, one completion port, raw overlapped calls (overlapped.h). Both ends of a scenario live here; of `burst` and
- * `idle` only the server does.
+ * One thread, one completion port, raw overlapped calls (overlapped.h). Both ends of a scenario live here; of
+ * `burst` and `idle` only the server does.
  *
  *     floor SCENARIO NAME VALUE...         (benchmarks/README.md: the scenarios, their values, and what is printed)
  */
@@ -183,7 +183,8 @@ static void stream(void)
     say("{\"event\": \"end\"}\n{\"event\": \"result\", \"bytes\": %lld, \"seconds\": %.6f}\n", total, ended - begun);
 }
 
-/* ------------------------------------------------------------------ connect: one after the other, the server closes first */
+/* ------------------------------------------------------------------ connect: one after the other, the server
+ * closes first */
 
 static struct end *accepting, *connecting;
 static int open_ends;
@@ -227,7 +228,8 @@ static void lives(void)
     say("{\"event\": \"result\", \"trips\": %ld, \"seconds\": %.6f}\n", trips, ended - begun);
 }
 
-/* ------------------------------------------------------------------ burst and idle: the client is another program */
+/* ------------------------------------------------------------------ burst and idle: the client is another
+ * program */
 
 static long here;
 

@@ -1,4 +1,5 @@
-/* How many handles a process has, counted in the system's table of all handles: Wine does not say it of one process.
+/* How many handles a process has, counted in the system's table of all handles: Wine does not say it of one
+ * process.
  *
  *     handles PID
  */

@@ -1,4 +1,5 @@
-"""What the Python programs of the benchmark share: their values, the clock, and what they print (see README.md here)."""
+"""What the Python programs of the benchmark share: their values, the clock, and what they print (see
+README.md here)."""
 
 import json
 import os
@@ -23,8 +24,8 @@ class Values:
 class Clock:
     """Decides what counts: what is done after the warm-up, for so many seconds or so many times.
 
-    With several threads each says `count` for what it has done; the races between them cost a trip at most, and a lock
-    would cost more than that.
+    With several threads each says `count` for what it has done; the races between them cost a trip at most,
+    and a lock would cost more than that.
     """
 
     def __init__(self, values):
@@ -82,8 +83,8 @@ class Stream:
 
 
 class Guests:
-    """What a server says whose client is another program: where it listens, when it has accepted a wave of guests, or all, and
-    when all have gone."""
+    """What a server says whose client is another program: where it listens, when it has accepted a wave of
+    guests, or all, and when all have gone."""
 
     def __init__(self, values, port):
         self.wanted, self.wave, self.here, self.count = values.count, values.wave, set(), 0

@@ -1,5 +1,6 @@
-/* Raw overlapped calls on one completion port, for one thread: the sockets skip the port on success, so an operation that
- * completes at once is put on a list here, and the list is worked off before the port is asked.
+/* Raw overlapped calls on one completion port, for one thread: the sockets skip the port on success, so an
+ * operation that completes at once is put on a list here, and the list is worked off before the port is
+ * asked.
  */
 
 #include <winsock2.h>

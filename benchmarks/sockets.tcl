@@ -2,9 +2,10 @@
 #
 #     tclsh sockets.tcl socket|socket2 SCENARIO NAME VALUE...
 #
-# benchmarks/README.md tells what the scenarios are, which values they take, and what is printed. Every scenario runs in one
-# interpreter's event loop, both ends of it; of `burst`, `idle` and `http` only the server is here. Blocking channels need two
-# threads or processes: the sender of `stream mode blocking` is a child, which is this file again.
+# benchmarks/README.md tells what the scenarios are, which values they take, and what is printed. Every
+# scenario runs in one interpreter's event loop, both ends of it; of `burst`, `idle` and `http` only the
+# server is here. Blocking channels need two threads or processes: the sender of `stream mode blocking` is a
+# child, which is this file again.
 
 package require Tcl 8.6-
 
@@ -136,7 +137,8 @@ proc echo {} {
     say result trips $trips seconds [elapsed] latencies \[[join $latencies ,]\]
 }
 
-# ---------------------------------------------------------------- stream: one way, until the sender has had its time
+# ---------------------------------------------------------------- stream: one way, until the sender has had
+# its time
 
 proc stream_accept {channel address port} {
     chan configure $channel -blocking 0 -buffersize 65536 -translation binary
@@ -225,7 +227,8 @@ proc sender {} {
     close $channel
 }
 
-# ---------------------------------------------------------------- connect: one after the other, the server closes first
+# ---------------------------------------------------------------- connect: one after the other, the server
+# closes first
 
 proc life {} {
     variable command
@@ -259,7 +262,8 @@ proc connect {} {
     say result trips $trips seconds [elapsed]
 }
 
-# ---------------------------------------------------------------- burst, idle and http: the client is another program
+# ---------------------------------------------------------------- burst, idle and http: the client is another
+# program
 
 proc guest_accept {channel address port} {
     variable value

@@ -1,13 +1,15 @@
-"""The main job, measured: the Tcl script library served by httpd.tcl under Windows Tcl, fetched by fetch.py under Windows Python.
+"""The main job, measured: the Tcl script library served by httpd.tcl under Windows Tcl, fetched by fetch.py
+under Windows Python.
 
     python3 dev.py demo                (which calls this with the interpreters set up and the package built)
 
-The tree is fetched with iocpsock on both sides, socket2 in the server and iocpsock.socket in the client, and then with the
-stock sockets on both sides; so several times in turn, so that a machine that is busy for a while slows down both. Every
-body's length and SHA-256 is compared with the file on disk. One table is printed; the exit status is 1 if anything is
-missing or differs.
+The tree is fetched with iocpsock on both sides, socket2 in the server and iocpsock.socket in the client, and
+then with the stock sockets on both sides; so several times in turn, so that a machine that is busy for a
+while slows down both. Every body's length and SHA-256 is compared with the file on disk. One table is
+printed; the exit status is 1 if anything is missing or differs.
 
-The clock runs in the client, from before its first connect to after its last byte: neither program's start counts.
+The clock runs in the client, from before its first connect to after its last byte: neither program's start
+counts.
 """
 
 import contextlib

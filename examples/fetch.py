@@ -2,13 +2,14 @@
 
     python fetch.py --sockets iocpsock|stock HOST PORT MANIFEST [--connections N]
 
-MANIFEST is a text file with one URL path per line, "-" for standard input. One line of JSON is printed: how many requests
-and bytes, in how many seconds (from before the first connect to after the last byte), and for each path its length and
-SHA-256. A status other than 200 or a body that is not as long as announced is an error; errors are listed, and make the exit
-status 1.
+MANIFEST is a text file with one URL path per line, "-" for standard input. One line of JSON is printed: how
+many requests and bytes, in how many seconds (from before the first connect to after the last byte), and for
+each path its length and SHA-256. A status other than 200 or a body that is not as long as announced is an
+error; errors are listed, and make the exit status 1.
 
-Only the blocking calls of a socket are used, the same ones whichever module they come from. Each connection belongs to
-one thread; the threads share nothing but the iterator that deals out the paths and the table of results.
+Only the blocking calls of a socket are used, the same ones whichever module they come from. Each connection
+belongs to one thread; the threads share nothing but the iterator that deals out the paths and the table of
+results.
 """
 
 import argparse
@@ -85,7 +86,8 @@ class Connection:
 
 
 class Results:
-    """What all threads have found: requests, bytes, (length, digest) of each path, errors. Owns the lock over them."""
+    """What all threads have found: requests, bytes, (length, digest) of each path, errors. Owns the lock over
+    them."""
 
     def __init__(self):
         self.lock = threading.Lock()

@@ -4,9 +4,9 @@
 #
 # Prints "listening ADDRESS PORT" when it is ready; port 0 lets the system choose. It runs until it is killed.
 #
-# Every connection is one coroutine, which owns its channel: it waits for a request, answers it, and goes on until the
-# peer has had enough. Everything runs in the interpreter's one thread, on its event loop. Whatever goes wrong in a
-# connection ends that connection and nothing else.
+# Every connection is one coroutine, which owns its channel: it waits for a request, answers it, and goes on
+# until the peer has had enough. Everything runs in the interpreter's one thread, on its event loop. Whatever
+# goes wrong in a connection ends that connection and nothing else.
 
 package require Tcl 8.6-
 
@@ -37,14 +37,14 @@ proc httpd::accept {channel address port} {
     coroutine connection[incr connections] httpd::converse $channel "$address:$port"
 }
 
-# The life of one connection. Faults of the request carry an errorcode {HTTP status} and are answered; all others (the
-# peer went away, most often) are only reported.
+# The life of one connection. Faults of the request carry an errorcode {HTTP status} and are answered; all
+# others (the peer went away, most often) are only reported.
 proc httpd::converse {channel peer} {
     variable buffer
     try {
         chan configure $channel -blocking 0 -translation binary -buffering full -buffersize $buffer
-        # One request an event: who has sent many gets the next answer when the others had their turn. A request that is in
-        # the channel's buffer already makes the channel readable, too.
+        # One request an event: who has sent many gets the next answer when the others had their turn. A
+        # request that is in the channel's buffer already makes the channel readable, too.
         while {[serve $channel]} {awaitReadable $channel}
     } trap HTTP {reason options} {
         catch {refuse $channel [lindex [dict get $options -errorcode] 1] $reason}
@@ -74,7 +74,8 @@ proc httpd::serve {channel} {
     return $keep
 }
 
-# True if the connection outlives the response. A request that announces a body ends it: the body is never read.
+# True if the connection outlives the response. A request that announces a body ends it: the body is never
+# read.
 proc httpd::persistent {minor fields} {
     if {[dict exists $fields transfer-encoding] || [field $fields content-length 0] ne "0"} {
         return 0
@@ -93,7 +94,8 @@ proc httpd::fail {status reason} {
 
 # ---------------------------------------------------------------- requests
 
-# The request line, or "" if the peer closed instead of asking. One empty line before it is forgiven, as RFC 9112 advises.
+# The request line, or "" if the peer closed instead of asking. One empty line before it is forgiven, as RFC
+# 9112 advises.
 proc httpd::requestLine {channel} {
     set line [nextLine $channel]
     if {$line eq ""} {set line [nextLine $channel]}
@@ -145,8 +147,9 @@ proc httpd::awaitReadable {channel} {
     }
 }
 
-# The file that a request target names. The path is taken apart and put together again from segments that are plain
-# names for every file system: what could climb, name a drive, a stream or a device, or hide a separator is refused.
+# The file that a request target names. The path is taken apart and put together again from segments that are
+# plain names for every file system: what could climb, name a drive, a stream or a device, or hide a separator
+# is refused.
 proc httpd::localPath {target} {
     variable root
     regsub {^[a-z]+://[^/]*} [regsub {[?#].*$} $target ""] "" path
@@ -187,7 +190,8 @@ proc httpd::percentDecode {text} {
 
 # ---------------------------------------------------------------- responses
 
-# The Content-Length is a promise: if the file has shrunk meanwhile, only closing the connection tells the peer.
+# The Content-Length is a promise: if the file has shrunk meanwhile, only closing the connection tells the
+# peer.
 proc httpd::sendFile {channel method path keep} {
     variable buffer
     set file [openFile $path]
@@ -207,8 +211,8 @@ proc httpd::sendFile {channel method path keep} {
     }
 }
 
-# A small body joins its head in the channel's buffer, and both leave in one packet. fcopy would write them one by one,
-# and the second would wait until the peer has acknowledged the first.
+# A small body joins its head in the channel's buffer, and both leave in one packet. fcopy would write them
+# one by one, and the second would wait until the peer has acknowledged the first.
 proc httpd::writeBody {file channel size} {
     set body [read $file $size]
     puts -nonewline $channel $body

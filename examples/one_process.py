@@ -1,4 +1,5 @@
-"""one_process.py: Tcl and Python in one process share one engine. Tcl's event loop serves, a thread of Python is the client."""
+"""one_process.py: Tcl and Python in one process share one engine. Tcl's event loop serves, a thread of Python
+is the client."""
 
 import threading
 import tkinter

@@ -1,7 +1,8 @@
 /* afd.h - what a TCP socket is ready for, as an overlapped operation that sends and receives nothing.
  *
- * Winsock has none: an empty WSASend ends at once. The socket driver, AFD, has: the request by which select() itself waits.
- * Microsoft does not document it; libuv, wepoll and mio depend on it. Structures only for one socket. No state.
+ * Winsock has none: an empty WSASend ends at once. The socket driver, AFD, has: the request by which select()
+ * itself waits. Microsoft does not document it; libuv, wepoll and mio depend on it. Structures only for one
+ * socket. No state.
  */
 #ifndef IOCPSOCK_AFD_H
 #define IOCPSOCK_AFD_H
@@ -27,9 +28,9 @@ struct afd_poll {
     NTSTATUS status;
 };
 
-/* Post a poll: its NTSTATUS. Its end is written to `overlapped`, of which only the first two members are used, and to `poll`:
- * both are the kernel's until then. It sets `event`, if there is one, and sends a packet to the socket's port if there is a
- * `context`, which the packet then has for its OVERLAPPED. */
+/* Post a poll: its NTSTATUS. Its end is written to `overlapped`, of which only the first two members are
+ * used, and to `poll`: both are the kernel's until then. It sets `event`, if there is one, and sends a packet
+ * to the socket's port if there is a `context`, which the packet then has for its OVERLAPPED. */
 static inline NTSTATUS afd_poll_post(SOCKET sock, struct afd_poll *poll, ULONG events, HANDLE event, void *context,
                                      OVERLAPPED *overlapped)
 {

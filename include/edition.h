@@ -1,6 +1,8 @@
-/* edition.h - whether this is Windows Server: other editions serve two transmissions of files at a time, for the whole machine.
+/* edition.h - whether this is Windows Server: other editions serve two transmissions of files at a time, for
+ * the whole machine.
  *
- * RtlGetVersion tells what the system is; GetVersionEx tells what the program's manifest wants to hear. Threads: any.
+ * RtlGetVersion tells what the system is; GetVersionEx tells what the program's manifest wants to hear.
+ * Threads: any.
  */
 #ifndef IOCPSOCK_EDITION_H
 #define IOCPSOCK_EDITION_H

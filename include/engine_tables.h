@@ -1,5 +1,5 @@
-/* engine_tables.h - the engine's data: the error gate's table, the names of the counters, and constants that are macros
- * of Microsoft's headers which mingw-w64 or Cython cannot express. No code, no state.
+/* engine_tables.h - the engine's data: the error gate's table, the names of the counters, and constants that
+ * are macros of Microsoft's headers which mingw-w64 or Cython cannot express. No code, no state.
  */
 #ifndef IOCPSOCK_ENGINE_TABLES_H
 #define IOCPSOCK_ENGINE_TABLES_H
@@ -13,8 +13,9 @@
 #include <ntstatus.h>
 
 /* An NTSTATUS or a Win32 code from a completion -> the Winsock code that a blocking call would have reported.
- * From what Winsock itself returns on real Windows (Wine's ws2_32 conformance tests) and from libuv's experience with AFD.
- * What is not listed goes through RtlNtStatusToDosError, and stands as it is if that is a Winsock code (10000..11999). */
+ * From what Winsock itself returns on real Windows (Wine's ws2_32 conformance tests) and from libuv's
+ * experience with AFD. What is not listed goes through RtlNtStatusToDosError, and stands as it is if that is
+ * a Winsock code (10000..11999). */
 static const struct error_row {
     DWORD code;
     int winsock;
@@ -76,10 +77,11 @@ static const struct error_row {
 
 enum { ERROR_ROWS = sizeof error_table / sizeof *error_table };
 
-/* What the engine counts. The first four are objects: they have a live figure, which every test must bring back to zero,
- * and a total. The other rows are one figure each: three that follow what exists (threads, consumers, bytes of memory), then
- * events and amounts since the start; `allocations` are calls of malloc, `retries` what was tried again for want of
- * memory, `direct_receives` those without the port, `waits` a hot consumer's own, and those of them that brought nothing. */
+/* What the engine counts. The first four are objects: they have a live figure, which every test must bring
+ * back to zero, and a total. The other rows are one figure each: three that follow what exists (threads,
+ * consumers, bytes of memory), then events and amounts since the start; `allocations` are calls of malloc,
+ * `retries` what was tried again for want of memory, `direct_receives` those without the port, `waits` a hot
+ * consumer's own, and those of them that brought nothing. */
 #define COUNTERS(X) \
     X(connections) X(listeners) X(operations) X(lookups) \
     X(threads) X(consumers) X(memory) \
@@ -96,10 +98,11 @@ enum { COUNTER_OBJECTS = COUNTER_threads };
 static const char *const counter_names[] = {COUNTERS(COUNTER_NAME)};
 #undef COUNTER_NAME
 
-/* What can be tuned: of a connection (or of a listener, for the connections it will accept), from SETTING_LISTENER on of a
- * listener only, and from SETTING_PROCESS on of the whole process. X(name, smallest, largest, initial, legal values in words).
- * The words stand in error messages and in the reference pages. Sources of the defaults: sendcap, Windows' own dynamic send
- * buffering ends there; acceptsilence, iocpsock 0.5; manyconnections, 2 MB of locked receive buffers. */
+/* What can be tuned: of a connection (or of a listener, for the connections it will accept), from
+ * SETTING_LISTENER on of a listener only, and from SETTING_PROCESS on of the whole process. X(name, smallest,
+ * largest, initial, legal values in words). The words stand in error messages and in the reference pages.
+ * Sources of the defaults: sendcap, Windows' own dynamic send buffering ends there; acceptsilence, iocpsock
+ * 0.5; manyconnections, 2 MB of locked receive buffers. */
 #define SETTINGS(X) \
     X(recvbufsize, 0, 65536, 0, "0 (fitted to the traffic) or a number of bytes up to 65536") \
     X(recvcount, 1, 16, 1, "an integer from 1 to 16") \
@@ -128,11 +131,13 @@ static const struct setting_row {
 } setting_table[] = {SETTINGS(SETTING_ROW)};
 #undef SETTING_ROW
 
-/* The values of recvmode: a posted buffer; a zero-byte receive and then a direct read; zero when there are many connections. */
+/* The values of recvmode: a posted buffer; a zero-byte receive and then a direct read; zero when there are
+ * many connections. */
 enum { RECV_BUFFERED, RECV_ZERO, RECV_AUTO, RECV_MODES };
 static const char *const recv_mode_names[] = {"buffered", "zero", "auto"};
 
-/* The values of lookup: an -async client's name is looked up before the command returns, or behind its back. */
+/* The values of lookup: an -async client's name is looked up before the command returns, or behind its
+ * back. */
 enum { LOOKUP_FOREGROUND, LOOKUP_BACKGROUND, LOOKUPS };
 static const char *const lookup_names[] = {"foreground", "background"};
 
@@ -151,37 +156,41 @@ static const char *const lookup_names[] = {"foreground", "background"};
 #define WAITER_KEEP 64
 #endif
 
-/* The names of the extension functions for SIO_GET_EXTENSION_FUNCTION_POINTER (mswsock.h has them as initialisers). */
+/* The names of the extension functions for SIO_GET_EXTENSION_FUNCTION_POINTER (mswsock.h has them as
+ * initialisers). */
 static const GUID acceptex_id = WSAID_ACCEPTEX;
 static const GUID connectex_id = WSAID_CONNECTEX;
 static const GUID transmitfile_id = WSAID_TRANSMITFILE;
 static const GUID getacceptexsockaddrs_id = WSAID_GETACCEPTEXSOCKADDRS;
 
-/* SO_REUSE_UNICASTPORT (ws2def.h of the Windows SDK, Windows 10): a port that a bind leaves to the system is chosen as it
- * is for a connect without a bind. */
+/* SO_REUSE_UNICASTPORT (ws2def.h of the Windows SDK, Windows 10): a port that a bind leaves to the system is
+ * chosen as it is for a connect without a bind. */
 #define IOCPSOCK_SO_REUSE_UNICASTPORT 0x3007
 
-/* SIO_TCP_INITIAL_RTO with TCP_INITIAL_RTO_PARAMETERS (mstcpip.h, Windows 10 1709; Microsoft's page "TCP_INITIAL_RTO_PARAMETERS
- * structure"). A refused attempt is repeated by Windows itself, three times, which on loopback takes two seconds. Once is
- * enough there, and soon; but not never: Windows refuses also while a backlog is full, and a moment later there is room. */
+/* SIO_TCP_INITIAL_RTO with TCP_INITIAL_RTO_PARAMETERS (mstcpip.h, Windows 10 1709; Microsoft's page
+ * "TCP_INITIAL_RTO_PARAMETERS structure"). A refused attempt is repeated by Windows itself, three times,
+ * which on loopback takes two seconds. Once is enough there, and soon; but not never: Windows refuses also
+ * while a backlog is full, and a moment later there is room. */
 #define IOCPSOCK_SIO_TCP_INITIAL_RTO _WSAIOW(IOC_VENDOR, 17)
 static const struct initial_rto {
     USHORT rtt;                 /* milliseconds; 300 is the least that Set-NetTCPSetting takes for InitialRto */
     UCHAR max_retransmissions;
 } initial_rto_once = {300, 1};
 
-/* SOMAXCONN_HINT (winsock2.h; Microsoft's page "listen function"): a backlog above 200 has to be written so, and is then
- * adjusted to be within 200 and 65535. */
+/* SOMAXCONN_HINT (winsock2.h; Microsoft's page "listen function"): a backlog above 200 has to be written so,
+ * and is then adjusted to be within 200 and 65535. */
 #define IOCPSOCK_SOMAXCONN_HINT(backlog) (-(backlog))
 
-/* CREATE_WAITABLE_TIMER_HIGH_RESOLUTION (synchapi.h, Windows 10 1803; Microsoft's page "CreateWaitableTimerExW function"): the
- * timer is not bound to the ticks of the system's clock, which are 15.6 ms apart. */
+/* CREATE_WAITABLE_TIMER_HIGH_RESOLUTION (synchapi.h, Windows 10 1803; Microsoft's page
+ * "CreateWaitableTimerExW function"): the timer is not bound to the ticks of the system's clock, which are
+ * 15.6 ms apart. */
 #define IOCPSOCK_TIMER_HIGH_RESOLUTION 0x00000002
 
 /* SIO_IDEAL_SEND_BACKLOG_QUERY (ws2ipdef.h, Windows Vista SP1), which mingw-w64 lacks. */
 #define IOCPSOCK_SIO_IDEAL_SEND_BACKLOG_QUERY _IOR('t', 123, ULONG)
 
-/* SIO_TCP_INFO and TCP_INFO_v0 (mstcpip.h, Windows 10 1703): what TCP knows of a connection. Older SDKs lack both. */
+/* SIO_TCP_INFO and TCP_INFO_v0 (mstcpip.h, Windows 10 1703): what TCP knows of a connection. Older SDKs lack
+ * both. */
 #define IOCPSOCK_SIO_TCP_INFO _WSAIORW(IOC_VENDOR, 39)
 typedef struct tcp_info_v0 {
     DWORD state, mss;

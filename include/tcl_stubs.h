@@ -1,8 +1,10 @@
-/* tcl_stubs.h - the part of Tcl's C interface that the channel driver uses, for Tcl 8.6 and 9 from one binary.
+/* tcl_stubs.h - the part of Tcl's C interface that the channel driver uses, for Tcl 8.6 and 9 from one
+ * binary.
  *
- * Tcl publishes its functions to extensions as a table of pointers; slot numbers never change within a major version, and
- * for every function used here 8.6 and 9.0 agree on the slot. The table is read from the interpreter that loads us
- * (tcl_stubs_bind), so the DLL needs neither a Tcl header nor a Tcl library to build, and imports nothing from Tcl.
+ * Tcl publishes its functions to extensions as a table of pointers; slot numbers never change within a major
+ * version, and for every function used here 8.6 and 9.0 agree on the slot. The table is read from the
+ * interpreter that loads us (tcl_stubs_bind), so the DLL needs neither a Tcl header nor a Tcl library to
+ * build, and imports nothing from Tcl.
  *
  * What differs between the majors is handled here and nowhere else:
  *   - a length that was int became ptrdiff_t. By-value lengths are declared ptrdiff_t: on x64 and ARM64 an 8.6 callee
@@ -177,8 +179,8 @@ static inline void tcl_poll_now(void)
     Tcl_SetMaxBlockTime(zero);
 }
 
-/* An interpreter whose table we cannot use has no function to report that with: both majors' `load` command reads a
- * message left in the interpreter's old result field. */
+/* An interpreter whose table we cannot use has no function to report that with: both majors' `load` command
+ * reads a message left in the interpreter's old result field. */
 static inline int tcl_stubs_refuse(Tcl_Interp *interp, const char *message)
 {
     interp->result = message;
@@ -186,8 +188,8 @@ static inline int tcl_stubs_refuse(Tcl_Interp *interp, const char *message)
     return TCL_ERROR;
 }
 
-/* Take the function table from `interp`, or leave an error in it. Tcl 9's own name for itself is "tcl", and "Tcl" one for old
- * extensions. No version is too new: the magic number changes when the table does. */
+/* Take the function table from `interp`, or leave an error in it. Tcl 9's own name for itself is "tcl", and
+ * "Tcl" one for old extensions. No version is too new: the magic number changes when the table does. */
 static inline int tcl_stubs_bind(Tcl_Interp *interp)
 {
     const TclStubTable *table = interp->stubs;

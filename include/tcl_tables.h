@@ -1,5 +1,5 @@
-/* tcl_tables.h - the Tcl side's data: Winsock codes as POSIX errno values, the texts that differ between Tcl versions, and
- * the channel type. No code, no state.
+/* tcl_tables.h - the Tcl side's data: Winsock codes as POSIX errno values, the texts that differ between Tcl
+ * versions, and the channel type. No code, no state.
  */
 #ifndef IOCPSOCK_TCL_TABLES_H
 #define IOCPSOCK_TCL_TABLES_H
@@ -7,8 +7,8 @@
 #include <winsock2.h>
 #include "tcl_stubs.h"
 
-/* Winsock code -> the errno that Tcl's Windows build knows (values of the Universal C Runtime, and Tcl's own additions from
- * 240 on). As Tcl's own table; a code that is not here becomes EINVAL, as it does there. */
+/* Winsock code -> the errno that Tcl's Windows build knows (values of the Universal C Runtime, and Tcl's own
+ * additions from 240 on). As Tcl's own table; a code that is not here becomes EINVAL, as it does there. */
 static const struct errno_row {
     int winsock;
     int number;
@@ -25,7 +25,8 @@ static const struct errno_row {
 
 enum { ERRNO_ROWS = sizeof errno_table / sizeof *errno_table, ERRNO_DEFAULT = 22 };
 
-/* Arguments of the open command, as each version of Tcl words them. The word of the command stands before each form. */
+/* Arguments of the open command, as each version of Tcl words them. The word of the command stands before
+ * each form. */
 static const char *const usage_client[] = {
     "?-myaddr addr? ?-myport myport? ?-async? host port",
     "?-async? ?-myaddr addr? ?-myport myport? host port",

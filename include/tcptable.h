@@ -1,7 +1,8 @@
 /* tcptable.h - whether anybody on this machine has a TCP port.
  *
- * Windows answers WSAEACCES both for a port that another socket has exclusively and for one out of a range that the system
- * keeps for itself, as Hyper-V does. The system's table of TCP sockets has the first and not the second. Threads: any.
+ * Windows answers WSAEACCES both for a port that another socket has exclusively and for one out of a range
+ * that the system keeps for itself, as Hyper-V does. The system's table of TCP sockets has the first and not
+ * the second. Threads: any.
  */
 #ifndef IOCPSOCK_TCPTABLE_H
 #define IOCPSOCK_TCPTABLE_H

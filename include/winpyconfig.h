@@ -1,8 +1,9 @@
 /* winpyconfig.h - what Python.h must know of 64-bit Windows when the DLL is cross-built on another system.
  *
- * Python.h asks pyconfig.h for the platform, and the build machine's own pyconfig.h describes the build machine. This file
- * is force-included before everything else and keeps that one out. The Limited API needs few facts: the sizes of C types
- * on 64-bit Windows (LLP64), that the API is imported from a DLL, and which standard headers exist. Not used on Windows.
+ * Python.h asks pyconfig.h for the platform, and the build machine's own pyconfig.h describes the build
+ * machine. This file is force-included before everything else and keeps that one out. The Limited API needs
+ * few facts: the sizes of C types on 64-bit Windows (LLP64), that the API is imported from a DLL, and which
+ * standard headers exist. Not used on Windows.
  */
 #ifndef IOCPSOCK_WINPYCONFIG_H
 #define IOCPSOCK_WINPYCONFIG_H

@@ -1,9 +1,9 @@
 """TCP sockets on Windows I/O completion ports.
 
-`iocpsock.socket` is a `socket.socket` whose blocking calls run on the engine; `create_connection`, `create_server`,
-`socketpair`, `fromfd` and `fromshare` make such sockets; `patch` puts them in the place of the standard library's; `stats`
-tells what the engine has. Every other name of the module `socket` is passed on, so `import iocpsock as socket` works.
-The same folder is a Tcl package with the command `socket2`.
+`iocpsock.socket` is a `socket.socket` whose blocking calls run on the engine; `create_connection`,
+`create_server`, `socketpair`, `fromfd` and `fromshare` make such sockets; `patch` puts them in the place of
+the standard library's; `stats` tells what the engine has. Every other name of the module `socket` is passed
+on, so `import iocpsock as socket` works. The same folder is a Tcl package with the command `socket2`.
 """
 
 import importlib.machinery
@@ -13,8 +13,8 @@ import sys
 
 
 def _load():
-    """Load iocpsock.dll, which lies beside this file. Python finds only .pyd files by name, and Tcl loads the .dll: one
-    file under one name makes one module, and one engine, in a process that has both."""
+    """Load iocpsock.dll, which lies beside this file. Python finds only .pyd files by name, and Tcl loads the
+    .dll: one file under one name makes one module, and one engine, in a process that has both."""
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "iocpsock.dll")
     name = __name__ + "._iocpsock"
     loader = importlib.machinery.ExtensionFileLoader(name, path)
@@ -47,7 +47,8 @@ __all__ = ["__version__", "configure", "create_connection", "create_server", "fr
 
 
 def __getattr__(name):
-    """The names of the standard library's `socket` that have nothing of ours: constants, exceptions, `getaddrinfo` and others."""
+    """The names of the standard library's `socket` that have nothing of ours: constants, exceptions,
+    `getaddrinfo` and others."""
     import socket as stock
     if not name.startswith("__") and hasattr(stock, name):
         return getattr(stock, name)

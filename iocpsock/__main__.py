@@ -1,6 +1,7 @@
 """`python -m iocpsock`: say what is installed, or run a program whose sockets are iocpsock's.
 
-The program is run by `runpy` after `patch()`, with the arguments and the module search path that it would have by itself.
+The program is run by `runpy` after `patch()`, with the arguments and the module search path that it would
+have by itself.
 """
 
 import os

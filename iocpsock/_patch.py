@@ -1,8 +1,8 @@
 """Patch: `iocpsock.socket` in the place of `socket.socket`, for programs that know nothing of it.
 
-What the library looks up when it makes a socket is replaced, and nothing else: the class `socket.socket`, which all
-functions of that module call, and the class of what an SSLContext wraps. A class derived from the stock one, or a name
-taken by `from socket import socket`, before the patch stays what it is.
+What the library looks up when it makes a socket is replaced, and nothing else: the class `socket.socket`,
+which all functions of that module call, and the class of what an SSLContext wraps. A class derived from the
+stock one, or a name taken by `from socket import socket`, before the patch stays what it is.
 Owner: this module, one record for the process. Threads: any; `_lock` guards the record.
 """
 
@@ -24,10 +24,11 @@ _blocks = 0                         # `with patched()` blocks that are open
 def patch():
     """Put `iocpsock.socket` in the place of `socket.socket`, until `unpatch()`.
 
-    From then on whatever the standard library or a program makes by `socket.socket(...)`, `socket.create_connection`,
-    `create_server`, `socketpair`, `fromfd`, `fromshare` or `accept` is an `iocpsock.socket`, and what an SSLContext wraps is
-    an `ssl.SSLSocket` that is one too. Call it first: a module that has done `from socket import socket` before, or derived a
-    class, keeps the stock one. Sockets that exist already stay as they are.
+    From then on whatever the standard library or a program makes by `socket.socket(...)`,
+    `socket.create_connection`, `create_server`, `socketpair`, `fromfd`, `fromshare` or `accept` is an
+    `iocpsock.socket`, and what an SSLContext wraps is an `ssl.SSLSocket` that is one too. Call it first: a
+    module that has done `from socket import socket` before, or derived a class, keeps the stock one. Sockets
+    that exist already stay as they are.
 
     Calling it again changes nothing. RuntimeError if something else has replaced `socket.socket`.
     """
@@ -40,8 +41,8 @@ def patch():
 def unpatch():
     """Undo `patch()`: every name is again what it was. Sockets made meanwhile go on working.
 
-    Without a `patch()` before it does nothing, and an open `with patched():` stays in force until its end. RuntimeError if
-    something else has replaced `socket.socket` since the patch.
+    Without a `patch()` before it does nothing, and an open `with patched():` stays in force until its end.
+    RuntimeError if something else has replaced `socket.socket` since the patch.
     """
     global _wanted
     with _lock:
@@ -53,8 +54,8 @@ def unpatch():
 def patched():
     """A context manager, and a decorator: the patch is in force inside, for all threads of the process.
 
-    Blocks may be nested and may overlap in several threads; the last to end undoes the patch, unless `patch()` asked for it
-    too. Errors as for `patch` and `unpatch`.
+    Blocks may be nested and may overlap in several threads; the last to end undoes the patch, unless
+    `patch()` asked for it too. Errors as for `patch` and `unpatch`.
     """
     global _blocks
     with _lock:
@@ -90,7 +91,8 @@ def _take_back(unless):
 
 
 def _replacements():
-    """What to set: (namespace, name, value). Imported before anything is set, each module has met the stock class."""
+    """What to set: (namespace, name, value). Imported before anything is set, each module has met the stock
+    class."""
     _teach_multiprocessing()
     try:
         import ssl
@@ -102,7 +104,8 @@ def _replacements():
 
 @functools.cache
 def _teach_multiprocessing():
-    """It knows how to send a class of sockets only if told, and takes no subclass for its base. This is not undone."""
+    """It knows how to send a class of sockets only if told, and takes no subclass for its base. This is not
+    undone."""
     from multiprocessing import reduction
     reduction.ForkingPickler.register(socket, _reduce)
 

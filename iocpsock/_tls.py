@@ -1,7 +1,8 @@
 """TLS: `ssl.SSLSocket` on the engine, for what an SSLContext wraps while the patch is in force.
 
-`ssl.SSLSocket` does all its input and output through `_sslobj`, an object of OpenSSL's that calls recv and send on the handle.
-Here it is a stream of ours (python/stream.pyx), which has OpenSSL work in memory and waits as an `iocpsock.socket` does.
+`ssl.SSLSocket` does all its input and output through `_sslobj`, an object of OpenSSL's that calls recv and
+send on the handle. Here it is a stream of ours (python/stream.pyx), which has OpenSSL work in memory and
+waits as an `iocpsock.socket` does.
 """
 
 import socket as _stdlib

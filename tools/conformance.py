@@ -1,8 +1,9 @@
-"""docs/conformance.md: how our sockets do in the languages' own test suites, beside the stock ones on the same machine.
+"""docs/conformance.md: how our sockets do in the languages' own test suites, beside the stock ones on the
+same machine.
 
-The page and the data beside this file are written by one command, `dev.py conformance [FILE…]`, which runs the files both
-ways; what it does not run stays as it was. What is written by hand is in conformance_tcl.py and conformance_python.py:
-why a test does not pass. The command fails without it.
+The page and the data beside this file are written by one command, `dev.py conformance [FILE…]`, which runs
+the files both ways; what it does not run stays as it was. What is written by hand is in conformance_tcl.py
+and conformance_python.py: why a test does not pass. The command fails without it.
 """
 
 from tools import conformance_python, conformance_tcl, run
@@ -21,8 +22,8 @@ again without it.
 
 
 def main(arguments):
-    """Run the files with both commands and write the page. 0 if each ran to its end and there is a reason for all that did
-    not pass."""
+    """Run the files with both commands and write the page. 0 if each ran to its end and there is a reason for
+    all that did not pass."""
     wanted = {suite.language: [file for file in suite.files if not arguments or file in arguments] for suite in SUITES}
     known = [file for files in wanted.values() for file in files]
     if unknown := [file for file in arguments if file not in known]:

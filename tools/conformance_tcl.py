@@ -5,10 +5,12 @@ from tools.suite import STOCK, Suite
 
 FILES = ("socket.test", "ioCmd.test", "io.test", "chanio.test", "event.test", "iogt.test", "zlib.test", "http.test", "http11.test")
 
-# Tests that take minutes. The matrix leaves them out, and the stock command is never asked: with it they count as failed.
+# Tests that take minutes. The matrix leaves them out, and the stock command is never asked: with it they
+# count as failed.
 SLOW = {"socket.test": ("socket_inet-2.13", "socket_inet6-2.13")}
 
-# Why a test fails, with whichever command. socket_inet-2.13 and socket_inet6-2.13 are one test, for two address families.
+# Why a test fails, with whichever command. socket_inet-2.13 and socket_inet6-2.13 are one test, for two
+# address families.
 REASONS = {
     "socket-2.13": "It writes 720 000 bytes one at a time, and each costs the stock driver most of a millisecond under Wine. "
                    "Tcl 9's suite leaves the test out under Wine.",
@@ -18,8 +20,8 @@ REASONS = {
                     "own SO_REUSEADDR, which does not allow it there. Tcl 9's suite leaves the test out under Wine.",
 }
 
-# Tests that judge by the clock: what they take for granted, and a busy machine does not keep, whatever the command.
-# chan-io-6.56 and io-6.56 are one test.
+# Tests that judge by the clock: what they take for granted, and a busy machine does not keep, whatever the
+# command. chan-io-6.56 and io-6.56 are one test.
 TIMED = {
     "io-6.56": "a child process starts and answers within 500 ms",
     "io-12.5": "a child process starts and answers within 500 ms",
@@ -64,7 +66,8 @@ def run_file(version, file, command, show, only=None, skip=()):
 
 
 def plain(test):
-    """The name of a test without what only says for which address family, or by which commands, it is made."""
+    """The name of a test without what only says for which address family, or by which commands, it is
+    made."""
     return test.replace("_inet6-", "-").replace("_inet-", "-").removeprefix("chan-")
 
 

@@ -33,7 +33,8 @@ def install_tools():
 
 
 def install(wanted):
-    """See to it that every one of these is there. Of two dev.py's that want something one asks apt, then the other looks again."""
+    """See to it that every one of these is there. Of two dev.py's that want something one asks apt, then the
+    other looks again."""
     if all(present() for package, present in wanted):
         return
     with cache.locked(cache.root() / "locks" / "apt.lock"):
@@ -54,7 +55,8 @@ def _install(missing):
     with step(f"apt: {' '.join(missing)}"):
         if not _known(missing):
             _apt("update", "--quiet")
-        # Whoever else has dpkg at the time, an upgrade by itself on a machine that was just made, ends some day.
+        # Whoever else has dpkg at the time, an upgrade by itself on a machine that was just made, ends some
+        # day.
         _apt("install", "--yes", "--quiet", "--no-install-recommends", "-oDPkg::Lock::Timeout=600", *missing)
 
 
@@ -79,7 +81,8 @@ def fetch_source(package, file, into):
     found = [each for each in _versions(["apt-cache", *options, "showsrc", package]) if each.rpartition("-")[0] == version]
     if not found:
         raise Unavailable(f"{file}: the Debian mirror of this machine does not list {package} {version}{trouble}")
-    # apt fails when any file of the source package is gone from the mirror: the tarball may have come all the same.
+    # apt fails when any file of the source package is gone from the mirror: the tarball may have come all the
+    # same.
     _download(["apt-get", *options, "--tar-only", "--download-only", "source", f"{package}={found[-1]}"], file, into)
 
 
@@ -93,9 +96,11 @@ def fetch_package(package, file, into):
 
 
 def _own_index(kind, file, into):
-    """An index of packages of this kind: the options that make apt use it, and what went wrong when it was fetched.
+    """An index of packages of this kind: the options that make apt use it, and what went wrong when it was
+    fetched.
 
-    The machine's own mirrors are asked, through a configuration of ours: neither its sources nor its lists change.
+    The machine's own mirrors are asked, through a configuration of ours: neither its sources nor its lists
+    change.
     """
     if not shutil.which("apt-get"):
         raise Unavailable(f"{file}: no apt-get here to fetch it")
@@ -128,7 +133,8 @@ def _download(command, file, into):
 
 
 def _entries(kind):
-    """Entries of this kind, deb or deb-src, for this release and those that are used, from the mirrors of the machine."""
+    """Entries of this kind, deb or deb-src, for this release and those that are used, from the mirrors of the
+    machine."""
     release = _codename()
     entries = {(uri, key) for uri, suite, key in _configured() if suite == release}
     if not entries:

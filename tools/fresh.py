@@ -1,4 +1,5 @@
-"""A machine that is not this one: a bare Debian in a folder, in which a clone of this checkout does what the README says.
+"""A machine that is not this one: a bare Debian in a folder, in which a clone of this checkout does what the
+README says.
 
 Each run has a copy of the bare system, with python3 and nothing else, and a cache of its own. Needs root.
 """
@@ -20,7 +21,8 @@ USER = "somebody"
 
 
 def main(release, only=None, user=False, keep=False, arguments=()):
-    """Follow the README in a bare Debian of this release. The status of the first command that failed, else 0."""
+    """Follow the README in a bare Debian of this release. The status of the first command that failed, else
+    0."""
     if os.geteuid():
         raise Problem("fresh: a Debian of its own needs root: run it as root, or by sudo")
     if release not in RELEASES:

@@ -21,7 +21,8 @@ PINNED = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement
 
 
 def python():
-    """The environment's interpreter. Use its modules by `-m`: the scripts beside it name the path it was made at."""
+    """The environment's interpreter. Use its modules by `-m`: the scripts beside it name the path it was made
+    at."""
     recipe = cache.fingerprint(HOST_REQUIREMENTS, sys.version, os.path.realpath(sys.executable))
     return cache.directory("host-python", recipe, "Python environment of the host", _make) / "bin" / "python"
 
@@ -39,7 +40,8 @@ def windows_packages():
 
 
 def packages(name, requirements, what):
-    """A directory with packages for this machine that have no place in the environment: big ones, or those of one test."""
+    """A directory with packages for this machine that have no place in the environment: big ones, or those of
+    one test."""
     return cache.directory(name, cache.fingerprint(requirements), what,
                            lambda path: pip(python(), "install", "--quiet", "--target", path, *PINNED, requirements))
 
@@ -57,13 +59,14 @@ def sdist(name, version):
     file = f"{name.replace('-', '_')}-{version}.tar.gz"
     sha256 = sources.SDISTS[name, version]
 
-    # pip asks a source distribution for its metadata, with the environment's own setuptools. For which Pythons it is to
-    # be installed is not the host's matter: what is in it is for Windows.
+    # pip asks a source distribution for its metadata, with the environment's own setuptools. For which
+    # Pythons it is to be installed is not the host's matter: what is in it is for Windows.
     return _download(file, name, version, sha256, "--no-binary=:all:", "--no-build-isolation", "--ignore-requires-python")
 
 
 def wheel(name, version, abi):
-    """The path of a pinned wheel for CPython on Windows, whose version its ABI names. Unavailable if the index has it not."""
+    """The path of a pinned wheel for CPython on Windows, whose version its ABI names. Unavailable if the
+    index has it not."""
     file = f"{name}-{version}-{abi.removesuffix('t')}-{abi}-win_amd64.whl"
     try:
         return _download(file, name, version, sources.WHEELS[name, version, abi], "--only-binary=:all:",

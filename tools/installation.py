@@ -1,8 +1,8 @@
 """Installations of Wine: the machine's own, and the one of another Debian in a folder of the cache.
 
-$IOCPSOCK_WINE, or `--wine` on dev.py's command line, chooses by major version. The other Debian's programs see every folder
-of this machine but /usr, which is their own except for what Windows programs read there: so paths mean the same to both.
-Needs root, for the mounts.
+$IOCPSOCK_WINE, or `--wine` on dev.py's command line, chooses by major version. The other Debian's programs
+see every folder of this machine but /usr, which is their own except for what Windows programs read there: so
+paths mean the same to both. Needs root, for the mounts.
 """
 
 import functools
@@ -19,7 +19,8 @@ RELEASES = {"8": "bookworm", "10": "trixie"}    # the Debian that has this Wine
 _PACKAGES = ("wine", "wine64")
 _READ = "/usr/share/tcltk"                      # tcllib
 
-# $1 is the other system; the rest is what to run. /usr is the last: until then the commands are this machine's.
+# $1 is the other system; the rest is what to run. /usr is the last: until then the commands are this
+# machine's.
 _ENTER = rf"""
 set -eu
 system=$1; shift
@@ -32,7 +33,8 @@ exec "$@"
 
 
 class Installation:
-    """A Wine of this major version; `system` is the folder of the Debian that has it, None for this machine."""
+    """A Wine of this major version; `system` is the folder of the Debian that has it, None for this
+    machine."""
 
     def __init__(self, version, system=None):
         self.version, self.system = version, system

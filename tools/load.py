@@ -2,8 +2,9 @@
 
     python3 dev.py soak --load [--count N]
 
-For each server: the connections are opened by native peers, the server is weighed while they are idle, one in a hundred of
-them exchanges checked data, all are closed (a tenth of them by a reset), and whatever the engine counts as live must be gone.
+For each server: the connections are opened by native peers, the server is weighed while they are idle, one in
+a hundred of them exchanges checked data, all are closed (a tenth of them by a reset), and whatever the engine
+counts as live must be gone.
 """
 
 import time

@@ -1,7 +1,9 @@
-"""The manual page of a command in Tcl's man format, made of its page in docs/: `python -m tools.manpage PAGE VERSION`.
+"""The manual page of a command in Tcl's man format, made of its page in docs/:
+`python -m tools.manpage PAGE VERSION`.
 
-The page is Markdown; markdown-it-py parses it. Chapters become sections under the names that Tcl's own pages have, the
-paragraph below the title becomes the NAME section. What the page has and this file does not know is an error, not left out.
+The page is Markdown; markdown-it-py parses it. Chapters become sections under the names that Tcl's own pages
+have, the paragraph below the title becomes the NAME section. What the page has and this file does not know is
+an error, not left out.
 """
 
 import re
@@ -106,7 +108,8 @@ class Page:
         self.cells = None
 
     def _table_close(self, token):
-        """Each row is an entry: its first cell, and below it the others, each with the word at the head of its column."""
+        """Each row is an entry: its first cell, and below it the others, each with the word at the head of
+        its column."""
         head, *rows = self.rows
         for first, *others in rows:
             self.lines += [".TP", first]

@@ -1,8 +1,9 @@
-"""The test matrix: every cell, one more at a time than there are CPUs, up to three; then one table and one line of totals.
+"""The test matrix: every cell, one more at a time than there are CPUs, up to three; then one table and one
+line of totals.
 
-A cell is one suite of tests in one interpreter. It has a Wine slot of its own. It fails when a test fails, when it
-hangs, crashes or has no tests; a cell that cannot run here is named with the reason. The cells run on threads of a
-pool; their lines are printed as they come, each after the name of its cell.
+A cell is one suite of tests in one interpreter. It has a Wine slot of its own. It fails when a test fails,
+when it hangs, crashes or has no tests; a cell that cannot run here is named with the reason. The cells run on
+threads of a pool; their lines are printed as they come, each after the name of its cell.
 """
 
 import json
@@ -23,21 +24,24 @@ TIMEOUT = 2400          # seconds for a whole cell
 TEST_TIMEOUT = 150      # seconds in one test: then pytest prints where every thread stands
 NO_TESTS = 5            # pytest's exit status when nothing was collected
 
-# The scenarios in tests/tcl are run again with other settings of the engine than the initial ones, which they must not notice.
-# Left out are those about the settings themselves, and about how much arrives at an end: a small queue holds less.
+# The scenarios in tests/tcl are run again with other settings of the engine than the initial ones, which they
+# must not notice. Left out are those about the settings themselves, and about how much arrives at an end: a
+# small queue holds less.
 TUNED = {
     "8.6": ("recvmode=zero", "recvbufsize=512 threads=4 sendcap=4096"),
     "9.0": ("recvmode=auto manyconnections=2 recvcap=4096",),
 }
 UNTUNED = "socket2 and not settings and not process and not states"
 
-# Builds for tests (setup.py), and the versions of Tcl and Python that run with them, or None: our sockets' scenarios only.
+# Builds for tests (setup.py), and the versions of Tcl and Python that run with them, or None: our sockets'
+# scenarios only.
 VARIANTS = {"debug": ("9.0", "3.13"), "ubsan": ("8.6", None)}
 FAULTY = ("8.6", "3.13")
 STRICT = ("9.0", "3.12")
 LONG = run.DEFAULT_PYTHON    # the Python that runs the tests with the mark `long`, where none is named
 FUZZ = {"tcl": 120, "python": 120, "storm": 60}     # seconds of each fuzzer
-# Not with the strict build: the count of allocations, as it keeps no free lists; and what arrives in a bounded time.
+# Not with the strict build: the count of allocations, as it keeps no free lists; and what arrives in a
+# bounded time.
 UNSTRICT = "socket2 and not process-3.4 and not states"
 # The cells that take longest begin first, so that none of them is left alone at the end.
 LONGEST = ("strict python", "python", "tcl", "debug python", "suite python", "fuzz", "host", "faults", "strict")
@@ -110,7 +114,8 @@ def _variants(expression, pythons, tcls):
 
 
 def run_all(expression=None, python=None, tcl=None, soak=False, names=("",)):
-    """Run the matrix, or the cells whose names begin with one of `names`; print the table, and return the exit status."""
+    """Run the matrix, or the cells whose names begin with one of `names`; print the table, and return the
+    exit status."""
     wanted = [cell for cell in cells(expression, python, tcl, soak) if cell.name.startswith(names)]
     if not wanted:
         raise Problem(f"test: no cell's name begins with {' or '.join(names)}")
@@ -257,10 +262,11 @@ def _count(cell, verdicts):
 
 
 def _suite(cell, suite, version, files):
-    """Files of a language's own suite: a failure is what passed when docs/conformance.md was written and does not now, with
-    our sockets alone.
+    """Files of a language's own suite: a failure is what passed when docs/conformance.md was written and does
+    not now, with our sockets alone.
 
-    What a file says of the failures that are known is nobody's news: its words are shown where something is lost.
+    What a file says of the failures that are known is nobody's news: its words are shown where something is
+    lost.
     """
     lines = Lines(cell.name)
     for file in files:
@@ -288,7 +294,8 @@ def _suite(cell, suite, version, files):
 
 
 def _fuzz(cell, language):
-    """Sequences with fixed seeds, and the proof that a planted fault is found. What differed only once is a remark."""
+    """Sequences with fixed seeds, and the proof that a planted fault is found. What differed only once is a
+    remark."""
     lines, chance = Lines(cell.name), []
 
     def show(line):

@@ -1,8 +1,8 @@
 """On Windows itself: the interpreters that are installed.
 
 IOCPSOCK_INTERPRETERS may name them, the files of Pythons and of Tcl's shells with semicolons between; each is
-asked for its version. Otherwise a Python is found by the py launcher, and a shell on PATH under the names that
-Tcl's distributions use. pytest has to be installed in each Python (`py -3.12 -m pip install pytest`).
+asked for its version. Otherwise a Python is found by the py launcher, and a shell on PATH under the names
+that Tcl's distributions use. pytest has to be installed in each Python (`py -3.12 -m pip install pytest`).
 """
 
 import functools
@@ -88,7 +88,8 @@ def _language(file):
 
 
 def _version(file):
-    """Two numbers with a point between. A Tcl is asked by a file: at the end of a pipe it may wait for more."""
+    """Two numbers with a point between. A Tcl is asked by a file: at the end of a pipe it may wait for
+    more."""
     asked = ["-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
     if _language(file) == "Tcl":
         asked = [Path(__file__).with_name("version.tcl")]

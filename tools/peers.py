@@ -1,7 +1,7 @@
 """Native peers: many connections from this machine to one server under test, driven by one event loop.
 
-A Peers owns its sockets and its loop; everything runs on the thread that calls it. Each conversation compares what comes back
-from an echo server, byte by byte, with what was said.
+A Peers owns its sockets and its loop; everything runs on the thread that calls it. Each conversation compares
+what comes back from an echo server, byte by byte, with what was said.
 """
 
 import asyncio
@@ -55,7 +55,8 @@ class Peers:
         return sock
 
     def converse(self, sockets, sizes):
-        """On each of the sockets, say as many bytes as each of the sizes has, and hear them again; their number in all."""
+        """On each of the sockets, say as many bytes as each of the sizes has, and hear them again; their
+        number in all."""
         return sum(self.run(_all(self.conversation(sock, sizes) for sock in sockets)))
 
     async def conversation(self, sock, sizes):

@@ -1,8 +1,9 @@
 """Child processes: quiet tools, and programs whose output is passed on while they run.
 
-A followed child gets pipes, never our own files: under Wine a program whose stdout is a plain file dies at start.
-It leads a session of its own, so that it and whatever it started can be ended together. The caller's thread passes on
-what comes; reading each pipe, waiting for the end and feeding stdin each have a thread, which lives as long as the pipe.
+A followed child gets pipes, never our own files: under Wine a program whose stdout is a plain file dies at
+start. It leads a session of its own, so that it and whatever it started can be ended together. The caller's
+thread passes on what comes; reading each pipe, waiting for the end and feeding stdin each have a thread,
+which lives as long as the pipe.
 """
 
 import concurrent.futures
@@ -20,7 +21,8 @@ from tools.report import Problem
 
 # After the child has ended its own children may still hold the pipes: wait this long for a last word.
 LAST_WORD = 0.5
-# Files that one of our programs may have open: ten thousand sockets, at both ends, and a Wine server that holds them too.
+# Files that one of our programs may have open: ten thousand sockets, at both ends, and a Wine server that
+# holds them too.
 OPEN_FILES = 65536
 
 _children = set()
@@ -32,7 +34,8 @@ class Hung(Problem):
 
 
 def raise_file_limit():
-    """Let this process, and what it starts from now on, open OPEN_FILES files, or as many as the system allows."""
+    """Let this process, and what it starts from now on, open OPEN_FILES files, or as many as the system
+    allows."""
     import resource         # not on Windows, which has no such limit
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
@@ -58,8 +61,8 @@ def follow(argv, env, on_output, *, cwd=None, stdin=subprocess.DEVNULL, timeout=
 
     `started` is called with the child's process id before any output is handed on.
 
-    `timeout` bounds the whole run and `silence` the time between two pieces of output, in seconds; past either the
-    child and its session are killed and Hung is raised.
+    `timeout` bounds the whole run and `silence` the time between two pieces of output, in seconds; past
+    either the child and its session are killed and Hung is raised.
     """
     if _stopping.is_set():
         raise KeyboardInterrupt
@@ -80,9 +83,11 @@ def follow(argv, env, on_output, *, cwd=None, stdin=subprocess.DEVNULL, timeout=
 
 
 def side_by_side(function, items, waiting=0):
-    """The results of function(item) for each item, as many at a time as there are CPUs, up to two, and `waiting` more.
+    """The results of function(item) for each item, as many at a time as there are CPUs, up to two, and
+    `waiting` more.
 
-    When one of them raises, or we are interrupted, the children of the others are ended before the exception goes on.
+    When one of them raises, or we are interrupted, the children of the others are ended before the exception
+    goes on.
     """
     pool = concurrent.futures.ThreadPoolExecutor(min(2, os.cpu_count()) + waiting)
     try:
@@ -118,7 +123,8 @@ def pass_through(argv, env, cwd=None):
 
 
 def _pump(child, on_output, timeout, silence):
-    """Pass on what the child says until it has ended and its pipes are closed, or silent for LAST_WORD seconds."""
+    """Pass on what the child says until it has ended and its pipes are closed, or silent for LAST_WORD
+    seconds."""
     events = queue.Queue(64)    # a child does not get far ahead of a slow reader of its output
     for stream, pipe in ((1, child.stdout), (2, child.stderr)):
         threading.Thread(target=_read, args=(pipe, stream, events), daemon=True).start()
@@ -143,7 +149,8 @@ def _pump(child, on_output, timeout, silence):
 
 
 def _read(pipe, stream, events):
-    """A reader's thread. The pipe is closed here and nowhere else: a grandchild may keep it open for longer than us."""
+    """A reader's thread. The pipe is closed here and nowhere else: a grandchild may keep it open for longer
+    than us."""
     with pipe:
         while data := os.read(pipe.fileno(), 65536):
             events.put((stream, data))
@@ -162,7 +169,8 @@ def _echo(fd, data):
 
 
 def _standard_input():
-    """What the child's stdin shall be: ours where a Wine program can use it as it is, else a pipe that we feed."""
+    """What the child's stdin shall be: ours where a Wine program can use it as it is, else a pipe that we
+    feed."""
     if sys.stdin is None:
         return subprocess.DEVNULL
     ours = sys.stdin.fileno()

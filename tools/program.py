@@ -1,8 +1,8 @@
 """A Windows Tcl process that plays one part in a scenario: scripts go in, results come out.
 
-The other end is tests/programs/program.tcl, which makes `socket` the stock command or socket2, and whose event loop runs
-between two scripts. A thread collects what the process prints on stderr, and a timer ends it when a script takes too long;
-everything else is called on the scenario's thread.
+The other end is tests/programs/program.tcl, which makes `socket` the stock command or socket2, and whose
+event loop runs between two scripts. A thread collects what the process prints on stderr, and a timer ends it
+when a script takes too long; everything else is called on the scenario's thread.
 """
 
 import re

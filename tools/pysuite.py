@@ -1,10 +1,12 @@
-"""CPython's own test suite, file by file, with iocpsock.socket in the place of socket.socket or with the stock one.
+"""CPython's own test suite, file by file, with iocpsock.socket in the place of socket.socket or with the
+stock one.
 
-Each file runs in a process, a Wine slot and a temporary directory of its own. A test that hangs, or that takes the process
-with it, counts as failed, and the file goes on after it in a new process. The full output is kept in build/pysuite/.
+Each file runs in a process, a Wine slot and a temporary directory of its own. A test that hangs, or that
+takes the process with it, counts as failed, and the file goes on after it in a new process. The full output
+is kept in build/pysuite/.
 
-The files come from the upstream tarballs of Debian's source packages, which have no 3.12: that version is given those
-of 3.13. Those of 3.14 come with its library.
+The files come from the upstream tarballs of Debian's source packages, which have no 3.12: that version is
+given those of 3.13. Those of 3.14 come with its library.
 """
 
 import json

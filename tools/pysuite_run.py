@@ -1,12 +1,14 @@
-"""Run one file of CPython's own suite in this process, and tell how each test fares: a line of JSON after a \\x1e.
+"""Run one file of CPython's own suite in this process, and tell how each test fares: a line of JSON after a
+\\x1e.
 
-usage: python pysuite_run.py PLAN.json: {"file": "test_socket", "command": "stock" or "iocpsock", "only": names or null,
-"leave_out": names, "done": names, "timeout": seconds for one test}
+usage: python pysuite_run.py PLAN.json: {"file": "test_socket", "command": "stock" or "iocpsock", "only":
+names or null, "leave_out": names, "done": names, "timeout": seconds for one test}
 
-A line is [what, test, more]: "left out"; "start" and "stop"; "passed", "failed" (more: the traceback) and "skipped" (more:
-the reason), of which a test may have several; "end" for the whole file (more: how many operations our engine has run, null
-with the stock sockets). A test that takes too long ends the process, with the stack of every thread. Tests may replace
-sys.stdout and print without a newline: hence the file descriptor, and the mark.
+A line is [what, test, more]: "left out"; "start" and "stop"; "passed", "failed" (more: the traceback) and
+"skipped" (more: the reason), of which a test may have several; "end" for the whole file (more: how many
+operations our engine has run, null with the stock sockets). A test that takes too long ends the process, with
+the stack of every thread. Tests may replace sys.stdout and print without a newline: hence the file
+descriptor, and the mark.
 """
 
 import faulthandler
@@ -77,9 +79,9 @@ def tests(suite):
 
 
 def load(file):
-    """The tests of a file. Nothing goes beyond this machine: the resource "network" is for files that need it to run at all
-    and stay on the loopback interface, but for one name that test_timeout looks up without need. The test_ssl of 3.13 asks
-    its interpreter a question that ssl of 3.12 does not know."""
+    """The tests of a file. Nothing goes beyond this machine: the resource "network" is for files that need it
+    to run at all and stay on the loopback interface, but for one name that test_timeout looks up without
+    need. The test_ssl of 3.13 asks its interpreter a question that ssl of 3.12 does not know."""
     from test import support
     from test.support import os_helper
     support.verbose = 0

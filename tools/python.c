@@ -1,4 +1,5 @@
-/* python.exe for a CPython that came as a DLL alone: it loads PYTHON_DLL from its own folder and lets that run Py_Main.
+/* python.exe for a CPython that came as a DLL alone: it loads PYTHON_DLL from its own folder and lets that
+ * run Py_Main.
  *
  * The DLL finds its library by the folder of this program. No Python headers are needed to build it.
  */

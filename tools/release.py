@@ -1,7 +1,7 @@
 """What is given away, in dist/: the wheels, the source distribution, and the folder for Tcl in a zip file.
 
-All are made afresh from what is committed, and two builds of one commit are equal byte for byte: every file in them
-has the time of that commit. `twine check --strict` has the last word about the metadata.
+All are made afresh from what is committed, and two builds of one commit are equal byte for byte: every file
+in them has the time of that commit. `twine check --strict` has the last word about the metadata.
 """
 
 import gzip

@@ -4,11 +4,12 @@
         argv, env = windows.tclsh("8.6", "script.tcl", "argument")
         subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
 
-A session is a Wine slot here, and the installed interpreters on Windows. A session inside one that dev.py holds
-(a test run by it, say) joins that one. Give the programs pipes or /dev/null, never a plain file.
+A session is a Wine slot here, and the installed interpreters on Windows. A session inside one that dev.py
+holds (a test run by it, say) joins that one. Give the programs pipes or /dev/null, never a plain file.
 
-In every interpreter the built package can be imported: PYTHONPATH and TCLLIBPATH name build/package. A session of a
-variant, a build for tests (setup.py lists them), has that one's package instead; IOCPSOCK_VARIANT names one for all.
+In every interpreter the built package can be imported: PYTHONPATH and TCLLIBPATH name build/package. A
+session of a variant, a build for tests (setup.py lists them), has that one's package instead;
+IOCPSOCK_VARIANT names one for all.
 """
 
 import atexit
@@ -106,7 +107,8 @@ class Session:
     def _python_environment(self, arguments, *folders):
         env = self.environment()
         if not arguments or arguments[0] in ("-c", "-m"):
-            # Otherwise the current folder comes first, and here that is the source tree: a package without its DLL.
+            # Otherwise the current folder comes first, and here that is the source tree: a package without
+            # its DLL.
             env["PYTHONSAFEPATH"] = "1"
         env["PYTHONPATH"] = ";".join(self.path(folder) for folder in folders)
         return env

@@ -1,4 +1,5 @@
-"""Echo servers under test, each a Windows process: socket2 in Tcl, iocpsock.socket in Python; and the probe that weighs them.
+"""Echo servers under test, each a Windows process: socket2 in Tcl, iocpsock.socket in Python; and the probe
+that weighs them.
 
 All have one face, so a scenario plays with either. They are called on the scenario's thread.
 """
@@ -26,7 +27,8 @@ class Weight(NamedTuple):
 
 
 class Lines:
-    """A process that answers lines with lines; a timer ends it when it takes too long, and a thread passes on its stderr."""
+    """A process that answers lines with lines; a timer ends it when it takes too long, and a thread passes on
+    its stderr."""
 
     def __init__(self, command):
         self.process = subprocess.Popen(command.argv, env=command.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -110,7 +112,8 @@ class TclServer:
         return int(self.eval(f"echo::await $count {TIMEOUT * 1000}", count=count))
 
     def await_live(self, count):
-        """Fail unless no more connections than `count` live in the engine, within SETTLE seconds: closing takes its time."""
+        """Fail unless no more connections than `count` live in the engine, within SETTLE seconds: closing
+        takes its time."""
         live = self.eval("echo::await_live $count $milliseconds", count=count, milliseconds=SETTLE * 1000)
         assert int(live) == count, f"{live} connections live in the engine, not {count}"
 

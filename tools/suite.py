@@ -1,9 +1,10 @@
-"""Suite: a language's own tests, run with its stock sockets and with ours; what is recorded of them, and what is lost.
+"""Suite: a language's own tests, run with its stock sockets and with ours; what is recorded of them, and what
+is lost.
 
-The data files, one for each Wine, are written by `dev.py conformance`. The matrix runs the files with our sockets alone and
-holds them against the record of its Wine: a test that passed with them and does not any more is lost. What is written by
-hand is why: `reasons` for each failure, `timed` for what the clock decides, and `constraints` for what the suite itself
-leaves out on this machine.
+The data files, one for each Wine, are written by `dev.py conformance`. The matrix runs the files with our
+sockets alone and holds them against the record of its Wine: a test that passed with them and does not any
+more is lost. What is written by hand is why: `reasons` for each failure, `timed` for what the clock decides,
+and `constraints` for what the suite itself leaves out on this machine.
 """
 
 import json
@@ -55,8 +56,8 @@ class Suite:
         return self._row(result)
 
     def run_file(self, version, file, command, show, slow=False):
-        """Run a file, with or without its slow tests; then, by themselves, the tests that failed and were not known to,
-        because many judge by the clock.
+        """Run a file, with or without its slow tests; then, by themselves, the tests that failed and were not
+        known to, because many judge by the clock.
 
         Returns the Result, in which those that passed then count as passed, and their names.
         """
@@ -76,7 +77,8 @@ class Suite:
         return result, second
 
     def alike(self, result, show):
-        """The stock sockets' result of the same file, made now; None when nothing is lost by what is recorded.
+        """The stock sockets' result of the same file, made now; None when nothing is lost by what is
+        recorded.
 
         The record is of one system and one Wine. On another a test may fail whichever sockets it is given.
         """
@@ -85,8 +87,8 @@ class Suite:
         return self.run_file(result.version, result.file, STOCK, show)[0]
 
     def lost(self, result, stock=None):
-        """What the recorded data promise of our sockets and this result does not keep: lines. What a result of the stock
-        sockets, `stock`, from the same machine does not keep either is not ours to lose."""
+        """What the recorded data promise of our sockets and this result does not keep: lines. What a result
+        of the stock sockets, `stock`, from the same machine does not keep either is not ours to lose."""
         row = self._recorded(result.file, result.version, result.command)
         if row is None:
             return [f"{result.file}: no recorded data for {self.language} {result.version}; "
@@ -103,7 +105,8 @@ class Suite:
         return lines
 
     def recorded(self, wine):
-        """The rows of the last run under this Wine: for each file, version and command the totals and what did not pass."""
+        """The rows of the last run under this Wine: for each file, version and command the totals and what
+        did not pass."""
         data = self.data(wine)
         return json.loads(data.read_text()) if data.exists() else []
 

@@ -1,7 +1,8 @@
-"""A Debian in a folder: made by debootstrap once, in the cache; each use has a copy of it, with mounts of its own.
+"""A Debian in a folder: made by debootstrap once, in the cache; each use has a copy of it, with mounts of its
+own.
 
-What this machine needs to reach its registries goes along: the mirror, apt's way to it, pip's configuration, certificates,
-proxies. The network is this machine's. Needs root.
+What this machine needs to reach its registries goes along: the mirror, apt's way to it, pip's configuration,
+certificates, proxies. The network is this machine's. Needs root.
 """
 
 import configparser
@@ -15,7 +16,8 @@ from tools import cache, debian, process
 
 AUTHORITIES = Path("/usr/local/share/ca-certificates")      # whom this machine trusts besides Debian's choice
 
-# Variables that say how registries are reached, and those for the matrix. Of the first kind a value may name files.
+# Variables that say how registries are reached, and those for the matrix. Of the first kind a value may name
+# files.
 _CARRIED = re.compile(r"PIP_\w+|\w+_proxy|SSL_CERT_FILE|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|IOCPSOCK_(SOURCES|REQUIRE_ALL)", re.I)
 _APT = re.compile(r"Acquire::(https?|Check-Valid-Until|Check-Date|Retries)\b")
 _PATH = re.compile(r"(?:^|(?<=[\s=])|(?<=file://))/[^\s\"';]+")
@@ -36,7 +38,8 @@ exec chroot "$@"
 
 
 def bare(release):
-    """The folder with what debootstrap makes of a release, from the mirror that this machine uses for its own."""
+    """The folder with what debootstrap makes of a release, from the mirror that this machine uses for its
+    own."""
     debian.install([("debootstrap", lambda: shutil.which("debootstrap"))])
     mirror = debian.mirror()
     return cache.directory(f"debian-{release}", cache.fingerprint(release, mirror), f"a bare Debian {release}",
@@ -70,7 +73,8 @@ class System:
         self.as_root("apt-get", "--quiet", "install", "--yes", "--no-install-recommends", *packages)
 
     def bring_all(self, *texts):
-        """Copy the files that the texts name; the folders that they name, which may be large, are to be mounted."""
+        """Copy the files that the texts name; the folders that they name, which may be large, are to be
+        mounted."""
         folders = set()
         for path in sorted({Path(word) for text in texts for word in _PATH.findall(text)}):
             if path.is_file():

@@ -6,7 +6,8 @@
   is Unavailable.
 
 For the suites there is a second script library whose init.tcl ends with ours (suite_init.tcl): every trusted
-interpreter of every process that the suite starts reads init.tcl, so each finds socket2 in the place of socket.
+interpreter of every process that the suite starts reads init.tcl, so each finds socket2 in the place of
+socket.
 """
 
 import os
@@ -22,7 +23,8 @@ HOST = "x86_64-w64-mingw32"
 
 _TARBALL = {"8.6": "tcl8.6_8.6.13+dfsg.orig.tar.gz", "9.0": "tcl9.0_9.0.4+dfsg.orig.tar.gz",
             "9.1": "tcl9.1_9.1.0+dfsg.orig.tar.xz"}
-# Tcl 9 would put its script library into the DLL with a zip program built for this machine; ours stays a folder.
+# Tcl 9 would put its script library into the DLL with a zip program built for this machine; ours stays a
+# folder.
 _CONFIGURE = {"8.6": ["--enable-64bit", "--enable-threads"], "9.0": ["--enable-64bit", "--disable-zipfs"],
               "9.1": ["--enable-64bit", "--disable-zipfs"]}
 
@@ -53,7 +55,8 @@ def shell(version):
 
 
 def _hosted(version, dll, origin, bring):
-    """The directory where `bring` has put Tcl's DLL, of this origin, and where our host for it is compiled."""
+    """The directory where `bring` has put Tcl's DLL, of this origin, and where our host for it is
+    compiled."""
     def make(path):
         bring(path)
         process.check([f"{HOST}-gcc", "-Wall", "-Wextra", "-O2", "-municode", f'-DTCL_DLL="{dll}"', HERE / "tclsh.c",
@@ -64,7 +67,8 @@ def _hosted(version, dll, origin, bring):
 
 
 def extension(source):
-    """The DLL of an extension of the tests', which needs Tcl's stub table alone and so serves every version."""
+    """The DLL of an extension of the tests', which needs Tcl's stub table alone and so serves every
+    version."""
     headers = Path(__file__).parent.parent / "include"
 
     def make(path):

@@ -1,10 +1,10 @@
 /* tclsh for a Tcl that is a DLL: python.org ships tcl86t.dll without a shell of its own.
  *
- * Everything is Tcl's: Tcl_MainExW runs the script or the prompt, and Tcl_Init reads init.tcl from the folder that
- * TCL_LIBRARY names. The DLL is found beside this program, and no Tcl headers are needed to build it.
+ * Everything is Tcl's: Tcl_MainExW runs the script or the prompt, and Tcl_Init reads init.tcl from the folder
+ * that TCL_LIBRARY names. The DLL is found beside this program, and no Tcl headers are needed to build it.
  *
- * One thing is added. Tcl asks a pipe on stdin how much it holds before it reads, which a pipe of the host's cannot
- * answer; so such a pipe is read by a thread here, and Tcl gets a pipe of Windows' own.
+ * One thing is added. Tcl asks a pipe on stdin how much it holds before it reads, which a pipe of the host's
+ * cannot answer; so such a pipe is read by a thread here, and Tcl gets a pipe of Windows' own.
  */
 
 #include <stdio.h>

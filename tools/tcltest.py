@@ -1,8 +1,9 @@
 """Tcl's own test suite, file by file, with socket2 in the place of socket or with the stock command.
 
-Each file runs in a process, a Wine slot and a temporary directory of its own. tcltest says when it starts a test, so
-that one that never ends, or that takes the process with it, can be named: it counts as failed, and the file is run again
-without it. The full output is kept in build/tcltest/; what is printed is what failed and the line of totals.
+Each file runs in a process, a Wine slot and a temporary directory of its own. tcltest says when it starts a
+test, so that one that never ends, or that takes the process with it, can be named: it counts as failed, and
+the file is run again without it. The full output is kept in build/tcltest/; what is printed is what failed
+and the line of totals.
 """
 
 import json
@@ -173,7 +174,8 @@ def main(arguments):
 
 
 def _parse(arguments):
-    """Our own options begin with two dashes, tcltest's with one; a value after one of tcltest's is tcltest's too."""
+    """Our own options begin with two dashes, tcltest's with one; a value after one of tcltest's is tcltest's
+    too."""
     stock, output, words, rest = False, None, [], list(arguments)
     while rest and not (rest[0].startswith("-") and not rest[0].startswith("--")):
         word = rest.pop(0)

@@ -1,9 +1,10 @@
-"""Wine: prefixes of ours for each installation, and one slot for each tree of programs that runs at the same time.
+"""Wine: prefixes of ours for each installation, and one slot for each tree of programs that runs at the same
+time.
 
-A slot is a prefix, its wineserver and one CPU. It is held under a lock by one dev.py, so two of them never meet in a
-prefix. Pinned to one CPU a wineserver request costs an eighth of what it costs when client and server run on two.
-The wineserver starts with the slot and stays until the slot is given back; then it is ended, and with it every
-Windows program that is still there.
+A slot is a prefix, its wineserver and one CPU. It is held under a lock by one dev.py, so two of them never
+meet in a prefix. Pinned to one CPU a wineserver request costs an eighth of what it costs when client and
+server run on two. The wineserver starts with the slot and stays until the slot is given back; then it is
+ended, and with it every Windows program that is still there.
 """
 
 import contextlib
@@ -23,8 +24,8 @@ _SETTINGS = [
     ["wine", "reg", "add", r"HKCU\Software\Wine\Drivers", "/v", "Graphics", "/d", "null", "/f"],
     ["wine", "winecfg", "-v", "win10"],
 ]
-# A developer's own settings for the interpreters of the host are not meant for those under Wine; and the languages' suites
-# leave out tests where they see that a service for automatic runs has started them.
+# A developer's own settings for the interpreters of the host are not meant for those under Wine; and the
+# languages' suites leave out tests where they see that a service for automatic runs has started them.
 _NOT_OURS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONPLATLIBDIR", "TCLLIBPATH", "TCL_LIBRARY", "TK_LIBRARY",
              "TCL8_6_TM_PATH", "TCL9_0_TM_PATH", "DISPLAY", "CI", "CI_USING_WINE", "GITHUB_ACTIONS")
 
@@ -79,10 +80,12 @@ class Slot:
 
 @functools.cache
 def fixed_addresses():
-    """What to put before a command whose memory is to lie at the same addresses each time, if this machine allows it.
+    """What to put before a command whose memory is to lie at the same addresses each time, if this machine
+    allows it.
 
-    Otherwise Linux begins the heap anywhere in the GiB behind Wine's program (0x7d000000), and in one start of some thousands
-    it has the page 0x7ffe0000, which Wine needs: then Wine ends with status 1 before the program begins.
+    Otherwise Linux begins the heap anywhere in the GiB behind Wine's program (0x7d000000), and in one start
+    of some thousands it has the page 0x7ffe0000, which Wine needs: then Wine ends with status 1 before the
+    program begins.
     """
     argv = ["setarch", "--addr-no-randomize"]
     allowed = shutil.which(argv[0]) and subprocess.run([*argv, "true"], stderr=subprocess.DEVNULL).returncode == 0

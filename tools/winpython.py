@@ -1,4 +1,5 @@
-"""CPython for Windows, laid out so that PYTHONPATH works: python.org's embeddable distributions, or one put together.
+"""CPython for Windows, laid out so that PYTHONPATH works: python.org's embeddable distributions, or one put
+together.
 
 Each version is unpacked once in the cache and never written to again; what differs between two checkouts, the
 package under test, comes by the environment.
@@ -29,5 +30,6 @@ def directory(version):
 def _unpack(version, path):
     for name, release in _PARTS[version]:
         hostpython.unpack_data(hostpython.sdist(name, release), path)
-    # The ._pth file pins sys.path and hides the environment. Without it the interpreter starts like an installed one.
+    # The ._pth file pins sys.path and hides the environment. Without it the interpreter starts like an
+    # installed one.
     (path / f"python{version.replace('.', '')}._pth").unlink()

@@ -1,21 +1,24 @@
 # Acceptor: the AcceptEx slots of a listening socket whose owner blocks in accept, without a completion port.
 #
-# Several AcceptEx operations stay posted between the calls, each with a socket ready for its connection, so that a burst is
-# taken in as it comes. All have one event, with its lowest bit set as in the waiter. A call takes the first slot that is
-# done, or waits for one. To post a slot costs more than to take a connection from it, so the slots that are missing are
-# posted in the quiet: when nothing has come for a moment, or when none is left. Their number is fitted to the longest run of
-# connections without a quiet. Each holds a socket, and what the system keeps for one (on Windows some KiB of its memory).
-# The sockets are the host's, which makes and closes them: a call that misses some comes back for them (ACCEPTOR_WANTS). With
-# each goes its `owner`, a pointer that means nothing here. Both are with the acceptor from acceptor_post to acceptor_take or
-# acceptor_drop. A slot whose connection failed, or that ended with the thread that posted it, is taken like the others.
-# A connection that a slot has taken is seen by nobody else who looks at the listening socket. So the host ends the slots
-# for good (acceptor_stop) before anybody can; connections taken until then are still handed out. As long as there are any,
-# select has to report the socket as readable: a connection of our own, the knock, waits in its backlog, and is taken out
-# again together with the last of them.
-# The system clears the event whenever a slot is posted. So whoever posts looks at all slots afterwards, and sets the event
-# again if one is done; a thread that waits may be woken for nothing, and never sleeps over a connection.
-# Owner: the host, which makes no call to accept or to post any more when it calls acceptor_end. Threads: any thread that may
-# block, under `lock`, which is held across the posting and the ending of slots, and never while a caller waits for a connection.
+# Several AcceptEx operations stay posted between the calls, each with a socket ready for its connection, so
+# that a burst is taken in as it comes. All have one event, with its lowest bit set as in the waiter. A call
+# takes the first slot that is done, or waits for one. To post a slot costs more than to take a connection
+# from it, so the slots that are missing are posted in the quiet: when nothing has come for a moment, or when
+# none is left. Their number is fitted to the longest run of connections without a quiet. Each holds a socket,
+# and what the system keeps for one (on Windows some KiB of its memory). The sockets are the host's, which
+# makes and closes them: a call that misses some comes back for them (ACCEPTOR_WANTS). With each goes its
+# `owner`, a pointer that means nothing here. Both are with the acceptor from acceptor_post to acceptor_take
+# or acceptor_drop. A slot whose connection failed, or that ended with the thread that posted it, is taken
+# like the others. A connection that a slot has taken is seen by nobody else who looks at the listening
+# socket. So the host ends the slots for good (acceptor_stop) before anybody can; connections taken until then
+# are still handed out. As long as there are any, select has to report the socket as readable: a connection of
+# our own, the knock, waits in its backlog, and is taken out again together with the last of them.
+# The system clears the event whenever a slot is posted. So whoever posts looks at all slots afterwards, and
+# sets the event again if one is done; a thread that waits may be woken for nothing, and never sleeps over a
+# connection.
+# Owner: the host, which makes no call to accept or to post any more when it calls acceptor_end. Threads: any
+# thread that may block, under `lock`, which is held across the posting and the ending of slots, and never
+# while a caller waits for a connection.
 
 cdef enum:
     ACCEPTOR_LULL = 5               # milliseconds without a connection after which it is quiet; on Windows up to a tick, 16
@@ -173,8 +176,8 @@ cdef int acceptor_begin(Acceptor *acceptor, SOCKET sock, void *owner) noexcept n
 
 
 cdef int acceptor_post(Acceptor *acceptor, AcceptCall *call, SOCKET *socks, void **owners, int count) noexcept nogil:
-    """Post slots with these sockets at the end of the list: how many of them were. The others are still the host's, and the
-    next acceptor_accept knows whether there is a need for more."""
+    """Post slots with these sockets at the end of the list: how many of them were. The others are still the
+    host's, and the next acceptor_accept knows whether there is a need for more."""
     cdef int posted = 0, error = 0
     AcquireSRWLockExclusive(&acceptor.lock)
     while posted < count and not error and not acceptor.stopped and acceptor.count < acceptor_target(acceptor):
@@ -203,9 +206,9 @@ cdef void acceptor_fit(Acceptor *acceptor) noexcept nogil:
 
 
 cdef int acceptor_want(Acceptor *acceptor, AcceptCall *call) noexcept nogil:
-    """Before a wait: ACCEPTOR_WANTS if slots are missing and it is quiet, or none is left; a few at a time, for a connection
-    that is there by then need not wait for the others. 0 if there is a slot to wait for, or a Winsock code:
-    WSA_OPERATION_ABORTED once the slots have ended."""
+    """Before a wait: ACCEPTOR_WANTS if slots are missing and it is quiet, or none is left; a few at a time,
+    for a connection that is there by then need not wait for the others. 0 if there is a slot to wait for, or
+    a Winsock code: WSA_OPERATION_ABORTED once the slots have ended."""
     cdef int missing, error = 0
     AcquireSRWLockExclusive(&acceptor.lock)
     missing = acceptor_target(acceptor) - acceptor.count
@@ -234,8 +237,8 @@ cdef int acceptor_wait(Acceptor *acceptor, AcceptCall *call) noexcept nogil:
 
 
 cdef int acceptor_accept(Acceptor *acceptor, AcceptCall *call) noexcept nogil:
-    """Wait for a socket that is done: 0 with what acceptor_take gives, ACCEPTOR_WANTS, or a Winsock code. What comes in the
-    moment in which a wait ends early is there for the next call."""
+    """Wait for a socket that is done: 0 with what acceptor_take gives, ACCEPTOR_WANTS, or a Winsock code.
+    What comes in the moment in which a wait ends early is there for the next call."""
     cdef int error
     while not acceptor_take(acceptor, call):
         error = acceptor_want(acceptor, call)
@@ -257,9 +260,9 @@ cdef int acceptor_accept(Acceptor *acceptor, AcceptCall *call) noexcept nogil:
 
 
 cdef void acceptor_stop(Acceptor *acceptor, bint shown) noexcept nogil:
-    """End the slots for good. The listening socket is an ordinary one when this returns, but for connections taken before:
-    acceptor_take still has them, and if it is `shown` to select the socket tells. The sockets without a connection wait for
-    acceptor_drop. Callers that wait are woken."""
+    """End the slots for good. The listening socket is an ordinary one when this returns, but for connections
+    taken before: acceptor_take still has them, and if it is `shown` to select the socket tells. The sockets
+    without a connection wait for acceptor_drop. Callers that wait are woken."""
     AcquireSRWLockExclusive(&acceptor.lock)
     if not acceptor.stopped:
         acceptor.stopped = True
@@ -270,8 +273,9 @@ cdef void acceptor_stop(Acceptor *acceptor, bint shown) noexcept nogil:
 
 
 cdef void acceptor_cancel(Acceptor *acceptor) noexcept nogil:
-    """End the slots that are pending, and drop those that have no connection. Those that have one get to know it while the
-    listening socket is open: the host may close it before they are taken, or reset. With the lock held."""
+    """End the slots that are pending, and drop those that have no connection. Those that have one get to know
+    it while the listening socket is open: the host may close it before they are taken, or reset. With the
+    lock held."""
     cdef Slot **link = &acceptor.head
     cdef Slot *slot = acceptor.head
     while slot != NULL:
@@ -297,7 +301,8 @@ cdef void acceptor_cancel(Acceptor *acceptor) noexcept nogil:
 
 
 cdef void *acceptor_drop(Acceptor *acceptor) noexcept nogil:
-    """The owner of a socket that acceptor_stop left without a connection, to be closed by the host; NULL: no more."""
+    """The owner of a socket that acceptor_stop left without a connection, to be closed by the host; NULL: no
+    more."""
     cdef Slot *slot
     cdef void *owner = NULL
     AcquireSRWLockExclusive(&acceptor.lock)
@@ -311,8 +316,8 @@ cdef void *acceptor_drop(Acceptor *acceptor) noexcept nogil:
 
 
 cdef void acceptor_begin_knock(Acceptor *acceptor) noexcept nogil:
-    """Connect to the listening socket. Where that fails because its backlog is full, it is readable already. With the lock
-    held."""
+    """Connect to the listening socket. Where that fails because its backlog is full, it is readable already.
+    With the lock held."""
     cdef Address address
     cdef Patience patience
     cdef GuardCall call
@@ -333,8 +338,8 @@ cdef void acceptor_begin_knock(Acceptor *acceptor) noexcept nogil:
 
 
 cdef void acceptor_end_knock(Acceptor *acceptor) noexcept nogil:
-    """Take the knock out of the backlog. Connections that came before it are kept, and another knock behind them. With the
-    lock held."""
+    """Take the knock out of the backlog. Connections that came before it are kept, and another knock behind
+    them. With the lock held."""
     cdef sockaddr_storage ours, peer
     cdef SOCKET sock = INVALID_SOCKET
     cdef Patience patience
@@ -372,8 +377,8 @@ cdef void acceptor_keep(Acceptor *acceptor, SOCKET sock, sockaddr_storage *peer)
 
 
 cdef void acceptor_end(Acceptor *acceptor) noexcept nogil:
-    """Nobody accepts any more: end the slots, and reset the connections that nobody took. The host drops what is there, and
-    frees the acceptor."""
+    """Nobody accepts any more: end the slots, and reset the connections that nobody took. The host drops what
+    is there, and frees the acceptor."""
     cdef Slot *slot
     acceptor_stop(acceptor, False)
     if acceptor.knock != INVALID_SOCKET:

@@ -1,7 +1,7 @@
 # Address: lists of socket addresses that came out of name resolution.
 #
-# Owner: an AddressList owns what GetAddrInfoW allocated, behind a chain of links of its own, so that callers may order and
-# number the addresses as they like. Threads: whoever owns the list.
+# Owner: an AddressList owns what GetAddrInfoW allocated, behind a chain of links of its own, so that callers
+# may order and number the addresses as they like. Threads: whoever owns the list.
 
 cdef enum:
     ADDRESS_HOST_MAX = 1025         # bytes of a host name with its terminator: NI_MAXHOST
@@ -40,7 +40,8 @@ cdef inline int address_port(const sockaddr *address) noexcept nogil:
 
 
 cdef bint address_same(const sockaddr *one, const sockaddr *other) noexcept nogil:
-    """Whether both are the same host and port. The fields that say no more (flow, scope, padding) may differ."""
+    """Whether both are the same host and port. The fields that say no more (flow, scope, padding) may
+    differ."""
     if one.sa_family != other.sa_family or address_port(one) != address_port(other):
         return False
     if one.sa_family == AF_INET:
@@ -78,7 +79,8 @@ cdef bint address_is_unspecified(const sockaddr *address) noexcept nogil:
 
 
 cdef void address_any_to_loopback(Address *address) noexcept nogil:
-    """Connecting to the unspecified address means this machine elsewhere; Windows refuses it (WSAEADDRNOTAVAIL)."""
+    """Connecting to the unspecified address means this machine elsewhere; Windows refuses it
+    (WSAEADDRNOTAVAIL)."""
     cdef unsigned char *bytes
     if not address_is_unspecified(<const sockaddr *>&address.storage):
         return
@@ -92,7 +94,8 @@ cdef void address_any_to_loopback(Address *address) noexcept nogil:
 
 
 cdef Address *address_list_copy(const ADDRINFOW *info, bint ipv4_first) noexcept nogil:
-    """The TCP addresses of `info` in its order, or with the IPv4 ones in front. NULL when empty or out of memory."""
+    """The TCP addresses of `info` in its order, or with the IPv4 ones in front. NULL when empty or out of
+    memory."""
     cdef Address *head = NULL
     cdef Address **tail = &head
     cdef Address *address
@@ -114,8 +117,8 @@ cdef Address *address_list_copy(const ADDRINFOW *info, bint ipv4_first) noexcept
 
 
 cdef int address_lookup(const char *host, int port_number, int family, bint passive, bint numeric, Address **list) noexcept nogil:
-    """Resolve `host` (UTF-8; NULL for the unspecified or loopback address) on this thread: 0 or a Winsock code.
-    `numeric` accepts only a literal address, which never blocks."""
+    """Resolve `host` (UTF-8; NULL for the unspecified or loopback address) on this thread: 0 or a Winsock
+    code. `numeric` accepts only a literal address, which never blocks."""
     cdef ADDRINFOW hints
     cdef ADDRINFOW *info = NULL
     cdef WCHAR wide[ADDRESS_HOST_MAX]

@@ -1,10 +1,12 @@
 # Bulk: a caller that blocks until all of its bytes are sent, with two sends outstanding.
 #
-# Windows ends a send that its own buffer has no room for when the peer has acknowledged all of it. With one at a time the stream
-# would be empty for a round trip after each. So the bytes go in pieces, and the second is posted before the first has ended. Both are
-# posted by one thread, in their order, and accounted for in their order. When the first comes to nothing, or the wait for it ends
-# early, the second is cancelled before it, and the socket sends no more: otherwise the stream had a hole.
-# Owner: the calling thread, on its stack; both operations are in its one GuardCall. Threads: any thread that may block.
+# Windows ends a send that its own buffer has no room for when the peer has acknowledged all of it. With one
+# at a time the stream would be empty for a round trip after each. So the bytes go in pieces, and the second
+# is posted before the first has ended. Both are posted by one thread, in their order, and accounted for in
+# their order. When the first comes to nothing, or the wait for it ends early, the second is cancelled before
+# it, and the socket sends no more: otherwise the stream had a hole.
+# Owner: the calling thread, on its stack; both operations are in its one GuardCall. Threads: any thread that
+# may block.
 
 cdef enum:
     BULK_SENDS = 2
@@ -36,8 +38,8 @@ cdef void bulk_close(Bulk *bulk) noexcept nogil:
 
 
 cdef int bulk_post(Bulk *bulk, GuardCall *call, const char *data, DWORD size, DWORD flags) noexcept nogil:
-    """Post one piece behind what is outstanding: 0 or a Winsock code. Memory that is short now is there again when the one before it
-    has ended."""
+    """Post one piece behind what is outstanding: 0 or a Winsock code. Memory that is short now is there again
+    when the one before it has ended."""
     cdef int index = (bulk.first + bulk.count) % BULK_SENDS
     cdef int error = waiter_post_send(bulk.waiters[index], call, data, size, flags)
     if error and error != WSA_IO_PENDING:
@@ -49,8 +51,8 @@ cdef int bulk_post(Bulk *bulk, GuardCall *call, const char *data, DWORD size, DW
 
 
 cdef int bulk_finish(Bulk *bulk, GuardCall *call, Patience *patience, DWORD *unsent) noexcept nogil:
-    """Wait for the end of the first: 0, with as many of its last bytes in `unsent` as are still to be sent, or a Winsock code, and then
-    nothing is outstanding."""
+    """Wait for the end of the first: 0, with as many of its last bytes in `unsent` as are still to be sent,
+    or a Winsock code, and then nothing is outstanding."""
     cdef int index = bulk.first
     cdef Patience limited
     cdef Patience *limit = waiter_limit(call, SO_SNDTIMEO, bulk.errors[index], patience, &limited)
@@ -78,7 +80,8 @@ cdef void bulk_give_up(Bulk *bulk, GuardCall *call) noexcept nogil:
 
 
 cdef int bulk_send(GuardCall *call, const char *data, size_t size, DWORD piece, DWORD flags, Patience *patience) noexcept nogil:
-    """Send all of `data` in pieces, and wait, with no time-out but the socket's own, until the kernel took it: 0 or a Winsock code."""
+    """Send all of `data` in pieces, and wait, with no time-out but the socket's own, until the kernel took
+    it: 0 or a Winsock code."""
     cdef Bulk bulk
     cdef size_t posted = 0
     cdef DWORD next, unsent = 0

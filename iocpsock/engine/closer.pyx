@@ -1,14 +1,16 @@
 # Closer: the end of a connection.
 #
-# A graceful close keeps what was sent: receives are cancelled and their packets awaited (a socket closed with a receive
-# pending resets the connection on Windows), the send queue is flushed, and if the peer has sent bytes that nobody read, FIN
-# goes out and what still comes is thrown away for a while, because closing over unread bytes resets the connection too and
-# may cost the peer the last of our data; where nothing was ever sent there is nothing to lose, and the peer learns at once that
-# nobody listens. Then the socket is closed. A connection that is still being made is closed like that once it is there, if
-# something was sent, and otherwise given up. The `linger` setting bounds the flush: when its time is over, or at once if it is 0,
-# the connection is reset; without it that happens when the peer has not taken a byte for `closestall` seconds. The clock of
-# either runs only while something is unsent: a close with nothing to send needs none. Each step is taken when the one before is complete, on whatever thread completed it; CancelIoEx is only
-# a request, and nothing is freed before its packet.
+# A graceful close keeps what was sent: receives are cancelled and their packets awaited (a socket closed with
+# a receive pending resets the connection on Windows), the send queue is flushed, and if the peer has sent
+# bytes that nobody read, FIN goes out and what still comes is thrown away for a while, because closing over
+# unread bytes resets the connection too and may cost the peer the last of our data; where nothing was ever
+# sent there is nothing to lose, and the peer learns at once that nobody listens. Then the socket is closed. A
+# connection that is still being made is closed like that once it is there, if something was sent, and
+# otherwise given up. The `linger` setting bounds the flush: when its time is over, or at once if it is 0, the
+# connection is reset; without it that happens when the peer has not taken a byte for `closestall` seconds.
+# The clock of either runs only while something is unsent: a close with nothing to send needs none. Each step
+# is taken when the one before is complete, on whatever thread completed it; CancelIoEx is only a request, and
+# nothing is freed before its packet.
 # Threads: any, with the connection's lock held.
 
 cdef enum:
@@ -58,8 +60,8 @@ cdef void closer_leave(Connection *connection) noexcept nogil:
 
 
 cdef void closer_flush(Connection *connection) noexcept nogil:
-    """Send what is queued. The time for it is running already if the host let go before there was a connection; that there is one
-    now is progress."""
+    """Send what is queued. The time for it is running already if the host let go before there was a
+    connection; that there is one now is progress."""
     connection.state = CONNECTION_CLOSING
     connection.close_seen = 0
     receiver_cancel(connection)
@@ -71,8 +73,8 @@ cdef void closer_flush(Connection *connection) noexcept nogil:
 
 
 cdef void closer_limit(Connection *connection) noexcept nogil:
-    """Bound the flush: by `linger` altogether, or by `closestall` since the peer took something, which is looked at several
-    times."""
+    """Bound the flush: by `linger` altogether, or by `closestall` since the peer took something, which is
+    looked at several times."""
     cdef DWORD milliseconds = <DWORD>connection.settings.value[SETTING_linger] * 1000
     if connection.settings.value[SETTING_linger] < 0:
         closer_progress(connection)
@@ -124,8 +126,9 @@ cdef void closer_step(Connection *connection) noexcept nogil:
 
 
 cdef bint closer_must_drain(Connection *connection) noexcept nogil:
-    """Whether the peer has sent, or may be sending, bytes that nobody read, and may lose something of ours by a reset. What
-    a lent socket still brings may be another process' by now, as is the end of what it sends."""
+    """Whether the peer has sent, or may be sending, bytes that nobody read, and may lose something of ours by
+    a reset. What a lent socket still brings may be another process' by now, as is the end of what it
+    sends."""
     if connection.lent or connection.send_error or connection.recv_ended or connection.close_expired or not connection.send_begun:
         return False
     if connection.drained >= CLOSER_DRAIN_BYTES:
@@ -177,8 +180,8 @@ cdef void closer_drain_complete(Op *op) noexcept nogil:
 
 
 cdef void closer_expire(Source *source) noexcept nogil:
-    """The peer had its time: what is not sent by now is not sent, and the drain ends with its next packet. A peer that has
-    taken something since gets more, unless `linger` counts."""
+    """The peer had its time: what is not sent by now is not sent, and the drain ends with its next packet. A
+    peer that has taken something since gets more, unless `linger` counts."""
     cdef Connection *connection = <Connection *>source
     source_lock(source)
     if connection.drain != NULL:

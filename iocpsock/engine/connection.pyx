@@ -1,10 +1,10 @@
 # Connection: a TCP connection, from before its first address is tried until its socket is closed.
 #
-# This file holds the record and its life; lent, receiver, sender, closer and connector each own a part of the record and the
-# mechanism that works on it.
-# Owner: the host holds one reference, which connection_close takes; each posted op holds one. The socket is closed once, by
-# the closer or the connector, independently of the memory, which goes with the last reference.
-# All connections are in one list, for the end of the process.
+# This file holds the record and its life; lent, receiver, sender, closer and connector each own a part of the
+# record and the mechanism that works on it.
+# Owner: the host holds one reference, which connection_close takes; each posted op holds one. The socket is
+# closed once, by the closer or the connector, independently of the memory, which goes with the last
+# reference. All connections are in one list, for the end of the process.
 # Threads: fields are read and written under source.lock, except those set before the connection is published.
 
 cdef enum:
@@ -97,8 +97,8 @@ cdef Living living
 
 
 cdef Connection *connection_new(SOCKET sock) noexcept nogil:
-    """A connection for `sock`, which is associated with the port and connected, or INVALID_SOCKET to connect later. NULL
-    when memory is exhausted: the socket is then still the caller's."""
+    """A connection for `sock`, which is associated with the port and connected, or INVALID_SOCKET to connect
+    later. NULL when memory is exhausted: the socket is then still the caller's."""
     cdef Connection *connection = <Connection *>memory_new(sizeof(Connection))
     if connection == NULL:
         return NULL
@@ -158,7 +158,8 @@ cdef void connection_release(Source *source) noexcept nogil:
 
 
 cdef void connection_starve(Connection *connection) noexcept nogil:
-    """Something could not be posted for want of memory: try again when time has passed. With the lock held."""
+    """Something could not be posted for want of memory: try again when time has passed. With the lock
+    held."""
     counter_add(COUNTER_retries, 1)
     port_deadline(&connection.retry, &connection.source, CONNECTION_RETRY, connection_retry)
 
@@ -180,9 +181,10 @@ cdef inline void connection_no_flags(int *wanted) noexcept nogil:
 
 
 cdef void connection_apply_flags(Connection *connection) noexcept nogil:
-    """Give a new socket the options that were asked for. As long as nobody asks for it, there is no Nagle's algorithm: a host
-    hands a message over in pieces, and the last would wait until the peer acknowledges those before it, which a peer puts off
-    (by 40 ms on Linux, up to 200 on Windows) when it waits for all of the message."""
+    """Give a new socket the options that were asked for. As long as nobody asks for it, there is no Nagle's
+    algorithm: a host hands a message over in pieces, and the last would wait until the peer acknowledges
+    those before it, which a peer puts off (by 40 ms on Linux, up to 200 on Windows) when it waits for all of
+    the message."""
     cdef int flag
     for flag in range(CONNECTION_FLAGS):
         if connection.wanted_flags[flag] >= 0:
@@ -193,17 +195,17 @@ cdef void connection_apply_flags(Connection *connection) noexcept nogil:
 
 
 cdef void connection_bound_buffer(Connection *connection) noexcept nogil:
-    """Where the system does not tell what the peer takes, only the end of a send shows it. A send may end when the system's buffer
-    has room again for a good part of what it holds: so where `closestall` is short, the buffer is not larger than a peer that reads
-    can take in that time."""
+    """Where the system does not tell what the peer takes, only the end of a send shows it. A send may end
+    when the system's buffer has room again for a good part of what it holds: so where `closestall` is short,
+    the buffer is not larger than a peer that reads can take in that time."""
     cdef int seconds = settings_of_process(SETTING_closestall)
     if winsock.no_tcp_info and 0 < seconds < CONNECTION_BOUNDED:
         winsock_flag(connection.socket, SOL_SOCKET, SO_SNDBUF, seconds * CONNECTION_SLOWEST)
 
 
 cdef int connection_set_flag(Connection *connection, int flag, int value) noexcept nogil:
-    """Set a socket option of the connection, now and on every socket that it is still to get: 0 or a Winsock code, and then
-    nothing has changed. With the lock held."""
+    """Set a socket option of the connection, now and on every socket that it is still to get: 0 or a Winsock
+    code, and then nothing has changed. With the lock held."""
     cdef int error = 0
     if connection.socket != INVALID_SOCKET and flag == CONNECTION_KEEPALIVE:
         error = winsock_flag(connection.socket, SOL_SOCKET, SO_KEEPALIVE, value)
@@ -239,7 +241,8 @@ cdef int connection_ready(Connection *connection) noexcept nogil:
 
 
 cdef int connection_look(Connection *connection) noexcept nogil:
-    """The same, before the consumer is told; a socket that somebody else uses is asked anew. With the lock held."""
+    """The same, before the consumer is told; a socket that somebody else uses is asked anew. With the lock
+    held."""
     if connection.lent == LENT_OUT:
         lent_look(connection)
     return connection_ready(connection)
@@ -263,7 +266,8 @@ cdef void connection_watch(Connection *connection, int interest) noexcept nogil:
 
 
 cdef bint connection_wait(Connection *connection, int ready, ULONGLONG deadline) noexcept nogil:
-    """Block until one of the READY_ bits holds; False once the deadline (0: none) has passed. With the lock held."""
+    """Block until one of the READY_ bits holds; False once the deadline (0: none) has passed. With the lock
+    held."""
     cdef bint waiting = True
     if ready & READY_READ:
         connection.recv_awaited = True
@@ -285,8 +289,8 @@ cdef void connection_detach(Connection *connection) noexcept nogil:
 
 
 cdef void connection_withdraw(Connection *connection) noexcept nogil:
-    """Before the caller, if it is the consumer's thread, blocks: the direct receive, if there is one, is taken back. With the
-    lock held, which is given up meanwhile."""
+    """Before the caller, if it is the consumer's thread, blocks: the direct receive, if there is one, is
+    taken back. With the lock held, which is given up meanwhile."""
     cdef Consumer *consumer = connection.source.consumer
     if consumer != NULL and consumer.direct != NULL and consumer.thread == GetCurrentThreadId():
         source_unlock(&connection.source)

@@ -1,10 +1,11 @@
 # Connector: the connecting phase of a connection: a name is resolved, its addresses are tried in turn.
 #
-# Every pair of a remote and a local address of the same family is tried, each with a new socket, because one that failed to
-# connect keeps state. The next attempt is made by the thread that learnt of the failure of the last one, so a connection
-# makes progress without its host. Windows' own time-out ends each attempt.
-# Owner: the connection, until it is open, failed or closed. Threads: any, with the connection's lock held; connector_complete
-# is called with it on a completion thread; connector_resolved, on a resolver thread, takes it.
+# Every pair of a remote and a local address of the same family is tried, each with a new socket, because one
+# that failed to connect keeps state. The next attempt is made by the thread that learnt of the failure of the
+# last one, so a connection makes progress without its host. Windows' own time-out ends each attempt.
+# Owner: the connection, until it is open, failed or closed. Threads: any, with the connection's lock held;
+# connector_complete is called with it on a completion thread; connector_resolved, on a resolver thread, takes
+# it.
 
 cdef struct Connector:
     Address *remote                 # owned lists
@@ -18,8 +19,8 @@ cdef struct Connector:
 
 
 cdef Connection *connector_new(Address *local, int local_port) noexcept nogil:
-    """A connection that will connect from one of the addresses in `local` (taken over; NULL for any, from `local_port`).
-    NULL when memory is exhausted."""
+    """A connection that will connect from one of the addresses in `local` (taken over; NULL for any, from
+    `local_port`). NULL when memory is exhausted."""
     cdef Connector *connector = <Connector *>memory_new(sizeof(Connector))
     cdef Connection *connection
     if connector != NULL:
@@ -35,8 +36,8 @@ cdef Connection *connector_new(Address *local, int local_port) noexcept nogil:
 
 
 cdef void connector_start(Connection *connection, Address *remote) noexcept nogil:
-    """Begin with the addresses in `remote` (taken over). The state then tells: CONNECTING, or FAILED when all failed at
-    once."""
+    """Begin with the addresses in `remote` (taken over). The state then tells: CONNECTING, or FAILED when all
+    failed at once."""
     cdef Address *address = remote
     cdef Connector *connector
     while address != NULL:
@@ -55,7 +56,8 @@ cdef void connector_start(Connection *connection, Address *remote) noexcept nogi
 
 
 cdef bint connector_resolve(Connection *connection, const char *host, int port_number, int family) noexcept nogil:
-    """Resolve the name on a resolver thread and go on from there. False when memory or threads are exhausted."""
+    """Resolve the name on a resolver thread and go on from there. False when memory or threads are
+    exhausted."""
     cdef Lookup *lookup = resolver_lookup(&connection.source, host, port_number, family, connector_resolved)
     return lookup != NULL and resolver_submit(lookup)
 
@@ -136,8 +138,9 @@ cdef void connector_next(Connection *connection) noexcept nogil:
 
 
 cdef int connector_bind(SOCKET sock, Address *remote, Address *local, int local_port) noexcept nogil:
-    """ConnectEx needs a bound socket: 0 or a Winsock code. Where any port will do, ask for one as `connect` itself would get it,
-    if need be one that others have too, for other peers. A system that cannot gives one that is free for all."""
+    """ConnectEx needs a bound socket: 0 or a Winsock code. Where any port will do, ask for one as `connect`
+    itself would get it, if need be one that others have too, for other peers. A system that cannot gives one
+    that is free for all."""
     cdef Address unspecified
     if local == NULL:
         memset(&unspecified, 0, sizeof(unspecified))
@@ -151,8 +154,8 @@ cdef int connector_bind(SOCKET sock, Address *remote, Address *local, int local_
 
 
 cdef int connector_attempt(Connection *connection, Address *remote, Address *local) noexcept nogil:
-    """Post one ConnectEx: 0 when it is under way (or done), or a Winsock code. The socket of the last attempt goes only now: the
-    last of all is kept, because the host may ask for its address."""
+    """Post one ConnectEx: 0 when it is under way (or done), or a Winsock code. The socket of the last attempt
+    goes only now: the last of all is kept, because the host may ask for its address."""
     cdef Connector *connector = connection.connector
     cdef int error
     cdef Op *op
@@ -219,7 +222,8 @@ cdef void connector_complete(Op *op) noexcept nogil:
 
 
 cdef void connector_cancel(Connection *connection) noexcept nogil:
-    """The host lets go of a connection that is connecting: end the attempt; its packet, if one is under way, does the rest."""
+    """The host lets go of a connection that is connecting: end the attempt; its packet, if one is under way,
+    does the rest."""
     cdef Connector *connector = connection.connector
     connector.cancelled = True
     if connector.op != NULL:

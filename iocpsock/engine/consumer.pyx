@@ -1,12 +1,13 @@
 # Source and Consumer: who has something to say, and who is told.
 #
-# A Source is the head of a connection or a listener: its lock, its reference count, and the consumer that wants to hear of
-# it. A Consumer is whoever is told: a Tcl thread, a thread blocked in a call, an event loop. The engine puts a source that
-# has news on its consumer's ready queue and wakes the consumer once for the whole batch; what the news is, the consumer
-# asks the source itself. A caller that blocks on one source without an event loop waits on `changed` instead.
+# A Source is the head of a connection or a listener: its lock, its reference count, and the consumer that
+# wants to hear of it. A Consumer is whoever is told: a Tcl thread, a thread blocked in a call, an event loop.
+# The engine puts a source that has news on its consumer's ready queue and wakes the consumer once for the
+# whole batch; what the news is, the consumer asks the source itself. A caller that blocks on one source
+# without an event loop waits on `changed` instead.
 #
-# Owner: references. A source is held by its host (channel, Python object), by each posted op and by each place in a ready
-# queue; a consumer by its host and by each source attached to it.
+# Owner: references. A source is held by its host (channel, Python object), by each posted op and by each
+# place in a ready queue; a consumer by its host and by each source attached to it.
 # Threads: any. Lock order: source, then consumer; wake() is called with neither held.
 
 cdef enum SourceKind:
@@ -54,7 +55,8 @@ cdef struct Source:
 
 
 cdef Consumer *consumer_new(consumer_wake_proc wake, void *argument) noexcept nogil:
-    """A consumer drained by the calling thread, or NULL when memory is exhausted. `wake(argument)` runs on any thread."""
+    """A consumer drained by the calling thread, or NULL when memory is exhausted. `wake(argument)` runs on
+    any thread."""
     cdef Consumer *consumer = <Consumer *>memory_new(sizeof(Consumer))
     if consumer == NULL:
         return NULL
@@ -81,8 +83,8 @@ cdef void consumer_drop(Consumer *consumer) noexcept nogil:
 
 
 cdef bint consumer_push(Consumer *consumer, Source *source) noexcept nogil:
-    """Put `source` on the ready queue, unless it stands there already. The first one on an empty queue wakes the consumer:
-    whoever finds the queue filled has not slept since. False if the consumer is closed."""
+    """Put `source` on the ready queue, unless it stands there already. The first one on an empty queue wakes
+    the consumer: whoever finds the queue filled has not slept since. False if the consumer is closed."""
     cdef bint wake
     if InterlockedExchange(&source.queued, 1):
         return True
@@ -132,8 +134,8 @@ cdef Source *consumer_pop(Consumer *consumer) noexcept nogil:
 
 
 cdef Source *consumer_next(Consumer *consumer) noexcept nogil:
-    """The next ready source that is still attached to `consumer`, with a reference, or NULL when there is none. A source
-    that went to another consumer between the news and now is passed on to that one."""
+    """The next ready source that is still attached to `consumer`, with a reference, or NULL when there is
+    none. A source that went to another consumer between the news and now is passed on to that one."""
     cdef Source *source
     cdef bint ours
     while True:
@@ -234,7 +236,8 @@ cdef inline void source_unlock(Source *source) noexcept nogil:
 
 
 cdef void source_unlock_changed(Source *source, int ready) noexcept nogil:
-    """Release the lock after a change: wake blocked callers, and tell the consumer if `ready` has what it asked for."""
+    """Release the lock after a change: wake blocked callers, and tell the consumer if `ready` has what it
+    asked for."""
     cdef bint notify = ready & source.interest and source.consumer != NULL
     WakeAllConditionVariable(&source.changed)
     ReleaseSRWLockExclusive(&source.lock)
@@ -243,7 +246,8 @@ cdef void source_unlock_changed(Source *source, int ready) noexcept nogil:
 
 
 cdef void source_notify(Source *source) noexcept nogil:
-    """Put `source` on its consumer's ready queue. A consumer that closes meanwhile may have been replaced: try again."""
+    """Put `source` on its consumer's ready queue. A consumer that closes meanwhile may have been replaced:
+    try again."""
     cdef Consumer *consumer
     cdef bint delivered = False
     while not delivered:
@@ -261,7 +265,8 @@ cdef void source_notify(Source *source) noexcept nogil:
 
 
 cdef void source_attach(Source *source, Consumer *consumer) noexcept nogil:
-    """From now on `consumer` (or nobody, if NULL) hears of this source, once it has said in what it is interested."""
+    """From now on `consumer` (or nobody, if NULL) hears of this source, once it has said in what it is
+    interested."""
     cdef Consumer *old
     if consumer != NULL:
         consumer_hold(consumer)
@@ -276,8 +281,8 @@ cdef void source_attach(Source *source, Consumer *consumer) noexcept nogil:
 
 
 cdef bint source_wait(Source *source, ULONGLONG deadline) noexcept nogil:
-    """Sleep until `changed` (the lock is held before and after); False once GetTickCount64() has passed `deadline`.
-    A deadline of 0 is none. Wakes may be spurious: the caller tests its condition in a loop."""
+    """Sleep until `changed` (the lock is held before and after); False once GetTickCount64() has passed
+    `deadline`. A deadline of 0 is none. Wakes may be spurious: the caller tests its condition in a loop."""
     cdef ULONGLONG now
     if deadline == 0:
         SleepConditionVariableSRW(&source.changed, &source.lock, INFINITE, 0)

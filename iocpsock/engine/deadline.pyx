@@ -1,9 +1,9 @@
 # Deadline: something that a source wants done when time has passed, unless it is disarmed before.
 #
-# Owner: a deadline is a member of its source's object; while armed it holds a reference to the source. They stand in a plain
-# list, which is gone through once the first of them can be due: those that are move to a second list, from which they are
-# taken one by one. So neither arming nor taking depends on how many there are. The completion threads look at it between
-# batches, every PORT_TICK milliseconds while there are any.
+# Owner: a deadline is a member of its source's object; while armed it holds a reference to the source. They
+# stand in a plain list, which is gone through once the first of them can be due: those that are move to a
+# second list, from which they are taken one by one. So neither arming nor taking depends on how many there
+# are. The completion threads look at it between batches, every PORT_TICK milliseconds while there are any.
 # Threads: any; expire() runs on a completion thread with no lock held.
 
 ctypedef void (*deadline_proc)(Source *source) noexcept nogil
@@ -28,8 +28,9 @@ cdef DeadlineList deadlines
 
 
 cdef bint deadline_arm(Deadline *deadline, Source *source, DWORD milliseconds, deadline_proc expire) noexcept nogil:
-    """Call `expire(source)` after `milliseconds`; armed already, only the time and the procedure change. True if the list was empty before:
-    then the caller has to make a completion thread look (port_deadline does)."""
+    """Call `expire(source)` after `milliseconds`; armed already, only the time and the procedure change. True
+    if the list was empty before: then the caller has to make a completion thread look (port_deadline
+    does)."""
     cdef bint first = False
     AcquireSRWLockExclusive(&deadlines.lock)
     if deadline.due == 0:
@@ -76,7 +77,8 @@ cdef void deadline_forget(Deadline *deadline) noexcept nogil:
 
 
 cdef void deadline_disarm(Deadline *deadline) noexcept nogil:
-    """Forget it, if it is armed. The caller holds a reference to the source of its own. expire() may be under way."""
+    """Forget it, if it is armed. The caller holds a reference to the source of its own. expire() may be under
+    way."""
     cdef bint armed
     AcquireSRWLockExclusive(&deadlines.lock)
     armed = deadline.due != 0

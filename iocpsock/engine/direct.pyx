@@ -1,20 +1,22 @@
 # Direct: receives that end on their consumer's own event, without the port and without a completion thread.
 #
-# A consumer that is about to sleep for the next message of busy connections had better receive it itself: a completion thread
-# that does so has to wake it up, which costs more than the receive. So a consumer that is `hot` posts the receives of its
-# connections itself, all with its one event (whose low bit keeps their packets from the port), waits for that event
-# (consumer_linger), and looks which ops are done. The engine does not depend on it: nothing but these receives waits for the
-# consumer, and before it sleeps, ends or blocks elsewhere it takes them back (direct_withdraw), to be posted on the port.
-# While a send is outstanding no receive is cancelled but by a close: whether Windows ends the one alone is disputed (corefx 32981
-# against Go's deadlines). So a connection with a queue has no direct receive, and the one it has is taken back before the
-# queue begins (direct_yield).
+# A consumer that is about to sleep for the next message of busy connections had better receive it itself: a
+# completion thread that does so has to wake it up, which costs more than the receive. So a consumer that is
+# `hot` posts the receives of its connections itself, all with its one event (whose low bit keeps their
+# packets from the port), waits for that event (consumer_linger), and looks which ops are done. The engine
+# does not depend on it: nothing but these receives waits for the consumer, and before it sleeps, ends or
+# blocks elsewhere it takes them back (direct_withdraw), to be posted on the port. While a send is outstanding
+# no receive is cancelled but by a close: whether Windows ends the one alone is disputed (corefx 32981 against
+# Go's deadlines). So a connection with a queue has no direct receive, and the one it has is taken back before
+# the queue begins (direct_yield).
 # The system clears the event whenever an op starts, so a wait for it is always preceded by a look.
-# Owner: a direct op is in its consumer's list as long as it is posted. Threads: the consumer's, all of it, with no lock held
-# unless it says so.
+# Owner: a direct op is in its consumer's list as long as it is posted. Threads: the consumer's, all of it,
+# with no lock held unless it says so.
 
-# A wait for "a millisecond" ends at a tick of the system's clock, so it may last 15.6 (Microsoft's page "Wait functions"). Once a
-# consumer has seen that, a timer which is not bound to the ticks bounds its waits, set anew for each: a call of the system
-# more, which a finer clock does not need. Where the system has no such timer no consumer is ever hot.
+# A wait for "a millisecond" ends at a tick of the system's clock, so it may last 15.6 (Microsoft's page "Wait
+# functions"). Once a consumer has seen that, a timer which is not bound to the ticks bounds its waits, set
+# anew for each: a call of the system more, which a finer clock does not need. Where the system has no such
+# timer no consumer is ever hot.
 
 cdef enum:
     DIRECT_MOST = 64                # ops to look through after each wait; further connections use the port
@@ -31,7 +33,8 @@ cdef inline bint direct_wanted(Connection *connection) noexcept nogil:
 
 
 cdef inline bint direct_left(Connection *connection) noexcept nogil:
-    """Whether the next receive is left to the consumer's thread, which will post it when it reads. With the lock held."""
+    """Whether the next receive is left to the consumer's thread, which will post it when it reads. With the
+    lock held."""
     cdef Consumer *consumer = connection.source.consumer
     return consumer != NULL and consumer.hot
 
@@ -75,8 +78,8 @@ cdef void direct_reap(Consumer *consumer) noexcept nogil:
 
 
 cdef void direct_withdraw(Consumer *consumer, Source *source) noexcept nogil:
-    """Take back the direct op of `source`, or all if NULL, and wait until the kernel has let go of it. What it brought in
-    the last moment is delivered; nothing is posted in its place."""
+    """Take back the direct op of `source`, or all if NULL, and wait until the kernel has let go of it. What
+    it brought in the last moment is delivered; nothing is posted in its place."""
     cdef Op *op
     cdef Op **link
     while True:
@@ -96,8 +99,8 @@ cdef void direct_withdraw(Consumer *consumer, Source *source) noexcept nogil:
 
 
 cdef bint direct_yield(Connection *connection) noexcept nogil:
-    """Before something is queued to be sent: take back the direct op, if there is one, and say so; the caller then has a receive
-    posted on the port. With the lock held, which is given up meanwhile."""
+    """Before something is queued to be sent: take back the direct op, if there is one, and say so; the caller
+    then has a receive posted on the port. With the lock held, which is given up meanwhile."""
     cdef Consumer *consumer = connection.source.consumer
     cdef Op *op
     if connection.send_head != NULL or consumer == NULL or consumer.thread != GetCurrentThreadId():

@@ -1,11 +1,12 @@
 # Endpoint: a listening socket of a listener's, and the AcceptEx operations ("slots") that are posted on it.
 #
-# How many there should be follows the traffic: as many as connections may come while every completion thread is kept from its
-# work. What became of the slots is learnt from their packets alone. Their status blocks would not do: the system may write
-# one only when its packet is dequeued.
-# A socket that a slot has connected is made known to Winsock, or reset, while the listening one is open: so this is closed
-# when no packet is to come and no connection is being adopted.
-# Owner: its listener. Threads: under the listener's lock, but for endpoint_bind, endpoint_denied, endpoint_refuse.
+# How many there should be follows the traffic: as many as connections may come while every completion thread
+# is kept from its work. What became of the slots is learnt from their packets alone. Their status blocks
+# would not do: the system may write one only when its packet is dequeued.
+# A socket that a slot has connected is made known to Winsock, or reset, while the listening one is open: so
+# this is closed when no packet is to come and no connection is being adopted.
+# Owner: its listener. Threads: under the listener's lock, but for endpoint_bind, endpoint_denied,
+# endpoint_refuse.
 
 cdef enum:
     ENDPOINT_SLOTS = 8              # posted at least, when their number is fitted to the traffic ...
@@ -30,10 +31,10 @@ cdef struct Endpoint:
 
 
 cdef int endpoint_bind(Address *address, int backlog, bint share, SOCKET *result) noexcept nogil:
-    """A socket that listens on `address`: 0 or a Winsock code. `share` lets other sockets have the same port at the same
-    time; otherwise nobody can take it away from us, nor is it taken from anybody. A refusal is final: a second attempt without
-    SO_EXCLUSIVEADDRUSE would succeed beside a listener on a more specific address (Microsoft's page "Using SO_REUSEADDR and
-    SO_EXCLUSIVEADDRUSE")."""
+    """A socket that listens on `address`: 0 or a Winsock code. `share` lets other sockets have the same port
+    at the same time; otherwise nobody can take it away from us, nor is it taken from anybody. A refusal is
+    final: a second attempt without SO_EXCLUSIVEADDRUSE would succeed beside a listener on a more specific
+    address (Microsoft's page "Using SO_REUSEADDR and SO_EXCLUSIVEADDRUSE")."""
     cdef SOCKET sock = winsock_socket(address.family)
     cdef int error = 0
     if sock == INVALID_SOCKET:
@@ -55,14 +56,15 @@ cdef int endpoint_bind(Address *address, int backlog, bint share, SOCKET *result
 
 
 cdef int endpoint_denied(int family, int port) noexcept nogil:
-    """Why an exclusive bind got WSAEACCES: WSAEADDRINUSE when somebody has the port, else WSAEACCES, for the system keeps it for
-    itself, as Hyper-V does with ranges of them. Whoever reads "address already in use" of such a port looks in vain for its owner."""
+    """Why an exclusive bind got WSAEACCES: WSAEADDRINUSE when somebody has the port, else WSAEACCES, for the
+    system keeps it for itself, as Hyper-V does with ranges of them. Whoever reads "address already in use" of
+    such a port looks in vain for its owner."""
     return WSAEADDRINUSE if tcptable_has(family, <unsigned short>port) else WSAEACCES
 
 
 cdef void endpoint_adapt(Endpoint *endpoint) noexcept nogil:
-    """A slot was used: there should be more if all of them were within a moment; long after such a burst there may be
-    fewer."""
+    """A slot was used: there should be more if all of them were within a moment; long after such a burst
+    there may be fewer."""
     cdef ULONGLONG now = GetTickCount64()
     endpoint.run += 1
     if now - endpoint.since > ENDPOINT_RUN:
@@ -77,7 +79,8 @@ cdef void endpoint_adapt(Endpoint *endpoint) noexcept nogil:
 
 
 cdef int endpoint_accept(Endpoint *endpoint, Op *op) noexcept nogil:
-    """Post the AcceptEx, for which the op has the socket: 0 or a Winsock code, and then the op is still the caller's."""
+    """Post the AcceptEx, for which the op has the socket: 0 or a Winsock code, and then the op is still the
+    caller's."""
     cdef DWORD received = 0
     cdef int error
     op_post(op)
@@ -105,7 +108,8 @@ cdef void endpoint_remove(Endpoint *endpoint, Op *op) noexcept nogil:
 
 
 cdef void endpoint_refuse(Endpoint *endpoint, Op *op) noexcept nogil:
-    """Close the socket of a slot that was dequeued, and reset its connection if it has one: leave no TIME_WAIT."""
+    """Close the socket of a slot that was dequeued, and reset its connection if it has one: leave no
+    TIME_WAIT."""
     if op.error == 0:
         winsock_accepted(endpoint.socket, op.socket)
     winsock_reset(op.socket)

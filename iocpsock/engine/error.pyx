@@ -1,7 +1,8 @@
 # Error: the engine's one gate from the codes of a completion to Winsock codes.
 #
-# A completion packet carries an NTSTATUS; calls that fail at once leave a Winsock or a Win32 code. Whatever the source, the
-# layers above see a Winsock code (10004..11999, or 995 for a cancelled operation). The table is data: engine_tables.h.
+# A completion packet carries an NTSTATUS; calls that fail at once leave a Winsock or a Win32 code. Whatever
+# the source, the layers above see a Winsock code (10004..11999, or 995 for a cancelled operation). The table
+# is data: engine_tables.h.
 # Threads: any; no state.
 
 cdef int error_lookup(DWORD code) noexcept nogil:

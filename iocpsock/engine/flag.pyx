@@ -1,8 +1,9 @@
 # Flag: says that something is there for good, made once by one thread, to threads that ask without a lock.
 #
-# A processor may show another's writes in another order: x64 does not, ARM64 does. So what the flag stands for is written
-# before it and read after it.
-# Owner: a member of what it tells of. Threads: set by one at a time, under the lock of whoever makes the thing; asked by any.
+# A processor may show another's writes in another order: x64 does not, ARM64 does. So what the flag stands
+# for is written before it and read after it.
+# Owner: a member of what it tells of. Threads: set by one at a time, under the lock of whoever makes the
+# thing; asked by any.
 
 
 cdef inline void flag_set(LONG *flag) noexcept nogil:

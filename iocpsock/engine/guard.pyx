@@ -1,4 +1,5 @@
-# Guard: keeps a socket's handle open while calls use it, and so its number from being given to another socket.
+# Guard: keeps a socket's handle open while calls use it, and so its number from being given to another
+# socket.
 #
 # The host's sockets may be closed by one thread while another is about to post an operation on them. Windows
 # gives the number of a closed handle to the next socket, and the operation would reach that one. So a call
@@ -137,7 +138,8 @@ cdef void guard_remove(GuardCall *call) noexcept nogil:
 
 
 cdef int guard_begin(GuardCall *call, int use) noexcept nogil:
-    """Before an operation is posted: 0 with the lock held, to be released by guard_posted, or a Winsock code."""
+    """Before an operation is posted: 0 with the lock held, to be released by guard_posted, or a Winsock
+    code."""
     cdef Guard *guard = call.guard
     cdef int error = 0
     call.use = use
@@ -175,7 +177,8 @@ cdef int guard_posted(GuardCall *call, SOCKET target, OVERLAPPED *overlapped, in
 
 
 cdef void guard_cancel(GuardCall *call) noexcept nogil:
-    """Ask the kernel to end the operations of this call: first the one behind, which must not go out without the other."""
+    """Ask the kernel to end the operations of this call: first the one behind, which must not go out without
+    the other."""
     if call.behind != NULL:
         CancelIoEx(<HANDLE>call.target, call.behind)
     if call.posted != NULL:
@@ -232,8 +235,8 @@ cdef void guard_close(Guard *guard, int state) noexcept nogil:
 
 cdef void guard_wait(Guard *guard) noexcept nogil:
     """After guard_close: wait until the calls of other threads have left, but not for ever. A call of this
-    thread may be inside too: a signal handler closes the socket that its thread waits on. An object leaves with
-    the last call that uses it."""
+    thread may be inside too: a signal handler closes the socket that its thread waits on. An object leaves
+    with the last call that uses it."""
     cdef DWORD thread = GetCurrentThreadId()
     cdef Patience patience
     cdef GuardCall *call

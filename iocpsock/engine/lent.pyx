@@ -1,16 +1,17 @@
 # Lent: a connection whose socket somebody else uses as well.
 #
-# Whoever has a channel can ask Tcl for its handle, and an extension may receive and send on it without the channel: TclTLS's
-# fast path has OpenSSL do so. The engine gives the handle out when it holds nothing of the stream itself: posted receives
-# are taken back, and with bytes queued, or received and not read, it refuses, for it cannot put them back. From then on it
-# posts no receive and queues nothing: reads and writes of the channel are calls on the non-blocking socket, and what the
-# socket is ready for is learnt from polls of the socket driver (include/afd.h), one for each direction, which take no byte.
+# Whoever has a channel can ask Tcl for its handle, and an extension may receive and send on it without the
+# channel: TclTLS's fast path has OpenSSL do so. The engine gives the handle out when it holds nothing of the
+# stream itself: posted receives are taken back, and with bytes queued, or received and not read, it refuses,
+# for it cannot put them back. From then on it posts no receive and queues nothing: reads and writes of the
+# channel are calls on the non-blocking socket, and what the socket is ready for is learnt from polls of the
+# socket driver (include/afd.h), one for each direction, which take no byte.
 #
-# A poll tells of a moment. Before the consumer is told that there is something to read the socket is looked at again, because
-# whoever has the handle may have received everything meanwhile (lent_look). On real Windows a poll that could end at once may
-# end by a packet all the same, or not: either is only a reason to look.
-# Owner: the connection; a poll is an op like any other, and the closer awaits its packet. Threads: any, with the connection's
-# lock held; lent_give takes it.
+# A poll tells of a moment. Before the consumer is told that there is something to read the socket is looked
+# at again, because whoever has the handle may have received everything meanwhile (lent_look). On real Windows
+# a poll that could end at once may end by a packet all the same, or not: either is only a reason to look.
+# Owner: the connection; a poll is an op like any other, and the closer awaits its packet. Threads: any, with
+# the connection's lock held; lent_give takes it.
 
 cdef enum LentState:
     LENT_NOT = 0
@@ -32,8 +33,9 @@ cdef inline int lent_ready(Connection *connection) noexcept nogil:
 
 
 cdef SOCKET lent_give(Connection *connection, bint to_read) noexcept nogil:
-    """The socket, for somebody who will use it, or INVALID_SOCKET if there is none, or if bytes of the stream are on their way
-    in the engine: to send, or received and unread where the taker is `to_read`. On the consumer's thread."""
+    """The socket, for somebody who will use it, or INVALID_SOCKET if there is none, or if bytes of the stream
+    are on their way in the engine: to send, or received and unread where the taker is `to_read`. On the
+    consumer's thread."""
     cdef SOCKET sock = INVALID_SOCKET
     cdef bint given
     source_lock(&connection.source)
@@ -53,8 +55,8 @@ cdef SOCKET lent_give(Connection *connection, bint to_read) noexcept nogil:
 
 
 cdef bint lent_begin(Connection *connection) noexcept nogil:
-    """Have the engine let go of the socket, if it can. The lock is given up meanwhile. Not with a provider whose sockets the
-    driver does not know by their handles: it could not be polled for them."""
+    """Have the engine let go of the socket, if it can. The lock is given up meanwhile. Not with a provider
+    whose sockets the driver does not know by their handles: it could not be polled for them."""
     if connection.lent == LENT_OUT or connection.socket == INVALID_SOCKET or connection.state == CONNECTION_FAILED:
         return True
     if not winsock.is_ifs or not winsock.is_base or connection.send_head != NULL:
@@ -116,8 +118,8 @@ cdef void lent_complete(Op *op) noexcept nogil:
 
 
 cdef void lent_look(Connection *connection) noexcept nogil:
-    """Before the consumer is told: is there something to read yet? A consumer that blocks would wait for it. Where there is no
-    room any more it only learns so."""
+    """Before the consumer is told: is there something to read yet? A consumer that blocks would wait for it.
+    Where there is no room any more it only learns so."""
     if connection.lent_maybe & connection.source.interest & READY_READ and connection.state == CONNECTION_OPEN \
             and not connection.lent_over and not winsock_readable(connection.socket):
         lent_poll(connection, READY_READ)

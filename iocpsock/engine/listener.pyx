@@ -1,18 +1,21 @@
 # Listener: one listening socket for each local address, and the connections they accepted.
 #
-# Each endpoint (engine/endpoint.pyx) keeps several AcceptEx operations ("slots") posted: `acceptcount` of them, or, when that is
-# 0, as many as the traffic asks for: more once a burst has used up all of them, fewer again when it is over. When one
-# completes, the completion thread posts the next before it looks at what arrived, so the endpoint never goes without; a failed accept (the
-# peer was gone already) costs that one connection and nothing else. When the system is short of handles or memory, slots are
-# posted again after a pause. Accepted connections wait in a queue of bounded length for the host; beyond it, or with
-# `maxconnections` alive, slots are not posted until there is room, and the kernel's backlog holds, then refuses, the rest.
-# With the setting `acceptbufsize` an accept completes only when the connection's first bytes are there, and brings them
-# along. A peer that connects and says nothing would hold its slot for ever: a watchdog closes it after `acceptsilence`.
-# Owner: the host holds one reference, which listener_close takes; each posted slot holds one.
-# Sockets are made, and connections adopted, without the lock, which guards the lists: accepting goes on on several threads, and
-# the host never waits for it. A connection takes its place in the queue, by the number of its slot, when it is dequeued, and the host gets it when it is
-# adopted, and those before it are.
-# Threads: under source.lock; listener_complete is called with it on a completion thread, listener_expire takes it there.
+# Each endpoint (engine/endpoint.pyx) keeps several AcceptEx operations ("slots") posted: `acceptcount` of
+# them, or, when that is 0, as many as the traffic asks for: more once a burst has used up all of them, fewer
+# again when it is over. When one completes, the completion thread posts the next before it looks at what
+# arrived, so the endpoint never goes without; a failed accept (the peer was gone already) costs that one
+# connection and nothing else. When the system is short of handles or memory, slots are posted again after a
+# pause. Accepted connections wait in a queue of bounded length for the host; beyond it, or with
+# `maxconnections` alive, slots are not posted until there is room, and the kernel's backlog holds, then
+# refuses, the rest. With the setting `acceptbufsize` an accept completes only when the connection's first
+# bytes are there, and brings them along. A peer that connects and says nothing would hold its slot for ever:
+# a watchdog closes it after `acceptsilence`.
+# Owner: the host holds one reference, which listener_close takes; each posted slot holds one. Sockets are
+# made, and connections adopted, without the lock, which guards the lists: accepting goes on on several
+# threads, and the host never waits for it. A connection takes its place in the queue, by the number of its
+# slot, when it is dequeued, and the host gets it when it is adopted, and those before it are.
+# Threads: under source.lock; listener_complete is called with it on a completion thread, listener_expire
+# takes it there.
 
 cdef enum:
     LISTENER_QUEUE = 1024           # accepted connections that wait for the host
@@ -62,7 +65,8 @@ cdef void listener_release(Source *source) noexcept nogil:
 
 
 cdef int listener_add(Listener *listener, SOCKET sock, int family) noexcept nogil:
-    """Accept on `sock`, which listens already and is taken over when this returns 0; otherwise a Winsock code."""
+    """Accept on `sock`, which listens already and is taken over when this returns 0; otherwise a Winsock
+    code."""
     cdef Endpoint *endpoint
     cdef Endpoint **tail
     cdef int error = port_associate_listener(sock)
@@ -87,8 +91,8 @@ cdef int listener_add(Listener *listener, SOCKET sock, int family) noexcept nogi
 
 
 cdef int listener_slots(Endpoint *endpoint) noexcept nogil:
-    """How many slots the endpoint should have. With a limit on connections its share of the room below that; a listener with
-    several endpoints may exceed the limit by one for each further of them."""
+    """How many slots the endpoint should have. With a limit on connections its share of the room below that;
+    a listener with several endpoints may exceed the limit by one for each further of them."""
     cdef Listener *listener = endpoint.listener
     cdef int limit = listener.settings.value[SETTING_maxconnections], room
     cdef int count = listener.settings.value[SETTING_acceptcount]
@@ -118,8 +122,8 @@ cdef Endpoint *listener_want(Listener *listener) noexcept nogil:
 
 
 cdef void listener_fill(Listener *listener) noexcept nogil:
-    """Post every slot that is missing, unless the queue is full; what cannot be posted waits for the deadline. Without the
-    lock, as for all that is said to be so below; the caller has a reference."""
+    """Post every slot that is missing, unless the queue is full; what cannot be posted waits for the
+    deadline. Without the lock, as for all that is said to be so below; the caller has a reference."""
     cdef Endpoint *endpoint = listener_want(listener)
     while endpoint != NULL and listener_post(endpoint) == 0:
         endpoint = listener_want(listener)
@@ -156,8 +160,8 @@ cdef Op *listener_make(Endpoint *endpoint, int *error) noexcept nogil:
 
 
 cdef int listener_post(Endpoint *endpoint) noexcept nogil:
-    """Post one AcceptEx for which `making` counts already: 0, or a Winsock code, and then there will be another attempt.
-    Without the lock."""
+    """Post one AcceptEx for which `making` counts already: 0, or a Winsock code, and then there will be
+    another attempt. Without the lock."""
     cdef Listener *listener = endpoint.listener
     cdef int error = 0
     cdef bint posted = False
@@ -204,8 +208,8 @@ cdef void listener_watch_silence(Source *source) noexcept nogil:
 
 
 cdef void listener_renew_slots(Listener *listener) noexcept nogil:
-    """The settings of the slots have changed: those that no peer has connected to end, and their packets post new ones.
-    Without the lock."""
+    """The settings of the slots have changed: those that no peer has connected to end, and their packets post
+    new ones. Without the lock."""
     cdef Endpoint *endpoint
     cdef Op *op
     source_lock(&listener.source)
@@ -222,8 +226,8 @@ cdef void listener_renew_slots(Listener *listener) noexcept nogil:
 
 
 cdef bint listener_adopt(Endpoint *endpoint, Op *op, Connection *connection) noexcept nogil:
-    """Make an open connection of an accepted socket; False if that cannot be: the peer may be gone already. Without the
-    lock."""
+    """Make an open connection of an accepted socket; False if that cannot be: the peer may be gone already.
+    Without the lock."""
     cdef Listener *listener = endpoint.listener
     cdef sockaddr *local
     cdef sockaddr *peer
@@ -275,7 +279,8 @@ cdef void listener_complete(Op *op) noexcept nogil:
 
 
 cdef void listener_arrive(Endpoint *endpoint, Connection *connection, bint adopted, bint counts) noexcept nogil:
-    """A slot is done with: its connection, if it has one, is adopted, or it failed and leaves the queue. Without the lock."""
+    """A slot is done with: its connection, if it has one, is adopted, or it failed and leaves the queue.
+    Without the lock."""
     cdef Listener *listener = endpoint.listener
     source_lock(&listener.source)
     endpoint.adopting -= 1
@@ -308,8 +313,8 @@ cdef void listener_departed(Listener *listener) noexcept nogil:
 
 
 cdef void listener_enqueue(Listener *listener, Connection *connection) noexcept nogil:
-    """Behind those that wait, but before any whose slot at the same endpoint is a later one: threads that dequeue packets may
-    overtake each other."""
+    """Behind those that wait, but before any whose slot at the same endpoint is a later one: threads that
+    dequeue packets may overtake each other."""
     cdef Connection **link = &listener.head
     if listener.tail != NULL and (listener.tail.endpoint != connection.endpoint or listener.tail.slot < connection.slot):
         link = &listener.tail.next
@@ -352,8 +357,8 @@ cdef void listener_watch(Listener *listener) noexcept nogil:
 
 
 cdef Connection *listener_take(Listener *listener, int *more) noexcept nogil:
-    """The next accepted connection, with the host's reference, or NULL; `more` is what the listener is ready for then. Without
-    the lock."""
+    """The next accepted connection, with the host's reference, or NULL; `more` is what the listener is ready
+    for then. Without the lock."""
     cdef Connection *connection = NULL
     cdef bint held_up
     source_lock(&listener.source)
@@ -369,10 +374,10 @@ cdef Connection *listener_take(Listener *listener, int *more) noexcept nogil:
 
 
 cdef void listener_end(Listener *listener) noexcept nogil:
-    """End the slots and wait for their packets: what they have connected is reset properly only while the listening socket is
-    open, and that keeps its port as long as an operation on it is under way, which one of another thread may be for a while.
-    Then close the endpoints, but not under the hands of whoever adopts a connection. With the lock held, which the wait
-    releases."""
+    """End the slots and wait for their packets: what they have connected is reset properly only while the
+    listening socket is open, and that keeps its port as long as an operation on it is under way, which one of
+    another thread may be for a while. Then close the endpoints, but not under the hands of whoever adopts a
+    connection. With the lock held, which the wait releases."""
     cdef ULONGLONG deadline = GetTickCount64() + LISTENER_ENDING
     cdef Endpoint *endpoint = listener.endpoints
     while endpoint != NULL:
@@ -388,7 +393,8 @@ cdef void listener_end(Listener *listener) noexcept nogil:
 
 
 cdef void listener_close(Listener *listener) noexcept nogil:
-    """The host lets go: takes its reference. The port is free when this returns; connections nobody took are reset."""
+    """The host lets go: takes its reference. The port is free when this returns; connections nobody took are
+    reset."""
     cdef Connection *connection
     cdef Connection *next
     source_attach(&listener.source, NULL)

@@ -1,5 +1,5 @@
-# Memory: the engine's blocks, counted: `memory` is how many bytes it holds, recycled ones included, `allocations` how often it
-# asked for some.
+# Memory: the engine's blocks, counted: `memory` is how many bytes it holds, recycled ones included,
+# `allocations` how often it asked for some.
 #
 # Owner: whoever asked. Threads: any.
 

@@ -1,8 +1,9 @@
 # Op: one overlapped operation, with the memory that the kernel reads or writes for it.
 #
-# Owner: from the posting call until its packet is dequeued an op belongs to the kernel, whatever CancelIoEx said; after
-# that to the source (a connection or a listener) that posted it. The source stays referenced as long as the op is posted.
-# Ops come from free lists, one for each block size, and go back there: steady traffic allocates nothing.
+# Owner: from the posting call until its packet is dequeued an op belongs to the kernel, whatever CancelIoEx
+# said; after that to the source (a connection or a listener) that posted it. The source stays referenced as
+# long as the op is posted. Ops come from free lists, one for each block size, and go back there: steady
+# traffic allocates nothing.
 # Threads: an op that is not posted, and the dequeuing of one that is: under its source's lock.
 
 cdef enum:
@@ -131,14 +132,16 @@ cdef void op_free(Op *op) noexcept nogil:
 
 
 cdef inline void op_begin(OVERLAPPED *overlapped) noexcept nogil:
-    """Before any operation on it is posted: until its end it says so itself, whichever of Winsock and the kernel would."""
+    """Before any operation on it is posted: until its end it says so itself, whichever of Winsock and the
+    kernel would."""
     memset(overlapped, 0, sizeof(OVERLAPPED))
     overlapped.Internal = <ULONG_PTR>STATUS_PENDING
 
 
 cdef inline bint op_pending(OVERLAPPED *overlapped) noexcept nogil:
-    """Whether an operation that ends without a packet is the kernel's yet. Of the status the lower half counts, as with the
-    SDK's HasOverlappedIoCompleted, and what the kernel wrote before it is read after it."""
+    """Whether an operation that ends without a packet is the kernel's yet. Of the status the lower half
+    counts, as with the SDK's HasOverlappedIoCompleted, and what the kernel wrote before it is read after
+    it."""
     if <DWORD>overlapped.Internal == <DWORD>STATUS_PENDING:
         return True
     MemoryBarrier()
@@ -155,14 +158,16 @@ cdef inline void op_post(Op *op) noexcept nogil:
 
 
 cdef inline void op_settle(Op *op, int error) noexcept nogil:
-    """The op is no longer the kernel's: take its result. `error` is a Winsock code, or -1 to read the op's own status."""
+    """The op is no longer the kernel's: take its result. `error` is a Winsock code, or -1 to read the op's
+    own status."""
     op.error = error_from_status(op.overlapped.Internal) if error < 0 else error
     op.transferred = <DWORD>op.overlapped.InternalHigh if op.error == 0 else 0
     op.done = True
 
 
 cdef void op_dispatch(Op *op) noexcept nogil:
-    """The packet of `op` was dequeued. What it brought is seen under the lock only, and with everything that follows from it."""
+    """The packet of `op` was dequeued. What it brought is seen under the lock only, and with everything that
+    follows from it."""
     cdef Source *source = op.source
     source_lock(source)
     op_settle(op, -1)

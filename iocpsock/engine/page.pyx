@@ -1,8 +1,9 @@
 # Page: memory for small operations, a page of the system each.
 #
-# The kernel locks the pages of a posted buffer, whole ones. A block of the heap of a page's size lies across two. So pages are cut
-# from slabs: blocks of the heap with room for several aligned pages.
-# Owner: whoever has a page; a slab lives as long as one of its pages is in use. Threads: any, under `pages.lock`.
+# The kernel locks the pages of a posted buffer, whole ones. A block of the heap of a page's size lies across
+# two. So pages are cut from slabs: blocks of the heap with room for several aligned pages.
+# Owner: whoever has a page; a slab lives as long as one of its pages is in use. Threads: any, under
+# `pages.lock`.
 
 cdef enum:
     PAGE_BYTES = 4096               # of a page of Windows on x64 and ARM64 ("dwPageSize" on Microsoft's page SYSTEM_INFO)
@@ -55,7 +56,8 @@ cdef inline void page_delist(Slab *slab) noexcept nogil:
 
 
 cdef char *page_new(Slab **owner) noexcept nogil:
-    """A page, with what it held before, and in `owner` what page_free wants to know; or NULL when memory is exhausted."""
+    """A page, with what it held before, and in `owner` what page_free wants to know; or NULL when memory is
+    exhausted."""
     cdef Slab *slab
     cdef void **page = NULL
     AcquireSRWLockExclusive(&pages.lock)

@@ -1,7 +1,7 @@
 # Patience: how long a blocked caller waits, and what may end its wait early.
 #
-# A wait ends with its operation, at the deadline, or when the host's interrupt event is set; then the host is asked whether
-# that ends the call, and what is left of the time goes on if not.
+# A wait ends with its operation, at the deadline, or when the host's interrupt event is set; then the host is
+# asked whether that ends the call, and what is left of the time goes on if not.
 # Owner: the caller, on its stack, for one call. Threads: the calling one.
 
 cdef enum:
@@ -17,7 +17,8 @@ cdef struct Patience:
 
 
 cdef ULONGLONG patience_clock() noexcept nogil:
-    """Milliseconds since some moment. GetTickCount64 has a grain of 16, by which a short wait would be cut short."""
+    """Milliseconds since some moment. GetTickCount64 has a grain of 16, by which a short wait would be cut
+    short."""
     cdef LARGE_INTEGER frequency, count
     QueryPerformanceFrequency(&frequency)
     QueryPerformanceCounter(&count)
@@ -38,8 +39,8 @@ cdef DWORD patience_left(Patience *patience) noexcept nogil:
 
 
 cdef int patience_wait(Patience *patience, HANDLE event) noexcept nogil:
-    """Wait for `event`: 0 when it is set, PATIENCE_EXPIRED, WSAEINTR when the interrupt event is set, or another Winsock
-    code."""
+    """Wait for `event`: 0 when it is set, PATIENCE_EXPIRED, WSAEINTR when the interrupt event is set, or
+    another Winsock code."""
     cdef HANDLE handles[2]
     cdef DWORD milliseconds, outcome
     handles[0] = event

@@ -1,11 +1,12 @@
 # Port: the engine's completion port and the threads that drain it; also the engine's start, once per process.
 #
-# Owner: the process: the port and its threads live until it ends, and the DLL is pinned, because a thread of ours may be
-# inside it at any time. Nothing runs in DllMain. At process exit Windows ends the threads wherever they are, which is why
-# they hold no lock across a call out and own nothing that must be written back.
-# Threads: port_thread is the completion thread. There are two at first, and one more whenever all are found to be busy, up to
-# one for each CPU or what the setting `threads` says. It never blocks except in the dequeue, never calls a host language, and
-# looks at the deadlines between batches.
+# Owner: the process: the port and its threads live until it ends, and the DLL is pinned, because a thread of
+# ours may be inside it at any time. Nothing runs in DllMain. At process exit Windows ends the threads
+# wherever they are, which is why they hold no lock across a call out and own nothing that must be written
+# back.
+# Threads: port_thread is the completion thread. There are two at first, and one more whenever all are found
+# to be busy, up to one for each CPU or what the setting `threads` says. It never blocks except in the
+# dequeue, never calls a host language, and looks at the deadlines between batches.
 
 cdef enum:
     PORT_BATCH = 16                 # packets for one dequeue; small, because a batch held by one thread delays the others
@@ -83,13 +84,14 @@ cdef int engine_start() noexcept nogil:
 
 
 cdef int port_associate_listener(SOCKET sock) noexcept nogil:
-    """Bind a listening socket to the port for life: 0 or a Winsock code. Every AcceptEx on it sends a packet."""
+    """Bind a listening socket to the port for life: 0 or a Winsock code. Every AcceptEx on it sends a
+    packet."""
     return 0 if CreateIoCompletionPort(<HANDLE>sock, port.handle, PORT_KEY, 0) != NULL else error_from_win32(GetLastError())
 
 
 cdef int port_associate(SOCKET sock) noexcept nogil:
-    """Bind `sock` to the port for life and prepare it for direct calls: 0 or a Winsock code. An operation that finishes at
-    once with success sends no packet (see port_posts_packet)."""
+    """Bind `sock` to the port for life and prepare it for direct calls: 0 or a Winsock code. An operation
+    that finishes at once with success sends no packet (see port_posts_packet)."""
     if CreateIoCompletionPort(<HANDLE>sock, port.handle, PORT_KEY, 0) == NULL:
         return error_from_win32(GetLastError())
     if winsock.is_ifs and not SetFileCompletionNotificationModes(
@@ -138,7 +140,7 @@ cdef void port_tick() noexcept nogil:
 
 
 cdef void port_deadline(Deadline *deadline, Source *source, DWORD milliseconds, deadline_proc expire) noexcept nogil:
-    """Arm a deadline. The packet makes one thread give up its endless wait; should the system have no memory for it, the
-    next packet of any kind does."""
+    """Arm a deadline. The packet makes one thread give up its endless wait; should the system have no memory
+    for it, the next packet of any kind does."""
     if deadline_arm(deadline, source, milliseconds, expire):
         PostQueuedCompletionStatus(port.handle, 0, PORT_KEY, NULL)

@@ -1,14 +1,15 @@
 # Receiver: the receiving half of a connection.
 #
-# Receives are posted with a buffer of the engine's, up to `recvcount` at a time, as long as the host keeps up: the buffers
-# posted and those that hold bytes nobody has read are never more than `recvcap` bytes, one buffer apart, so a host that does
-# not read holds a bounded amount of memory and TCP slows the peer down. In mode `zero` one receive without a buffer is posted
-# instead, which costs an idle connection no memory and no locked page; when it ends, the host reads directly. Mode `auto` is
-# `zero` while there are many connections. A receive that fails for want of memory has taken no byte from the stream: the
-# next one is posted without a buffer, and if that fails too, when time has passed.
-# Posting happens under the connection's lock and appends to the connection's list, so the list is in the kernel's order, and
-# only its head is ever delivered: completion threads may finish receives in any order. The first read of a connection on
-# which nothing was posted is tried directly into the caller's memory.
+# Receives are posted with a buffer of the engine's, up to `recvcount` at a time, as long as the host keeps
+# up: the buffers posted and those that hold bytes nobody has read are never more than `recvcap` bytes, one
+# buffer apart, so a host that does not read holds a bounded amount of memory and TCP slows the peer down. In
+# mode `zero` one receive without a buffer is posted instead, which costs an idle connection no memory and no
+# locked page; when it ends, the host reads directly. Mode `auto` is `zero` while there are many connections.
+# A receive that fails for want of memory has taken no byte from the stream: the next one is posted without a
+# buffer, and if that fails too, when time has passed. Posting happens under the connection's lock and appends
+# to the connection's list, so the list is in the kernel's order, and only its head is ever delivered:
+# completion threads may finish receives in any order. The first read of a connection on which nothing was
+# posted is tried directly into the caller's memory.
 # Threads: any, with the connection's lock held; receiver_complete on a completion thread.
 
 cdef bint receiver_ready(Connection *connection) noexcept nogil:
@@ -49,9 +50,10 @@ cdef void receiver_account(Connection *connection, Op *op) noexcept nogil:
 
 
 cdef int receiver_post_one(Connection *connection, DWORD size) noexcept nogil:
-    """Post one receive of `size` bytes at the tail of the list: 0, or the Winsock code with which it failed at once. What came
-    without TCP's push may be held back until the buffer is full (Microsoft's page "WSARecv function", flags): a small
-    receive asks for it at once; a large one is posted while the traffic fills it, and had better end when it is full."""
+    """Post one receive of `size` bytes at the tail of the list: 0, or the Winsock code with which it failed
+    at once. What came without TCP's push may be held back until the buffer is full (Microsoft's page "WSARecv
+    function", flags): a small receive asks for it at once; a large one is posted while the traffic fills it,
+    and had better end when it is full."""
     cdef Op *op = op_new(size, receiver_complete, &connection.source)
     cdef WSABUF buffer
     cdef DWORD flags = MSG_PUSH_IMMEDIATE if 0 < size <= OP_SMALL else 0
@@ -95,8 +97,8 @@ cdef void receiver_append(Connection *connection, Op *op) noexcept nogil:
 
 cdef void receiver_post(Connection *connection) noexcept nogil:
     """Post as many receives as the rules allow: none on behalf of a process that is ending, because Windows
-    resets a connection whose handle it closes over a posted receive. The bytes of a lent connection may be somebody else's: it
-    is polled."""
+    resets a connection whose handle it closes over a posted receive. The bytes of a lent connection may be
+    somebody else's: it is polled."""
     cdef DWORD size
     cdef int error = 0
     if connection.lent == LENT_OUT:
@@ -120,7 +122,8 @@ cdef void receiver_post(Connection *connection) noexcept nogil:
 
 
 cdef void receiver_remove_signal(Connection *connection) noexcept nogil:
-    """A zero-byte receive that ended well has said all it has to say. It is the head: it was posted to an empty list."""
+    """A zero-byte receive that ended well has said all it has to say. It is the head: it was posted to an
+    empty list."""
     cdef Op *op = connection.recv_head
     if connection.recv_signalled and op != NULL and op.done and op.length == 0:
         receiver_remove(connection, op)
@@ -168,8 +171,8 @@ cdef void receiver_complete(Op *op) noexcept nogil:
 
 
 cdef void receiver_withdraw(Connection *connection) noexcept nogil:
-    """Take back what is posted on an open connection. What one of them brings all the same can be read. The caller sees to it that
-    nothing is posted meanwhile, and that no send is outstanding."""
+    """Take back what is posted on an open connection. What one of them brings all the same can be read. The
+    caller sees to it that nothing is posted meanwhile, and that no send is outstanding."""
     cdef Op *op = connection.recv_head
     while op != NULL:
         if not op.done:
@@ -237,8 +240,9 @@ cdef int receiver_copy(Connection *connection, char *buffer, int size) noexcept 
 
 
 cdef int receiver_take(Connection *connection, char *buffer, int size, int *error) noexcept nogil:
-    """Received bytes: their count, 0 at the end of the stream, or -1 with a Winsock code in `error` (WSAEWOULDBLOCK when
-    there are none yet; a receive is then posted). With the lock held, on an open connection."""
+    """Received bytes: their count, 0 at the end of the stream, or -1 with a Winsock code in `error`
+    (WSAEWOULDBLOCK when there are none yet; a receive is then posted). With the lock held, on an open
+    connection."""
     cdef int copied = 0
     if connection.recv_head == NULL and not connection.recv_ended:
         copied = receiver_direct(connection, buffer, size, error)
@@ -262,8 +266,8 @@ cdef int receiver_take(Connection *connection, char *buffer, int size, int *erro
 
 
 cdef void receiver_prefill(Connection *connection, Op *source) noexcept nogil:
-    """Queue the bytes that came with an accept, as if a receive had brought them. Without memory the connection is ended:
-    bytes must not be missing from its front."""
+    """Queue the bytes that came with an accept, as if a receive had brought them. Without memory the
+    connection is ended: bytes must not be missing from its front."""
     cdef Op *op = op_new(source.transferred, receiver_complete, &connection.source)
     if op == NULL:
         connection.recv_ended = True

@@ -1,9 +1,10 @@
 # Resolver: name resolution off the caller's thread.
 #
-# GetAddrInfoW may block for seconds, so it runs on a few threads of the engine's own, started on demand and kept. (Windows'
-# asynchronous GetAddrInfoExW leaves threads behind that outlive a clean-up, and cannot be cancelled everywhere.)
-# Owner: a Lookup belongs to the resolver from resolver_submit until done() is called with it, once; done() then owns the
-# result. A caller that loses interest says so in its own object: done() always comes.
+# GetAddrInfoW may block for seconds, so it runs on a few threads of the engine's own, started on demand and
+# kept. (Windows' asynchronous GetAddrInfoExW leaves threads behind that outlive a clean-up, and cannot be
+# cancelled everywhere.)
+# Owner: a Lookup belongs to the resolver from resolver_submit until done() is called with it, once; done()
+# then owns the result. A caller that loses interest says so in its own object: done() always comes.
 # Threads: submit on any thread; done() runs on a resolver thread with no lock held.
 
 cdef enum:
@@ -61,7 +62,8 @@ cdef void resolver_free(Lookup *lookup) noexcept nogil:
 
 
 cdef bint resolver_submit(Lookup *lookup) noexcept nogil:
-    """Queue `lookup`, starting a thread if none is idle. False if there is no thread to serve it: the lookup is freed."""
+    """Queue `lookup`, starting a thread if none is idle. False if there is no thread to serve it: the lookup
+    is freed."""
     cdef HANDLE thread
     cdef bint served
     AcquireSRWLockExclusive(&resolver.lock)

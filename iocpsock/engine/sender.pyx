@@ -1,16 +1,17 @@
 # Sender: the sending half of a connection.
 #
-# A send is tried directly from the caller's memory first; that is all there is to it as long as the peer keeps up. What the
-# kernel does not take, and what is sent before there is a connection, is copied to a queue of at most `sendcap` bytes (rounded
-# up to what one call brings), and the queue is sent by overlapped WSASends that gather its front. The host is told to go on when
-# the queue is half empty.
-# Windows ends a send that its own buffer has no room for when the peer has acknowledged all of it. So two are outstanding, or the
-# stream would be empty for a round trip after each. They are posted under the connection's lock, which is the order of their
-# bytes, and may end in any order; they are accounted for in the order of the queue. One that comes short has to be the last:
-# if the one behind it sent anything, the stream has a hole, and the connection is ended.
-# A send that fails for want of memory has sent nothing: it is tried again with half of it, and when even SENDER_LEAST bytes
-# are too many, when time has passed. After any other error the queue behind it is dropped, and the next call of the host
-# reports it, a read as well as a write.
+# A send is tried directly from the caller's memory first; that is all there is to it as long as the peer
+# keeps up. What the kernel does not take, and what is sent before there is a connection, is copied to a queue
+# of at most `sendcap` bytes (rounded up to what one call brings), and the queue is sent by overlapped
+# WSASends that gather its front. The host is told to go on when the queue is half empty.
+# Windows ends a send that its own buffer has no room for when the peer has acknowledged all of it. So two are
+# outstanding, or the stream would be empty for a round trip after each. They are posted under the
+# connection's lock, which is the order of their bytes, and may end in any order; they are accounted for in
+# the order of the queue. One that comes short has to be the last: if the one behind it sent anything, the
+# stream has a hole, and the connection is ended. A send that fails for want of memory has sent nothing: it is
+# tried again with half of it, and when even SENDER_LEAST bytes are too many, when time has passed. After any
+# other error the queue behind it is dropped, and the next call of the host reports it, a read as well as a
+# write.
 #
 #     send_head -> ... -> send_waiting -> ... -> send_tail
 #     |  posted: the kernel's  |  appended to, and posted next  |
@@ -47,7 +48,8 @@ cdef int sender_direct(Connection *connection, const char *data, int size, int *
 
 
 cdef int sender_append(Connection *connection, const char *data, int size) noexcept nogil:
-    """Copy to the queue's tail, which may have room unless it is being sent: how many bytes memory was found for."""
+    """Copy to the queue's tail, which may have room unless it is being sent: how many bytes memory was found
+    for."""
     cdef Op *op = connection.send_tail
     cdef DWORD room, count
     cdef int appended = 0
@@ -81,8 +83,8 @@ cdef inline void sender_queue(Connection *connection, Op *op) noexcept nogil:
 
 
 cdef int sender_put(Connection *connection, const char *data, int size, int *error) noexcept nogil:
-    """Send `size` bytes: how many were taken (sent or queued), or -1 with a Winsock code in `error`, WSAEWOULDBLOCK when
-    the queue is full. With the lock held."""
+    """Send `size` bytes: how many were taken (sent or queued), or -1 with a Winsock code in `error`,
+    WSAEWOULDBLOCK when the queue is full. With the lock held."""
     cdef int taken = 0
     cdef bint yielded
     if connection.state != CONNECTION_OPEN and connection.state != CONNECTION_CONNECTING:
@@ -127,8 +129,9 @@ cdef inline DWORD sender_limit(Connection *connection) noexcept nogil:
 
 
 cdef inline size_t sender_piece(Connection *connection) noexcept nogil:
-    """The bytes of one of two sends: as many as the system wants to have outstanding to keep the stream full, so that it stays full when
-    the other ends. Both are not more than the queue may hold, because the host fills it up when half of it is sent."""
+    """The bytes of one of two sends: as many as the system wants to have outstanding to keep the stream full,
+    so that it stays full when the other ends. Both are not more than the queue may hold, because the host
+    fills it up when half of it is sent."""
     cdef size_t half = <size_t>connection.settings.value[SETTING_sendcap] // 2
     return min(<size_t>winsock_ideal_backlog(connection.socket), half) if connection.send_bytes > SENDER_PIECE else SENDER_PIECE
 
@@ -159,8 +162,8 @@ cdef Op *sender_gather(Connection *connection, WSABUF *buffers, int *count) noex
 
 
 cdef bint sender_may_post(Connection *connection) noexcept nogil:
-    """A second send beside the first, if the system says how much it wants to have outstanding. One that has to be small goes alone,
-    and nothing goes behind one that came short."""
+    """A second send beside the first, if the system says how much it wants to have outstanding. One that has
+    to be small goes alone, and nothing goes behind one that came short."""
     if connection.send_waiting == NULL or connection.send_error or connection.send_short:
         return False
     return connection.send_posted == 0 or (connection.send_posted < SENDER_POSTED and not sender_limit(connection)
@@ -168,7 +171,8 @@ cdef bint sender_may_post(Connection *connection) noexcept nogil:
 
 
 cdef void sender_post(Connection *connection) noexcept nogil:
-    """Send the front of the queue, as far as the rules allow; then, with nothing left, the FIN that was asked for."""
+    """Send the front of the queue, as far as the rules allow; then, with nothing left, the FIN that was asked
+    for."""
     cdef WSABUF buffers[SENDER_GATHER]
     cdef Op *head
     cdef int error, count
@@ -193,7 +197,8 @@ cdef void sender_post(Connection *connection) noexcept nogil:
 
 
 cdef bint sender_ended(Connection *connection, Op *op) noexcept nogil:
-    """A posted send has ended. Account for those at the front of the queue that have. False if time has to pass before the next."""
+    """A posted send has ended. Account for those at the front of the queue that have. False if time has to
+    pass before the next."""
     cdef DWORD starved = 0
     cdef int index
     if op.error and op.error != WSAENOBUFS and not connection.send_error:
@@ -248,16 +253,17 @@ cdef void sender_account(Connection *connection, Op *op) noexcept nogil:
 
 
 cdef void sender_fail(Connection *connection, int error) noexcept nogil:
-    """Bytes that the host takes for sent are lost, so the stream ends here, for reads too: behind what was received they tell of it,
-    because a host that only waits for the answer would wait for ever. The close resets the connection, lest the peer take what it
-    got for whole."""
+    """Bytes that the host takes for sent are lost, so the stream ends here, for reads too: behind what was
+    received they tell of it, because a host that only waits for the answer would wait for ever. The close
+    resets the connection, lest the peer take what it got for whole."""
     connection.send_error = connection.send_lost = error
     connection.send_finished = True
     winsock_reset(connection.socket)
 
 
 cdef bint sender_reduce(Connection *connection, DWORD size) noexcept nogil:
-    """A send of `size` bytes failed for want of memory: is there a smaller one to try now? If not, time has to pass."""
+    """A send of `size` bytes failed for want of memory: is there a smaller one to try now? If not, time has
+    to pass."""
     connection.send_limit = size // 2
     if size > SENDER_LEAST:
         if connection.send_limit < SENDER_LEAST:

@@ -1,8 +1,9 @@
 # Settings: what can be tuned. Names, ranges and initial values are data: include/engine_tables.h.
 #
-# The process has one set: what IOCPSOCK_SETTINGS in the environment says, or the table, until a host changes it. A listener and
-# a connection that a host makes start with a copy, a connection that was accepted with one of its listener's. So a program
-# that knows nothing of iocpsock can be tuned from outside: IOCPSOCK_SETTINGS="recvmode=zero threads=2".
+# The process has one set: what IOCPSOCK_SETTINGS in the environment says, or the table, until a host changes
+# it. A listener and a connection that a host makes start with a copy, a connection that was accepted with one
+# of its listener's. So a program that knows nothing of iocpsock can be tuned from outside:
+# IOCPSOCK_SETTINGS="recvmode=zero threads=2".
 # Threads: a source's under its lock; the process's are single ints, read and written by any.
 
 cdef enum:
@@ -78,8 +79,8 @@ cdef bint settings_parse(int setting, const char *text, size_t length, int *valu
 
 
 cdef const char *settings_load() noexcept nogil:
-    """Take the process's settings from the table and the environment, once: NULL, or the word of IOCPSOCK_SETTINGS that is
-    wrong, up to the end of the text. It is asked again by the next caller then."""
+    """Take the process's settings from the table and the environment, once: NULL, or the word of
+    IOCPSOCK_SETTINGS that is wrong, up to the end of the text. It is asked again by the next caller then."""
     cdef const char *wrong = NULL
     cdef int setting
     AcquireSRWLockExclusive(&settings_process.lock)

@@ -66,8 +66,8 @@ cdef void waiter_give(Waiter *waiter) noexcept nogil:
 
 
 cdef int waiter_begin(Waiter *waiter, GuardCall *call, int use) noexcept nogil:
-    """Before the operation is posted: 0, and then waiter_posted follows the call that posts, or a Winsock code. Not every function
-    that says WSA_IO_PENDING has written the status by then."""
+    """Before the operation is posted: 0, and then waiter_posted follows the call that posts, or a Winsock
+    code. Not every function that says WSA_IO_PENDING has written the status by then."""
     waiter.overlapped.Internal = <ULONG_PTR>STATUS_PENDING
     waiter.overlapped.InternalHigh = 0
     return guard_begin(call, use)
@@ -87,11 +87,11 @@ cdef inline bint waiter_pending(Waiter *waiter) noexcept nogil:
 
 
 cdef int waiter_finish(Waiter *waiter, GuardCall *call, int error, Patience *patience, bint repeatable) noexcept nogil:
-    """After the call that posted: wait for the end of the operation. 0 or a Winsock code, which is PATIENCE_EXPIRED or
-    WSAEINTR only if nothing happened.
+    """After the call that posted: wait for the end of the operation. 0 or a Winsock code, which is
+    PATIENCE_EXPIRED or WSAEINTR only if nothing happened.
 
-    A `repeatable` operation ends at an interrupt, and the caller asks the host whether to post it again; one that cannot be
-    taken back goes on while the host is asked."""
+    A `repeatable` operation ends at an interrupt, and the caller asks the host whether to post it again; one
+    that cannot be taken back goes on while the host is asked."""
     cdef int ended = 0
     if error and error != WSA_IO_PENDING:
         return error
@@ -123,8 +123,8 @@ cdef void waiter_await(Waiter *waiter, GuardCall *call) noexcept nogil:
 
 
 cdef Patience *waiter_limit(GuardCall *call, int option, int error, Patience *patience, Patience *limited) noexcept nogil:
-    """With what patience to wait for an operation that is under way: a caller who would wait for ever does so for as long as the
-    socket's option SO_RCVTIMEO or SO_SNDTIMEO says. Only who has to wait asks for it."""
+    """With what patience to wait for an operation that is under way: a caller who would wait for ever does so
+    for as long as the socket's option SO_RCVTIMEO or SO_SNDTIMEO says. Only who has to wait asks for it."""
     cdef DWORD milliseconds = 0
     cdef int length = sizeof(milliseconds)
     if error != WSA_IO_PENDING or patience.deadline:
@@ -137,8 +137,8 @@ cdef Patience *waiter_limit(GuardCall *call, int option, int error, Patience *pa
 
 
 cdef int waiter_receive(GuardCall *call, char *buffer, DWORD size, Patience *patience, DWORD *received) noexcept nogil:
-    """Receive into `buffer` and wait for it: 0 with the count in `received` (0 bytes: end of stream), or a Winsock code.
-    With a `size` of 0: wait until there is something to receive, and leave it there."""
+    """Receive into `buffer` and wait for it: 0 with the count in `received` (0 bytes: end of stream), or a
+    Winsock code. With a `size` of 0: wait until there is something to receive, and leave it there."""
     cdef Waiter *waiter = waiter_take()
     cdef Patience limited
     cdef Patience *limit = patience
@@ -197,8 +197,8 @@ cdef int waiter_wait(Waiter *waiter, Patience *patience) noexcept nogil:
 
 
 cdef int waiter_send(GuardCall *call, const char *data, DWORD size, DWORD flags, Patience *patience, DWORD *sent) noexcept nogil:
-    """Send from `data` and wait, with no time-out but the socket's own, until the kernel took it: 0 with the count in `sent`, or
-    a Winsock code."""
+    """Send from `data` and wait, with no time-out but the socket's own, until the kernel took it: 0 with the
+    count in `sent`, or a Winsock code."""
     cdef Waiter *waiter = waiter_take()
     cdef Patience limited
     cdef Patience *limit
@@ -241,8 +241,8 @@ cdef int waiter_room(GuardCall *call, Patience *patience) noexcept nogil:
 
 
 cdef int waiter_send_some(GuardCall *call, const char *data, DWORD size, DWORD flags, Patience *patience, DWORD *sent) noexcept nogil:
-    """Send what the kernel takes at once of `data`, on a non-blocking socket, waiting until it takes any: 0 with the count
-    in `sent`, or a Winsock code, and then nothing was sent."""
+    """Send what the kernel takes at once of `data`, on a non-blocking socket, waiting until it takes any: 0
+    with the count in `sent`, or a Winsock code, and then nothing was sent."""
     cdef WSABUF source
     cdef int error
     source.buf = <char *>data
@@ -261,8 +261,8 @@ cdef int waiter_send_some(GuardCall *call, const char *data, DWORD size, DWORD f
 
 
 cdef int waiter_transmit(GuardCall *call, HANDLE file, ULONGLONG offset, DWORD size, Patience *patience, DWORD *sent) noexcept nogil:
-    """Send `size` bytes of `file` from `offset` on and wait, without a time-out, until the kernel took them: 0 with the count in
-    `sent`, which is less at the end of the file, or a Winsock code."""
+    """Send `size` bytes of `file` from `offset` on and wait, without a time-out, until the kernel took them:
+    0 with the count in `sent`, which is less at the end of the file, or a Winsock code."""
     cdef Waiter *waiter = waiter_take()
     cdef int error
     sent[0] = 0
@@ -284,7 +284,8 @@ cdef int waiter_transmit(GuardCall *call, HANDLE file, ULONGLONG offset, DWORD s
 
 
 cdef int waiter_connect(GuardCall *call, Address *remote, Patience *patience) noexcept nogil:
-    """Connect the call's socket, binding it first if it is not bound, and wait for it: 0 or a Winsock code."""
+    """Connect the call's socket, binding it first if it is not bound, and wait for it: 0 or a Winsock
+    code."""
     cdef Waiter *waiter
     cdef int error = connector_bind(call.socket, remote, NULL, 0)
     if error and error != WSAEINVAL:                        # WSAEINVAL: it is bound already
@@ -343,9 +344,9 @@ cdef bint waiter_peer_is_gone(int error) noexcept nogil:
 
 
 cdef int waiter_accept(GuardCall *call, int family, Patience *patience, SOCKET *accepted, sockaddr_storage *peer) noexcept nogil:
-    """Wait for a connection on a listening socket: 0 with its socket and its peer's address, or a Winsock code. A peer that
-    is gone before it could be accepted is passed over. Nothing stays posted, so the listening socket is an ordinary one
-    between calls."""
+    """Wait for a connection on a listening socket: 0 with its socket and its peer's address, or a Winsock
+    code. A peer that is gone before it could be accepted is passed over. Nothing stays posted, so the
+    listening socket is an ordinary one between calls."""
     cdef int error
     while True:
         error = waiter_accept_once(call, family, patience, accepted, peer)

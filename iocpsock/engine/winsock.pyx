@@ -1,8 +1,8 @@
 # Winsock: start-up, the extension functions, and sockets made the way the engine needs them.
 #
-# Every socket is overlapped and not inheritable from its creation on, non-blocking for direct calls, and bound to the port
-# with "skip on success", so that a call which finishes at once costs no packet. WSACleanup is never called: other users of
-# Winsock in the process and operations still in flight must not lose it.
+# Every socket is overlapped and not inheritable from its creation on, non-blocking for direct calls, and
+# bound to the port with "skip on success", so that a call which finishes at once costs no packet. WSACleanup
+# is never called: other users of Winsock in the process and operations still in flight must not lose it.
 # Owner: the process. Threads: any, after winsock_start.
 
 cdef enum:
@@ -39,8 +39,8 @@ cdef int winsock_extension(SOCKET sock, const GUID *identifier, void *function) 
 
 
 cdef int winsock_start() noexcept nogil:
-    """Start Winsock and look up its extension functions, once for the process, whoever comes first: 0 or a Winsock code. A start
-    that failed is tried again by the next caller."""
+    """Start Winsock and look up its extension functions, once for the process, whoever comes first: 0 or a
+    Winsock code. A start that failed is tried again by the next caller."""
     cdef int error = 0
     if flag_is_set(&winsock.started):
         return 0
@@ -75,8 +75,8 @@ cdef int winsock_begin() noexcept nogil:
 
 
 cdef int winsock_ask_providers() noexcept nogil:
-    """Ask once what sockets are, of each family, because a layered provider may stand over one of them only, as libuv found out:
-    0 or a Winsock code. The answer that is right for both holds for all."""
+    """Ask once what sockets are, of each family, because a layered provider may stand over one of them only,
+    as libuv found out: 0 or a Winsock code. The answer that is right for both holds for all."""
     cdef int families[2]
     cdef int index, error
     cdef SOCKET probe
@@ -109,7 +109,8 @@ cdef ULONGLONG winsock_acknowledged(SOCKET sock) noexcept nogil:
 
 
 cdef ULONG winsock_ideal_backlog(SOCKET sock) noexcept nogil:
-    """Bytes that the system wants to have outstanding on a connected socket to keep its stream full, as far as it tells."""
+    """Bytes that the system wants to have outstanding on a connected socket to keep its stream full, as far
+    as it tells."""
     cdef ULONG bytes = 0
     cdef DWORD size = 0
     if winsock.ideal_backlog != WINSOCK_TELLS_NOT:
@@ -144,8 +145,8 @@ cdef int winsock_nonblocking(SOCKET sock) noexcept nogil:
 
 
 cdef void winsock_retry_once(SOCKET sock) noexcept nogil:
-    """Have a refused connection attempt repeated once and soon. Older systems do not know the request, and need not be asked
-    twice."""
+    """Have a refused connection attempt repeated once and soon. Older systems do not know the request, and
+    need not be asked twice."""
     cdef DWORD ignored = 0
     if not winsock.always_retries and WSAIoctl(sock, IOCPSOCK_SIO_TCP_INITIAL_RTO, <void *>&initial_rto_once,
                                                sizeof(initial_rto_once), NULL, 0, &ignored, NULL, NULL):
@@ -153,7 +154,8 @@ cdef void winsock_retry_once(SOCKET sock) noexcept nogil:
 
 
 cdef void winsock_reset(SOCKET sock) noexcept nogil:
-    """closesocket will send RST, at once, and leave nothing behind. Of a socket from AcceptEx only after winsock_accepted."""
+    """closesocket will send RST, at once, and leave nothing behind. Of a socket from AcceptEx only after
+    winsock_accepted."""
     cdef linger hard
     hard.l_onoff = 1
     hard.l_linger = 0
@@ -161,8 +163,8 @@ cdef void winsock_reset(SOCKET sock) noexcept nogil:
 
 
 cdef bint winsock_is_ifs(SOCKET sock) noexcept nogil:
-    """Whether the socket is a real kernel handle. With a layered provider that wraps it in one of its own, "skip on
-    success" would drop packets that the provider waits for (KB 2568167)."""
+    """Whether the socket is a real kernel handle. With a layered provider that wraps it in one of its own,
+    "skip on success" would drop packets that the provider waits for (KB 2568167)."""
     cdef WSAPROTOCOL_INFOW info
     cdef int length = sizeof(WSAPROTOCOL_INFOW)
     if getsockopt(sock, SOL_SOCKET, SO_PROTOCOL_INFOW, <char *>&info, &length):
@@ -176,8 +178,9 @@ cdef inline SOCKET winsock_base(SOCKET sock) noexcept nogil:
 
 
 cdef SOCKET winsock_ask_base(SOCKET sock) noexcept nogil:
-    """The same, by asking the socket. Microsoft's page "Winsock IOCTLs" says that a layered provider must not answer
-    SIO_BASE_HANDLE itself; some do all the same, and wepoll and mio then ask for the handle that select() is to use."""
+    """The same, by asking the socket. Microsoft's page "Winsock IOCTLs" says that a layered provider must not
+    answer SIO_BASE_HANDLE itself; some do all the same, and wepoll and mio then ask for the handle that
+    select() is to use."""
     cdef SOCKET base = sock
     cdef DWORD size = 0
     if WSAIoctl(sock, SIO_BASE_HANDLE, NULL, 0, &base, sizeof(base), &size, NULL, NULL) == 0:
@@ -189,9 +192,9 @@ cdef SOCKET winsock_ask_base(SOCKET sock) noexcept nogil:
 
 
 cdef int winsock_accepted(SOCKET listening, SOCKET sock) noexcept nogil:
-    """Tell Winsock that AcceptEx has connected `sock`: 0 or a Winsock code. Before that, says Microsoft's page "AcceptEx
-    function", it is no connected socket for shutdown, getpeername and the options, SO_LINGER among them; and the listening
-    socket has to be open yet."""
+    """Tell Winsock that AcceptEx has connected `sock`: 0 or a Winsock code. Before that, says Microsoft's
+    page "AcceptEx function", it is no connected socket for shutdown, getpeername and the options, SO_LINGER
+    among them; and the listening socket has to be open yet."""
     return error_last() if setsockopt(sock, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, <const char *>&listening, sizeof(SOCKET)) else 0
 
 
@@ -233,7 +236,8 @@ cdef bint winsock_listens(SOCKET sock) noexcept nogil:
 
 
 cdef bint winsock_readable(SOCKET sock) noexcept nogil:
-    """Whether a receive on a non-blocking socket would bring something: bytes, the end or an error. It takes nothing."""
+    """Whether a receive on a non-blocking socket would bring something: bytes, the end or an error. It takes
+    nothing."""
     cdef char byte
     cdef WSABUF buffer
     cdef DWORD received = 0, flags = MSG_PEEK

@@ -15,8 +15,8 @@ cdef object _close = _core.socket.close    # no method of Python's, in which Ctr
 
 @cython.no_gc_clear                 # the guard is needed to the last
 cdef class _Acceptor:
-    """Owns an engine's acceptor, and the socket objects that are with it. It is inside the guard of the listening socket as long
-    as it lives, for it uses the handle to the last."""
+    """Owns an engine's acceptor, and the socket objects that are with it. It is inside the guard of the
+    listening socket as long as it lives, for it uses the handle to the last."""
     cdef Acceptor *acceptor
     cdef _Guard guard
     cdef GuardCall call
@@ -65,8 +65,9 @@ cdef object accept_peer(sockaddr_storage *peer):
 
 
 cdef object accept_expose(object self, bint to_select):
-    """From now on others may look at the socket's handle, and must see its connections: nothing is accepted ahead any more.
-    What was, is what the next calls of accept return, and whoever has the handle `to_select` on it is told to make them."""
+    """From now on others may look at the socket's handle, and must see its connections: nothing is accepted
+    ahead any more. What was, is what the next calls of accept return, and whoever has the handle `to_select`
+    on it is told to make them."""
     cdef _Acceptor holder = self._acceptor
     self._shown = True
     if holder is not None:
@@ -92,8 +93,9 @@ cdef _Acceptor accept_holder(object self, SOCKET sock):
 
 
 cdef object accept_supply(object self, _Acceptor holder, AcceptCall *call):
-    """Make the sockets that the acceptor wants, and post them. When the system has no more, the acceptor does with fewer. The
-    GIL is given away once for all of them: among many busy threads it takes long to come back."""
+    """Make the sockets that the acceptor wants, and post them. When the system has no more, the acceptor does
+    with fewer. The GIL is given away once for all of them: among many busy threads it takes long to come
+    back."""
     cdef SOCKET socks[ENDPOINT_SLOTS]
     cdef void *owners[ENDPOINT_SLOTS]
     cdef int index, count, posted
@@ -117,7 +119,8 @@ cdef object accept_supply(object self, _Acceptor holder, AcceptCall *call):
 
 
 cdef object accept_taken(object self, AcceptCall *call):
-    """(socket, address of its peer) of what the acceptor has given, or None if the peer is gone: nobody need know."""
+    """(socket, address of its peer) of what the acceptor has given, or None if the peer is gone: nobody need
+    know."""
     if call.owner != NULL:
         connection = accept_claim(call.owner)
     else:
@@ -141,7 +144,8 @@ cdef object accept_ready(object self, AcceptCall *call):
 
 
 cdef object accept_ahead(object self, _Acceptor holder, AcceptCall *call, int *error):
-    """(socket, address of its peer) of the next connection, or None with the Winsock code why there is none."""
+    """(socket, address of its peer) of the next connection, or None with the Winsock code why there is
+    none."""
     taken = None
     while taken is None:
         with nogil:

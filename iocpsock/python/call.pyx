@@ -31,7 +31,8 @@ cdef class _Guard:
 
 
 cdef _Guard call_enter(object sock, GuardCall *call):
-    """Enter the guard of a socket: the guard, which the caller keeps until it has left. OSError if the socket is closed."""
+    """Enter the guard of a socket: the guard, which the caller keeps until it has left. OSError if the socket
+    is closed."""
     cdef _Guard guard = sock._guard
     cdef int error = 0
     if not guard_try_enter(&guard.guard, call, &error):
@@ -52,8 +53,8 @@ cdef object call_leave(GuardCall *call):
 @cython.no_gc
 @cython.freelist(16)
 cdef class _Inside:
-    """A call that takes the GIL back before it leaves. At the interpreter's end that may be the end of the thread, whose stack is gone
-    then; this stays, and so may be found in the guard."""
+    """A call that takes the GIL back before it leaves. At the interpreter's end that may be the end of the
+    thread, whose stack is gone then; this stays, and so may be found in the guard."""
     cdef _Guard guard
     cdef GuardCall call
 
@@ -68,7 +69,8 @@ cdef bint waits(object sock, object timeout):
 
 
 cdef object raise_failure(_Guard guard, int error):
-    """Raise what ended a call inside this guard. Whatever it was, if the socket was closed meanwhile that is the reason."""
+    """Raise what ended a call inside this guard. Whatever it was, if the socket was closed meanwhile that is
+    the reason."""
     if error == WSAEINTR:
         interrupt_raise()
     if guard.guard.state != GUARD_OPEN:
@@ -77,8 +79,8 @@ cdef object raise_failure(_Guard guard, int error):
 
 
 cdef DWORD wait_receive(object sock, char *target, DWORD size, object timeout, bint whole=False) except? 0xFFFFFFFF:
-    """Receive so many bytes at most, or with a size of 0 wait until there are any. If `whole`, fewer only at the end of the
-    stream, and when an error or a signal comes between, of which the caller hears later."""
+    """Receive so many bytes at most, or with a size of 0 wait until there are any. If `whole`, fewer only at
+    the end of the stream, and when an error or a signal comes between, of which the caller hears later."""
     cdef Patience patience
     cdef GuardCall call
     cdef DWORD received = 0, piece
@@ -110,8 +112,9 @@ cdef bint no_flags(object flags):
 
 
 cdef object wait_readable(object sock, object size, object flags):
-    """Before an inherited call that receives: wait here for something to receive, where Ctrl-C and close are heard. Not if
-    the call is wrong, asks for nothing, or for urgent data, which are no reason for a receive to end."""
+    """Before an inherited call that receives: wait here for something to receive, where Ctrl-C and close are
+    heard. Not if the call is wrong, asks for nothing, or for urgent data, which are no reason for a receive
+    to end."""
     timeout = _gettimeout(sock)
     if not isinstance(size, int) or size <= 0 or not is_flags(flags) or flags & _core.MSG_OOB:
         return
@@ -138,8 +141,8 @@ cdef object room_in(object buffer, object nbytes):
 
 
 cdef bytes plain_host(object address, int family):
-    """The host of an address that connect understands without the base class, (host, port, ...); None for any other, of which
-    the base class knows what is wrong."""
+    """The host of an address that connect understands without the base class, (host, port, ...); None for any
+    other, of which the base class knows what is wrong."""
     if not isinstance(address, tuple) or len(address) != 2 and not (family == AF_INET6 and len(address) in (3, 4)):
         return None
     if not all(isinstance(item, int) and 0 <= item <= most for item, most in zip(address[1:], (0xFFFF, 0xFFFFF, 0xFFFFFFFF))):
@@ -177,8 +180,8 @@ cdef int connect_to(object self, bytes host, object address, object timeout) exc
 
 
 cdef object send_from(object self, object data, int flags, object timeout, bint everything):
-    """Send from the caller's memory: all of it, or one piece; with a time-out as much of it as the kernel takes at once. How many
-    bytes; when all were to be sent, all."""
+    """Send from the caller's memory: all of it, or one piece; with a time-out as much of it as the kernel
+    takes at once. How many bytes; when all were to be sent, all."""
     cdef Py_buffer view
     cdef Patience patience
     cdef GuardCall call
@@ -223,7 +226,8 @@ cdef object call_inherited(object sock, object method, tuple arguments):
 
 
 cdef object call_close(object sock):
-    """Close a socket. Its calls on other threads end with WSAENOTSOCK, and its handle is closed when they have left."""
+    """Close a socket. Its calls on other threads end with WSAENOTSOCK, and its handle is closed when they
+    have left."""
     cdef _Guard guard = sock._guard
     cdef size_t handle
     cdef int error = 0
@@ -241,7 +245,8 @@ cdef object call_close(object sock):
 
 
 cdef object call_detach(object sock):
-    """Give the handle away. Receives on other threads end; what was posted to be sent goes on, since it cannot be taken back."""
+    """Give the handle away. Receives on other threads end; what was posted to be sent goes on, since it
+    cannot be taken back."""
     cdef _Guard guard = sock._guard
     with nogil:
         guard_close(&guard.guard, GUARD_DETACHED)

@@ -28,10 +28,12 @@ cdef int setting_checked(int setting, object value) except? -2:
 
 
 def configure(**settings):
-    """Change settings of the process, all or none, and return all of them: a dict of names and ints (`recvmode`, `lookup`: a str).
+    """Change settings of the process, all or none, and return all of them: a dict of names and ints
+    (`recvmode`, `lookup`: a str).
 
-    A setting of connections and listeners holds for those made later. TypeError for a name that is none, ValueError for a
-    value that is not legal, or for `threads` once the engine has started. Names and ranges: the reference page.
+    A setting of connections and listeners holds for those made later. TypeError for a name that is none,
+    ValueError for a value that is not legal, or for `threads` once the engine has started. Names and ranges:
+    the reference page.
     """
     cdef Settings changed = settings_process.settings
     cdef int setting

@@ -1,4 +1,5 @@
-# Error: the Python side's one gate from Winsock codes to exceptions, those that `socket` raises in the same case.
+# Error: the Python side's one gate from Winsock codes to exceptions, those that `socket` raises in the same
+# case.
 # Threads: Python's, with the GIL.
 import socket as _stdlib
 import _socket as _core
@@ -20,5 +21,6 @@ cdef object raise_lookup_error(int error):
 
 
 cdef object raise_closed():
-    """The call waited while its socket was closed, which another thread did. The code is what the next call will give."""
+    """The call waited while its socket was closed, which another thread did. The code is what the next call
+    will give."""
     raise OSError(0, "the socket was closed by another thread while this call waited", None, WSAENOTSOCK)

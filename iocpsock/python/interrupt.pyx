@@ -1,11 +1,12 @@
 # Interrupt: Ctrl-C ends a wait on the engine at once.
 #
-# CPython sets an event at each SIGINT, so that a wait of the main thread can include it. The event may be left over from a
-# signal that was handled long ago: then the wait finds out, and goes on. It is cleared before the handlers are asked, so
-# that a signal that comes between is seen by the next wait. A handler that raises ends the call with its exception; after one
-# that returns the call waits for the rest of its time (PEP 475).
-# A Python that does not show its event may come: there a timer ticks in the event's place, and a wait of the main thread asks
-# at each tick whether a signal has come.
+# CPython sets an event at each SIGINT, so that a wait of the main thread can include it. The event may be
+# left over from a signal that was handled long ago: then the wait finds out, and goes on. It is cleared
+# before the handlers are asked, so that a signal that comes between is seen by the next wait. A handler that
+# raises ends the call with its exception; after one that returns the call waits for the rest of its time (PEP
+# 475).
+# A Python that does not show its event may come: there a timer ticks in the event's place, and a wait of the
+# main thread asks at each tick whether a signal has come.
 # Owner: CPython, of the event; the process, of the timer. Threads: the main thread; all others wait without.
 
 import threading as _threading
@@ -36,15 +37,16 @@ cdef Interruption interruption      # the main thread's
 
 
 cdef bint interrupt_ends_call() noexcept with gil:
-    """Run the signal handlers. True if one has raised: its exception is then this thread's, until interrupt_raise."""
+    """Run the signal handlers. True if one has raised: its exception is then this thread's, until
+    interrupt_raise."""
     if python_sigint_event != NULL:                         # a tick is over by being seen
         ResetEvent(python_sigint_event())
     return interrupt_run_handlers() != 0
 
 
 cdef bint interrupt_ends_call_with_data() noexcept with gil:
-    """As interrupt_ends_call, for a call that has something to return: the exception is raised right after it. If it cannot
-    be put off, it stays this thread's, until interrupt_raise."""
+    """As interrupt_ends_call, for a call that has something to return: the exception is raised right after
+    it. If it cannot be put off, it stays this thread's, until interrupt_raise."""
     if not interrupt_ends_call():
         return False
     if interruption.kind == NULL and Py_AddPendingCall(interrupt_raise_late, NULL) == 0:

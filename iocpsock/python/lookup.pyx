@@ -1,10 +1,11 @@
 # Lookup: the addresses of a host, found where Ctrl-C is heard.
 #
-# The system's getaddrinfo cannot be interrupted. So the main thread, which alone hears signals, has another one of Python's
-# make the lookup, and waits for that; if a signal ends the wait, the other thread goes on until the system answers, and
-# nobody minds. Elsewhere, and for addresses that need no lookup, it is a plain call.
-# `connect` asks the system itself, as the stock socket does in C. `create_connection` asks socket.getaddrinfo, as the stock
-# function does, and if the program has put another in its place, that one, on the thread that calls.
+# The system's getaddrinfo cannot be interrupted. So the main thread, which alone hears signals, has another
+# one of Python's make the lookup, and waits for that; if a signal ends the wait, the other thread goes on
+# until the system answers, and nobody minds. Elsewhere, and for addresses that need no lookup, it is a plain
+# call. `connect` asks the system itself, as the stock socket does in C. `create_connection` asks
+# socket.getaddrinfo, as the stock function does, and if the program has put another in its place, that one,
+# on the thread that calls.
 # Owner: each lookup is its caller's and its thread's. Threads: Python's, with the GIL but for the waits.
 import _thread
 
@@ -67,7 +68,8 @@ cdef object lookup_run(object function, tuple arguments):
 
 
 def _system_address(bytes name, int family):
-    """The first address that the system has for a name, a sockaddr in bytes, or the Winsock code of the failure."""
+    """The first address that the system has for a name, a sockaddr in bytes, or the Winsock code of the
+    failure."""
     cdef Address *found = NULL
     cdef const char *host = name
     cdef int error
@@ -122,8 +124,8 @@ cdef bint lookup_takes_time(object host):
 
 
 cdef bytes lookup_name(object host):
-    """A host name as the stock socket gives it to the system: ASCII as it is, the rest as IDNA has it. None for what it refuses,
-    and for what is no name."""
+    """A host name as the stock socket gives it to the system: ASCII as it is, the rest as IDNA has it. None
+    for what it refuses, and for what is no name."""
     if isinstance(host, (bytes, bytearray)):
         name = bytes(host)
     elif isinstance(host, str):

@@ -7,9 +7,9 @@ __version__ = PACKAGE_VERSION.decode("ascii")
 def create_connection(address, timeout=_stdlib._GLOBAL_DEFAULT_TIMEOUT, source_address=None, *, all_errors=False):
     """Connect to (host, port), trying every address of the host in turn: an `iocpsock.socket`.
 
-    `timeout` (seconds, None for ever, default: getdefaulttimeout()) holds for each attempt and then for the socket;
-    `source_address` is a (host, port) to connect from. When all attempts fail, the last error is raised, or with `all_errors`
-    an ExceptionGroup of all.
+    `timeout` (seconds, None for ever, default: getdefaulttimeout()) holds for each attempt and then for the
+    socket; `source_address` is a (host, port) to connect from. When all attempts fail, the last error is
+    raised, or with `all_errors` an ExceptionGroup of all.
     """
     host, port_number = address
     errors = []
@@ -38,9 +38,9 @@ def create_connection(address, timeout=_stdlib._GLOBAL_DEFAULT_TIMEOUT, source_a
 def create_server(address, *, family=_stdlib.AF_INET, backlog=None, reuse_port=False, dualstack_ipv6=False):
     """Listen on (host, port): an `iocpsock.socket`.
 
-    `family` is AF_INET or AF_INET6; `dualstack_ipv6` lets an IPv6 socket take IPv4 connections too; `backlog` is the number
-    of connections that may wait (default: the system's choice). The port is nobody else's (SO_EXCLUSIVEADDRUSE).
-    `reuse_port` is refused with ValueError: Windows has no SO_REUSEPORT.
+    `family` is AF_INET or AF_INET6; `dualstack_ipv6` lets an IPv6 socket take IPv4 connections too; `backlog`
+    is the number of connections that may wait (default: the system's choice). The port is nobody else's
+    (SO_EXCLUSIVEADDRUSE). `reuse_port` is refused with ValueError: Windows has no SO_REUSEPORT.
     """
     if reuse_port:
         raise ValueError("SO_REUSEPORT not supported on this platform")
@@ -64,7 +64,8 @@ def create_server(address, *, family=_stdlib.AF_INET, backlog=None, reuse_port=F
 
 
 def _bind_exclusively(sock, address):
-    """Bind a socket that has SO_EXCLUSIVEADDRUSE: WSAEADDRINUSE when somebody has the port, WSAEACCES when the system keeps it."""
+    """Bind a socket that has SO_EXCLUSIVEADDRUSE: WSAEADDRINUSE when somebody has the port, WSAEACCES when
+    the system keeps it."""
     try:
         sock.bind(address)
     except OSError as error:
@@ -87,7 +88,8 @@ def fromfd(fd, family, type, proto=0):
 
 
 def fromshare(info):
-    """The socket that another process has shared with this one: an `iocpsock.socket` made of the bytes of its `share`."""
+    """The socket that another process has shared with this one: an `iocpsock.socket` made of the bytes of its
+    `share`."""
     return socket(0, 0, 0, info)
 
 
@@ -99,8 +101,9 @@ def has_dualstack_ipv6():
 def stats():
     """The engine's counters, for the whole process: a dict of names and ints.
 
-    `<kind>_live` is how many connections, listeners, operations and lookups exist, `<kind>_total` how many there ever were;
-    the other names are threads and consumers that exist, and events and bytes since the start.
+    `<kind>_live` is how many connections, listeners, operations and lookups exist, `<kind>_total` how many
+    there ever were; the other names are threads and consumers that exist, and events and bytes since the
+    start.
     """
     result = {}
     cdef int counter

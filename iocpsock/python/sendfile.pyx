@@ -1,9 +1,9 @@
 # Sendfile: a file to a socket, by TransmitFile where the system can read it, through memory elsewhere.
 #
-# TransmitFile is for what is certainly a file of the system's and nothing but its bytes: the io module's own file objects. An
-# object that only names such a file (a gzip file has a fileno too) is read. It is for calls without a time-out, since nobody could
-# tell how much a transmission has sent that is cancelled; and for Windows Server: other editions make two at a time, for the
-# whole machine, and let the third wait.
+# TransmitFile is for what is certainly a file of the system's and nothing but its bytes: the io module's own
+# file objects. An object that only names such a file (a gzip file has a fileno too) is read. It is for calls
+# without a time-out, since nobody could tell how much a transmission has sent that is cancelled; and for
+# Windows Server: other editions make two at a time, for the whole machine, and let the third wait.
 # Threads: any Python thread.
 cdef extern from "edition.h":
     bint edition_is_server() nogil

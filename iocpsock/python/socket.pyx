@@ -1,8 +1,8 @@
 # Socket: `iocpsock.socket`, a `socket.socket` whose blocking calls run on the engine.
 #
-# A TCP socket over IPv4 or IPv6 that blocks, with or without a time-out, waits on the engine, without the GIL. Everything
-# else, and every other kind of socket, is inherited. Nothing is read ahead and the sockets belong to no completion port, so
-# select, ssl and event loops see an ordinary socket.
+# A TCP socket over IPv4 or IPv6 that blocks, with or without a time-out, waits on the engine, without the
+# GIL. Everything else, and every other kind of socket, is inherited. Nothing is read ahead and the sockets
+# belong to no completion port, so select, ssl and event loops see an ordinary socket.
 # Owner: Python's object owns the handle. Threads: any Python thread.
 
 cdef object _limiting = (_stdlib.SO_RCVTIMEO, _stdlib.SO_SNDTIMEO) if hasattr(_stdlib, "SO_RCVTIMEO") else (0x1006, 0x1005)
@@ -10,11 +10,12 @@ cdef object _finalize = _core.socket.__del__              # warns of a socket th
 
 
 class socket(_stdlib.socket):
-    """socket(family=AF_INET, type=SOCK_STREAM, proto=0, fileno=None): as `socket.socket`, on the iocpsock engine."""
+    """socket(family=AF_INET, type=SOCK_STREAM, proto=0, fileno=None): as `socket.socket`, on the iocpsock
+    engine."""
 
     __module__ = "iocpsock"
-    # The guard of the handle; known to listen; the _Acceptor, if there is one; whether others may look at the handle; the
-    # tuning attributes; whether connections may inherit SO_RCVTIMEO or SO_SNDTIMEO.
+    # The guard of the handle; known to listen; the _Acceptor, if there is one; whether others may look at the
+    # handle; the tuning attributes; whether connections may inherit SO_RCVTIMEO or SO_SNDTIMEO.
     __slots__ = ("_guard", "_listens", "_acceptor", "_shown", "_acceptcount", "_sendcap", "_limits")
 
     def __new__(cls, *arguments, **options):
@@ -60,7 +61,8 @@ class socket(_stdlib.socket):
         timeout = _gettimeout(self)
         connection, address = accept_one(self, timeout)
         default = _stdlib.getdefaulttimeout()
-        # The socket may have been made before this default was set, and it may have inherited the listener's mode after that.
+        # The socket may have been made before this default was set, and it may have inherited the listener's
+        # mode after that.
         if timeout or default is not None or _gettimeout(connection) is not None:
             connection.settimeout(default)
         connection._sendcap = self._sendcap
@@ -138,7 +140,8 @@ class socket(_stdlib.socket):
         send_from(self, data, flags, timeout, True)
 
     def sendfile(self, file, offset=0, count=None):
-        """Send a file opened in binary mode, from `offset` on, to its end or `count` bytes: the number of bytes.
+        """Send a file opened in binary mode, from `offset` on, to its end or `count` bytes: the number of
+        bytes.
 
         The file's position is then behind what was sent, also after an error."""
         if not waits(self, _gettimeout(self)):
@@ -146,7 +149,8 @@ class socket(_stdlib.socket):
         return send_file(self, file, offset, count)
 
     def __repr__(self):
-        """What the stock one says, without asking for the handle as others do: looking at a socket does not change it."""
+        """What the stock one says, without asking for the handle as others do: looking at a socket does not
+        change it."""
         closed = " [closed]" if getattr(self, "_closed", False) else ""
         text = (f"<{type(self).__module__}.{type(self).__qualname__}{closed} fd={_fileno(self)}, family={self.family!s}, "
                 f"type={self.type!s}, proto={self.proto}")
@@ -160,7 +164,8 @@ class socket(_stdlib.socket):
         return text + ">"
 
     def fileno(self):
-        """The socket's handle, an int, or -1 once it is closed. Asked for it, a listening socket stops accepting ahead."""
+        """The socket's handle, an int, or -1 once it is closed. Asked for it, a listening socket stops
+        accepting ahead."""
         accept_expose(self, True)
         return _fileno(self)
 
@@ -201,7 +206,8 @@ class socket(_stdlib.socket):
         call_close(self)
 
     def _let_go(self):
-        """Give up what uses the handle for longer than a call: connections that were accepted ahead are reset."""
+        """Give up what uses the handle for longer than a call: connections that were accepted ahead are
+        reset."""
         accept_expose(self, False)
         self._acceptor = None
 
@@ -212,7 +218,8 @@ class socket(_stdlib.socket):
 
     @property
     def acceptcount(self):
-        """Connections that a listening socket accepts ahead: -1 (none), 0 (fitted to the traffic), or up to 256."""
+        """Connections that a listening socket accepts ahead: -1 (none), 0 (fitted to the traffic), or up to
+        256."""
         return self._acceptcount
 
     @acceptcount.setter

@@ -1,19 +1,22 @@
-# Stream: TLS on the engine, where `ssl.SSLSocket` has OpenSSL's object for a socket, which would do the socket's calls itself.
+# Stream: TLS on the engine, where `ssl.SSLSocket` has OpenSSL's object for a socket, which would do the
+# socket's calls itself.
 #
-# OpenSSL works here between two buffers in memory, and the stream carries the ciphertext: what OpenSSL asks for is received
-# into one, what it has written is sent from the other, by waits of the engine. So they end by Ctrl-C, by a close and at the
-# time-out, and wherever they end nothing is lost or out of order: everything under way is kept here, not on a stack.
+# OpenSSL works here between two buffers in memory, and the stream carries the ciphertext: what OpenSSL asks
+# for is received into one, what it has written is sent from the other, by waits of the engine. So they end by
+# Ctrl-C, by a close and at the time-out, and wherever they end nothing is lost or out of order: everything
+# under way is kept here, not on a stack.
 #
 # * Exactly one record is received at a time. What comes behind it stays with the system, so that `select` together with
 #   `pending` tells whether there is something to read, and what follows the end of TLS is there for the plain socket.
 # * A send that has to wait is never taken back, since nobody could tell then how much of it was sent. With a time-out it is
 #   room that is waited for. Without one the send is posted, and stays with the system when Ctrl-C ends the call; the next that
 #   sends begins by waiting for it.
-# * A write that ended early is to be made again with the same data, OpenSSL's own rule: it goes on where it was.
+# * A write that ended early is to be made again with the same data, OpenSSL's own rule: it goes on where it
+# was.
 #
-# Owner: the SSLSocket. Threads: Python's; one at a time receives a record, one sends, and OpenSSL's object and its buffers are
-# guarded by a lock that is not held during waits. A thread that reads may have to send (new keys, a certificate): if another
-# is sending, that one sends it too.
+# Owner: the SSLSocket. Threads: Python's; one at a time receives a record, one sends, and OpenSSL's object
+# and its buffers are guarded by a lock that is not held during waits. A thread that reads may have to send
+# (new keys, a certificate): if another is sending, that one sends it too.
 cimport cython
 from cpython.buffer cimport PyBUF_READ
 from cpython.memoryview cimport PyMemoryView_FromMemory
@@ -39,8 +42,8 @@ cdef object _openssl = None         # the module _ssl, which not every interpret
 
 
 cdef DWORD stream_size(const unsigned char *header, DWORD got, bint first) noexcept nogil:
-    """The size of a record of which so many bytes are there, as far as it is known. What is none has the size of a header:
-    with no more than that OpenSSL knows what is wrong."""
+    """The size of a record of which so many bytes are there, as far as it is known. What is none has the size
+    of a header: with no more than that OpenSSL knows what is wrong."""
     cdef DWORD size = STREAM_HEADER
     if got < STREAM_HEADER:
         return size
@@ -68,7 +71,8 @@ cdef object named(object error, str name):
 
 
 cdef object lost(object error):
-    """What a read or a write raises when the connection has failed: up to CPython 3.12 the stream has just ended."""
+    """What a read or a write raises when the connection has failed: up to CPython 3.12 the stream has just
+    ended."""
     if _sys.version_info >= (3, 13):
         return error
     return tls_error("SSLEOFError", "SSL_ERROR_EOF", "EOF occurred in violation of protocol")
@@ -185,8 +189,8 @@ cdef class _Stream:
             try:
                 self.settle(sock, &call)
             except ConnectionResetError:
-                # A server's last words are tickets for a later session, and a client that is gone already may have left
-                # something to read. OpenSSL does the same.
+                # A server's last words are tickets for a later session, and a client that is gone already may
+                # have left something to read. OpenSSL does the same.
                 if not (self.tls.server_side and self.tls.version() == "TLSv1.3"):
                     raise
         except TimeoutError as error:
@@ -214,7 +218,8 @@ cdef class _Stream:
         return sock
 
     cdef object advance(self, object sock, StreamCall *call, object operation, tuple arguments):
-        """What OpenSSL's operation returns, once it has all that it has to receive for it. Of an error the peer is told."""
+        """What OpenSSL's operation returns, once it has all that it has to receive for it. Of an error the
+        peer is told."""
         cdef unsigned long long records
         cdef Py_ssize_t pending
         while True:
@@ -269,8 +274,8 @@ cdef class _Stream:
         return size
 
     cdef object encrypt(self, object sock, StreamCall *call, object octets):
-        """Encrypt the next piece, a record at a time: one record either is encrypted or is not. OpenSSL's object runs signal handlers
-        when it has encrypted it, and if one raises, only the ciphertext tells."""
+        """Encrypt the next piece, a record at a time: one record either is encrypted or is not. OpenSSL's
+        object runs signal handlers when it has encrypted it, and if one raises, only the ciphertext tells."""
         cdef Py_ssize_t size = len(octets), stop = min(self.begun + STREAM_PIECE, size)
         while True:
             record = octets[self.begun:min(self.begun + STREAM_FULL, size)]
@@ -286,7 +291,8 @@ cdef class _Stream:
                 return
 
     cdef object settle(self, object sock, StreamCall *call):
-        """Send what there is, unless another thread does. It looks here too when it has given its turn away."""
+        """Send what there is, unless another thread does. It looks here too when it has given its turn
+        away."""
         if call.sends:
             self.send(sock, call)
         elif self.failed:
@@ -391,13 +397,15 @@ cdef class _Stream:
             self.fail(error)
 
     cdef object fail(self, int error):
-        """Raise what a send has failed with. After that nothing can be sent any more, unless it has not even begun."""
+        """Raise what a send has failed with. After that nothing can be sent any more, unless it has not even
+        begun."""
         if error != WSAENOBUFS:
             self.failed, self.unsent, self.sent = error, b"", 0
         raise_failure(self.guard, error)
 
     cdef object receive(self, object sock, StreamCall *call, unsigned long long records):
-        """Receive what is missing of a record, for OpenSSL, unless another thread has done it: there were so many."""
+        """Receive what is missing of a record, for OpenSSL, unless another thread has done it: there were so
+        many."""
         cdef DWORD size, missing
         if self.reading.taken and not call.waits:
             raise BlockingIOError

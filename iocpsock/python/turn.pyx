@@ -1,7 +1,7 @@
 # Turn: who of several threads may do something that waits, one after another.
 #
-# As a lock, but waiting for one's turn ends as every wait does here: at the deadline, and by Ctrl-C. Asking for a turn that
-# nobody has costs no call of the system's.
+# As a lock, but waiting for one's turn ends as every wait does here: at the deadline, and by Ctrl-C. Asking
+# for a turn that nobody has costs no call of the system's.
 # Owner: the object it is a part of. Threads: Python's; the GIL guards the fields.
 
 cdef struct Turn:
@@ -12,7 +12,8 @@ cdef struct Turn:
 
 
 cdef int turn_take(Turn *turn, Patience *patience) except -1:
-    """Wait for the turn. TimeoutError, what a signal handler raises, and RuntimeError if this thread has it already."""
+    """Wait for the turn. TimeoutError, what a signal handler raises, and RuntimeError if this thread has it
+    already."""
     cdef int error
     while turn.taken:
         if turn.thread == GetCurrentThreadId():             # a signal handler, inside the call

@@ -1,4 +1,5 @@
-# What the Tcl side uses of Tcl: include/tcl_stubs.h, by the functions' own names, and the tables. Declarations only.
+# What the Tcl side uses of Tcl: include/tcl_stubs.h, by the functions' own names, and the tables.
+# Declarations only.
 from libc.stdio cimport snprintf
 from libc.string cimport strcmp, strlen, strncmp
 

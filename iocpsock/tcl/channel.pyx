@@ -1,9 +1,10 @@
 # Channel: the Tcl channel driver over a connection or a listener.
 #
-# Owner: the channel record belongs to Tcl's channel and ends in channel_close; the record holds the host's reference to its
-# connection or listener. The engine's object points back by source.context, which only the channel's thread follows.
-# Threads: all on the Tcl thread that has the channel. A blocking operation waits on the engine's object directly, so no
-# event handler runs meanwhile.
+# Owner: the channel record belongs to Tcl's channel and ends in channel_close; the record holds the host's
+# reference to its connection or listener. The engine's object points back by source.context, which only the
+# channel's thread follows.
+# Threads: all on the Tcl thread that has the channel. A blocking operation waits on the engine's object
+# directly, so no event handler runs meanwhile.
 
 cdef enum:
     CHANNEL_EXIT_TIME = 800         # milliseconds for what is unsent when Tcl ends, in all or since the peer took something, ...
@@ -55,8 +56,8 @@ cdef inline Source *channel_source(Channel *channel) noexcept nogil:
 
 
 cdef Channel *channel_new(Connection *connection, Listener *listener, Server *server) noexcept nogil:
-    """Make the Tcl channel for a connection or a listener, whose host reference it takes over. Not registered in any
-    interpreter yet."""
+    """Make the Tcl channel for a connection or a listener, whose host reference it takes over. Not registered
+    in any interpreter yet."""
     cdef Channel *channel = <Channel *>Tcl_Alloc(sizeof(Channel))
     cdef char name[32]
     memset(channel, 0, sizeof(Channel))
@@ -74,7 +75,8 @@ cdef Channel *channel_new(Connection *connection, Listener *listener, Server *se
 
 
 cdef void channel_event(Channel *channel) noexcept nogil:
-    """There was news of a connection: tell Tcl what it watches for and is true now. The handlers may close the channel."""
+    """There was news of a connection: tell Tcl what it watches for and is true now. The handlers may close
+    the channel."""
     cdef Source *source = channel_source(channel)
     cdef int ready, mask = 0
     source_lock(source)
@@ -97,7 +99,8 @@ cdef void channel_ask(Channel *channel) noexcept nogil:
 
 
 cdef void channel_watch(void *data, int mask) noexcept nogil:
-    """What Tcl wants to hear of. Called again after each notification, which makes the events repeat as long as they hold."""
+    """What Tcl wants to hear of. Called again after each notification, which makes the events repeat as long
+    as they hold."""
     cdef Channel *channel = <Channel *>data
     channel.watched = mask & (TCL_READABLE | TCL_WRITABLE)
     notifier_untell(channel)
@@ -109,8 +112,8 @@ cdef void channel_watch(void *data, int mask) noexcept nogil:
 
 
 cdef int channel_connected(Channel *channel) noexcept nogil:
-    """Before an operation on the stream, which waits for the connection if it blocks; with the lock held: 0, or the Winsock code
-    it fails with."""
+    """Before an operation on the stream, which waits for the connection if it blocks; with the lock held: 0,
+    or the Winsock code it fails with."""
     cdef Connection *connection = channel.connection
     while connection.state == CONNECTION_CONNECTING:
         if not channel.blocking:
@@ -148,9 +151,9 @@ cdef int channel_input(void *data, char *buffer, int size, int *error) noexcept 
 
 
 cdef int channel_output(void *data, const char *buffer, int size, int *error) noexcept nogil:
-    """Tcl writes: how many bytes were taken, or -1 with an errno. Without blocking they are taken before there is a connection.
-    At exit Tcl offers what a non-blocking channel still holds once, and there is no event loop any more to come back for it:
-    then such a write waits for room too."""
+    """Tcl writes: how many bytes were taken, or -1 with an errno. Without blocking they are taken before
+    there is a connection. At exit Tcl offers what a non-blocking channel still holds once, and there is no
+    event loop any more to come back for it: then such a write waits for room too."""
     cdef Channel *channel = <Channel *>data
     cdef Connection *connection = channel.connection
     cdef bint waits = channel.blocking or channel_exit.deadline != 0
@@ -206,8 +209,8 @@ cdef void channel_wrote(Channel *channel, int count) noexcept nogil:
 
 
 cdef void channel_flush_refused() noexcept nogil:
-    """Tcl ends. Have it offer what it holds of this thread's channels, as if there were room: full buffers at first, and with the
-    second call the part-filled one behind them, which it would not offer any more."""
+    """Tcl ends. Have it offer what it holds of this thread's channels, as if there were room: full buffers at
+    first, and with the second call the part-filled one behind them, which it would not offer any more."""
     cdef TclThread *thread = <TclThread *>TlsGetValue(notifier.tls)
     cdef Channel *channel
     cdef Source *source
@@ -274,7 +277,8 @@ cdef int channel_block_mode(void *data, int mode) noexcept nogil:
 
 
 cdef int channel_handle(void *data, int direction, void **handle) noexcept nogil:
-    """The SOCKET of a connection, which the caller may use from now on, or of a listener's first address. No call on it blocks."""
+    """The SOCKET of a connection, which the caller may use from now on, or of a listener's first address. No
+    call on it blocks."""
     cdef Channel *channel = <Channel *>data
     cdef SOCKET sock = INVALID_SOCKET
     if channel.connection != NULL:
@@ -287,8 +291,9 @@ cdef int channel_handle(void *data, int direction, void **handle) noexcept nogil
 
 
 cdef int channel_close(void *data, Tcl_Interp *interp) noexcept nogil:
-    """The channel ends; what it has taken is still sent. When Tcl ends that is waited for, a bounded time; then the other
-    channels are closed all the same, because the process may go on without Tcl. 0 or an errno."""
+    """The channel ends; what it has taken is still sent. When Tcl ends that is waited for, a bounded time;
+    then the other channels are closed all the same, because the process may go on without Tcl. 0 or an
+    errno."""
     cdef Channel *channel = <Channel *>data
     cdef Source *source = channel_source(channel)
     cdef int code = 0
@@ -312,8 +317,9 @@ cdef int channel_close(void *data, Tcl_Interp *interp) noexcept nogil:
 
 
 cdef int channel_untold(Channel *channel) noexcept nogil:
-    """Before the close: 0, or the Winsock code of what the script has written in vain, to a connection that then failed, and has not
-    heard of. A channel that blocks waits for the connection if it has written to it."""
+    """Before the close: 0, or the Winsock code of what the script has written in vain, to a connection that
+    then failed, and has not heard of. A channel that blocks waits for the connection if it has written to
+    it."""
     cdef Connection *connection = channel.connection
     cdef int code = 0
     source_lock(&connection.source)
@@ -326,9 +332,9 @@ cdef int channel_untold(Channel *channel) noexcept nogil:
 
 
 cdef int channel_close_half(void *data, Tcl_Interp *interp, int flags) noexcept nogil:
-    """Half a close: 0 or an errno. Tcl 9 announces every full close as a close of the reading side, with output still to
-    come, so nothing is shut down for that: data that arrives would then reset the connection. What the stream failed
-    with is told by its reads and writes."""
+    """Half a close: 0 or an errno. Tcl 9 announces every full close as a close of the reading side, with
+    output still to come, so nothing is shut down for that: data that arrives would then reset the connection.
+    What the stream failed with is told by its reads and writes."""
     cdef Channel *channel = <Channel *>data
     cdef Connection *connection = channel.connection
     cdef int code = 0

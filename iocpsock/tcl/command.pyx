@@ -48,8 +48,8 @@ cdef int command_port(Tcl_Interp *interp, const char *text, int *number) noexcep
 
 
 cdef int command_option(Tcl_Interp *interp, OpenArguments *arguments, const char *name, Tcl_Obj *value) noexcept nogil:
-    """One option of the open command; `value` is NULL at the end of the line. TCL_OK if it took the value, TCL_ERROR with
-    a message, or -1 if it takes none."""
+    """One option of the open command; `value` is NULL at the end of the line. TCL_OK if it took the value,
+    TCL_ERROR with a message, or -1 if it takes none."""
     if strcmp(name, b"-async") == 0:
         if arguments.is_server:
             return tcl_refuse(interp, b"cannot set -async option for server sockets")
@@ -155,8 +155,8 @@ cdef Connection *command_connect(Tcl_Interp *interp, OpenArguments *arguments, i
 
 
 cdef int command_await(Connection *connection, bint is_async) noexcept nogil:
-    """Wait for the connection unless -async: 0, or the Winsock code of the failure. -async reports a failed attempt later,
-    however soon it failed, but at once what failed before any attempt could be made."""
+    """Wait for the connection unless -async: 0, or the Winsock code of the failure. -async reports a failed
+    attempt later, however soon it failed, but at once what failed before any attempt could be made."""
     cdef int error
     source_lock(&connection.source)
     while connection.state == CONNECTION_CONNECTING and not is_async:
@@ -169,7 +169,8 @@ cdef int command_await(Connection *connection, bint is_async) noexcept nogil:
 
 
 cdef Listener *command_listen(Tcl_Interp *interp, OpenArguments *arguments, int port_number) noexcept nogil:
-    """Listen on every address of -myaddr, with one port number for all, or NULL with a message when none can be had."""
+    """Listen on every address of -myaddr, with one port number for all, or NULL with a message when none can
+    be had."""
     cdef Address *list = NULL
     cdef Address *address
     cdef Listener *listener

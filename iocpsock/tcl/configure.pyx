@@ -1,10 +1,11 @@
-# Configure: `iocpsock::configure`, the settings of the process: what new connections and listeners start with, and what holds
-# for the engine as a whole.
+# Configure: `iocpsock::configure`, the settings of the process: what new connections and listeners start
+# with, and what holds for the engine as a whole.
 #
 # Owns nothing. Threads: the interpreter's; the settings are single ints that any thread may read.
 
 cdef int configure_command(void *data, Tcl_Interp *interp, int objc, Tcl_Obj *const *objv) noexcept nogil:
-    """`iocpsock::configure`: a dictionary of all; with a name its value; with names and values it changes them, all or none."""
+    """`iocpsock::configure`: a dictionary of all; with a name its value; with names and values it changes
+    them, all or none."""
     cdef Settings settings = settings_process.settings
     cdef int index = 1, setting
     if objc == 1:

@@ -1,4 +1,5 @@
-# Error: the Tcl side's one gate from Winsock codes to errno, messages and errorCode. The table is data: tcl_tables.h.
+# Error: the Tcl side's one gate from Winsock codes to errno, messages and errorCode. The table is data:
+# tcl_tables.h.
 # Threads: the interpreter's.
 
 cdef enum:
@@ -15,7 +16,8 @@ cdef int tcl_errno(int error) noexcept nogil:
 
 
 cdef bint tcl_error_is_lookup(int error) noexcept nogil:
-    """Whether the code came from name resolution (WSAHOST_NOT_FOUND and the codes around it), which errno cannot say."""
+    """Whether the code came from name resolution (WSAHOST_NOT_FOUND and the codes around it), which errno
+    cannot say."""
     return WSASERVICE_NOT_FOUND <= error <= WSANO_DATA or error == WSATYPE_NOT_FOUND
 
 

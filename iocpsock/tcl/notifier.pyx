@@ -1,18 +1,20 @@
 # Notifier: the event source that brings the engine's news into a Tcl thread's event loop.
 #
-# Each Tcl thread that has sockets owns one consumer. A completion thread that has news puts the source on the consumer's
-# queue and alerts the thread, once for a batch. The thread's check procedure turns each ready source into one Tcl event,
-# so `vwait` and `update` see them one by one, as with the stock sockets; the event asks the source what is true then.
+# Each Tcl thread that has sockets owns one consumer. A completion thread that has news puts the source on the
+# consumer's queue and alerts the thread, once for a batch. The thread's check procedure turns each ready
+# source into one Tcl event, so `vwait` and `update` see them one by one, as with the stock sockets; the event
+# asks the source what is true then.
 #
-# A thread whose sleeps are short, because the next message comes at once, becomes hot: it receives itself (engine/direct.pyx)
-# and, before Tcl sleeps, waits a moment for the next message. If that goes well it becomes eager: it waits already at the end
-# of its event, so that Tcl need not ask all its event sources in between. A wait that brings nothing ends the one or the
-# other, and each time it takes longer to come back. Tcl's timers, idle tasks and other sources have their turn at least
-# every NOTIFIER_TURN milliseconds.
+# A thread whose sleeps are short, because the next message comes at once, becomes hot: it receives itself
+# (engine/direct.pyx) and, before Tcl sleeps, waits a moment for the next message. If that goes well it
+# becomes eager: it waits already at the end of its event, so that Tcl need not ask all its event sources in
+# between. A wait that brings nothing ends the one or the other, and each time it takes longer to come back.
+# Tcl's timers, idle tasks and other sources have their turn at least every NOTIFIER_TURN milliseconds.
 #
-# An event takes its source off the queue, and Tcl asks anew for what it wants to hear of when the handlers have run. A handler
-# may run the event loop itself before that, and what it was told of may still hold. So a channel whose handlers run is in the
-# list `told`, which setup and check look at: one for which something still holds gets another event.
+# An event takes its source off the queue, and Tcl asks anew for what it wants to hear of when the handlers
+# have run. A handler may run the event loop itself before that, and what it was told of may still hold. So a
+# channel whose handlers run is in the list `told`, which setup and check look at: one for which something
+# still holds gets another event.
 # Owner: the thread, until its exit handler. A queued Tcl event holds a reference to its source.
 # Threads: all on the Tcl thread, except notifier_wake.
 
@@ -60,8 +62,8 @@ cdef bint notifier_start() noexcept nogil:
 
 
 cdef TclThread *notifier_thread() noexcept nogil:
-    """The calling thread's record, made and registered with Tcl at first use. Tcl_Alloc does not return without memory;
-    NULL when the engine has none."""
+    """The calling thread's record, made and registered with Tcl at first use. Tcl_Alloc does not return
+    without memory; NULL when the engine has none."""
     cdef TclThread *thread = <TclThread *>TlsGetValue(notifier.tls)
     if thread != NULL:
         return thread
@@ -192,8 +194,8 @@ cdef inline void notifier_untell(Channel *channel) noexcept nogil:
 
 
 cdef void notifier_ask_told(TclThread *thread) noexcept nogil:
-    """The event loop runs: put on the ready queue those told channels for which something holds. What comes about for the others
-    is news."""
+    """The event loop runs: put on the ready queue those told channels for which something holds. What comes
+    about for the others is news."""
     cdef Channel *channel
     while thread.told != NULL:
         channel = thread.told

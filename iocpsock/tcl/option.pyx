@@ -1,7 +1,7 @@
 # Option: what fconfigure tells and changes, as the stock sockets of the interpreter's Tcl version do.
 #
-# Names may be abbreviated. Only Tcl's own options appear when all are listed, because programs compare that list. The
-# engine's settings (engine/settings.pyx) are options too, by their full names only.
+# Names may be abbreviated. Only Tcl's own options appear when all are listed, because programs compare that
+# list. The engine's settings (engine/settings.pyx) are options too, by their full names only.
 # Threads: the channel's.
 
 cdef enum:
@@ -89,8 +89,8 @@ cdef int option_get_setting(Channel *channel, Tcl_Interp *interp, int setting, T
 
 
 cdef int option_set_flag(Channel *channel, Tcl_Interp *interp, const char *value, int flag) noexcept nogil:
-    """-keepalive or -nodelay; on a connection that is still being made it holds for the socket that it will get, and on a server
-    for the connections that it will accept."""
+    """-keepalive or -nodelay; on a connection that is still being made it holds for the socket that it will
+    get, and on a server for the connections that it will accept."""
     cdef int on, error = 0
     if Tcl_GetBoolean(interp, value, &on) != TCL_OK:
         return TCL_ERROR
@@ -136,7 +136,8 @@ cdef int option_get(void *data, Tcl_Interp *interp, const char *name, Tcl_DStrin
 
 
 cdef int option_get_all(Channel *channel, Tcl_Interp *interp, Tcl_DString *result) noexcept nogil:
-    """The stock list of the Tcl version. A listener has no -peername, nor has a connection that failed or was reset."""
+    """The stock list of the Tcl version. A listener has no -peername, nor has a connection that failed or was
+    reset."""
     cdef sockaddr_storage address
     cdef int length
     if channel.connection != NULL and (option_connecting(channel) or not option_address(
@@ -180,8 +181,8 @@ cdef void option_append_error(Channel *channel, Tcl_DString *result) noexcept no
 
 
 cdef int option_append_names(Channel *channel, Tcl_Interp *interp, Tcl_DString *result, int which) noexcept nogil:
-    """Append {address name port} of the socket's peer or of its own end; of a listener, for each of its addresses. Nothing
-    while connecting."""
+    """Append {address name port} of the socket's peer or of its own end; of a listener, for each of its
+    addresses. Nothing while connecting."""
     cdef Endpoint *endpoint
     cdef int error = 0
     if option_connecting(channel):

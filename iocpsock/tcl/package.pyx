@@ -1,6 +1,7 @@
 # Package: what `load iocpsock.dll` calls, the commands it adds, and the process's exit.
 #
-# Threads: the interpreter's. The DLL is never unloaded (no _Unload procedures): completion threads may be inside it.
+# Threads: the interpreter's. The DLL is never unloaded (no _Unload procedures): completion threads may be
+# inside it.
 
 cdef public int Iocpsock_Init(Tcl_Interp *interp) noexcept nogil:
     """Load into a trusted interpreter."""
@@ -57,8 +58,8 @@ cdef void package_watch_exit() noexcept nogil:
 
 
 cdef void package_exit(void *unused) noexcept nogil:
-    """Tcl ends: what the engine holds, what Tcl holds of others, and what it flushes after this, get some time
-    in all."""
+    """Tcl ends: what the engine holds, what Tcl holds of others, and what it flushes after this, get some
+    time in all."""
     channel_exit_begin()
     channel_flush_refused()
     engine_end(channel_exit.deadline)

@@ -1,10 +1,10 @@
 # Server: what a listening channel calls for each connection, and the call.
 #
-# Owner: the listener's channel record. The interpreter may be deleted first, or the channel moved to another thread, where the
-# interpreter must not be used: then there is nobody to call, and connections are closed. The script may close anything, the
-# listener included, so nothing of it is used after the call.
-# Threads: the channel's; the record of a channel that was closed in another thread, or by the deletion of the interpreter, is
-# freed by the interpreter's callback.
+# Owner: the listener's channel record. The interpreter may be deleted first, or the channel moved to another
+# thread, where the interpreter must not be used: then there is nobody to call, and connections are closed.
+# The script may close anything, the listener included, so nothing of it is used after the call.
+# Threads: the channel's; the record of a channel that was closed in another thread, or by the deletion of the
+# interpreter, is freed by the interpreter's callback.
 
 cdef struct Server:
     Tcl_Interp *interp              # NULL once it is deleted
@@ -31,8 +31,8 @@ cdef void server_interp_deleted(void *data, Tcl_Interp *interp) noexcept nogil:
 
 
 cdef void server_free(Server *server) noexcept nogil:
-    """The channel is closed. If that is part of the interpreter's deletion, its callback is certain to come, and cannot be
-    taken back any more in Tcl 8.6."""
+    """The channel is closed. If that is part of the interpreter's deletion, its callback is certain to come,
+    and cannot be taken back any more in Tcl 8.6."""
     if server.thread != Tcl_GetCurrentThread() or (server.interp != NULL and Tcl_InterpDeleted(server.interp)):
         if InterlockedExchange(&server.abandoned, 1):
             server_destroy(server)
@@ -87,7 +87,8 @@ cdef Tcl_Obj *server_command(Tcl_Obj *script, Tcl_Channel channel, const char *a
 
 
 cdef void server_call(Tcl_Interp *interp, Tcl_Obj *script, Tcl_Channel channel, const char *address, int port_number) noexcept nogil:
-    """Evaluate the script for a connection. An error goes to the background error handler and closes the connection."""
+    """Evaluate the script for a connection. An error goes to the background error handler and closes the
+    connection."""
     cdef Tcl_Obj *command = tcl_obj_hold(server_command(script, channel, address, port_number))
     cdef int code
     Tcl_Preserve(interp)

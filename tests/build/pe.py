@@ -13,8 +13,8 @@ _DIRECTORY_EXPORT, _DIRECTORY_IMPORT, _DIRECTORY_DELAY_IMPORT = 0, 1, 13
 class PE:
     """The tables of one image.
 
-    `machine` and `flags` are the header's Machine and DllCharacteristics; `imports` maps each DLL's name to the names
-    (or `#ordinal`) taken from it, delay-loaded ones included; `exports` lists the exported names.
+    `machine` and `flags` are the header's Machine and DllCharacteristics; `imports` maps each DLL's name to
+    the names (or `#ordinal`) taken from it, delay-loaded ones included; `exports` lists the exported names.
     """
 
     def __init__(self, data):

@@ -1,4 +1,5 @@
-"""The symbols that the DLL asks a Python for are those of CPython 3.11's stable ABI: on these it runs, whatever comes."""
+"""The symbols that the DLL asks a Python for are those of CPython 3.11's stable ABI: on these it runs,
+whatever comes."""
 
 import os
 import re

@@ -1,4 +1,5 @@
-"""The arithmetic and the tables of `dev.py bench`, the counting of a trace, and one run of a few tenths of a second."""
+"""The arithmetic and the tables of `dev.py bench`, the counting of a trace, and one run of a few tenths of a
+second."""
 
 import contextlib
 import json

@@ -17,7 +17,8 @@ from tools.suite import WINES, Suite
 
 @pytest.fixture
 def record(monkeypatch, tmp_path):
-    """Put rows in the place of the recorded data of the first Wine, which is the one that runs the programs, or of another."""
+    """Put rows in the place of the recorded data of the first Wine, which is the one that runs the programs,
+    or of another."""
     def put(*rows, wine=WINES[0]):
         (tmp_path / wine).write_text(json.dumps(rows))
     monkeypatch.setattr(Suite, "data", lambda suite, wine: tmp_path / wine)
@@ -139,7 +140,8 @@ def test_reasons_to_skip_are_the_same_in_every_run():
 
 
 def test_a_file_goes_on_after_a_test_that_hangs(monkeypatch, tmp_path):
-    """Each process is told what was done before it; the one that ends silently is charged to the test it was in."""
+    """Each process is told what was done before it; the one that ends silently is charged to the test it was
+    in."""
     (tmp_path / "test").mkdir()
     (tmp_path / "test" / "test_x.py").touch()
     done = []

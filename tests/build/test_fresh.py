@@ -1,4 +1,5 @@
-"""What `dev.py fresh` carries into a bare Debian: the way to the registries, and nothing else of this machine."""
+"""What `dev.py fresh` carries into a bare Debian: the way to the registries, and nothing else of this
+machine."""
 
 import os
 import shutil

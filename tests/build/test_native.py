@@ -1,4 +1,5 @@
-"""The rig of Windows, run by a Windows Python under Wine: os.name is "nt", and it is told of the interpreters."""
+"""The rig of Windows, run by a Windows Python under Wine: os.name is "nt", and it is told of the
+interpreters."""
 
 import os
 import re

@@ -1,4 +1,5 @@
-"""The built DLL and wheel, read byte by byte on the host: what they need, what they offer, what they carry."""
+"""The built DLL and wheel, read byte by byte on the host: what they need, what they offer, what they
+carry."""
 
 import re
 import tomllib
@@ -13,7 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "build" / "package" / "iocpsock"
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
-# Every Windows has these; the universal C run-time (api-ms-win-crt-*) is what MSVC builds import instead of msvcrt.
+# Every Windows has these; the universal C run-time (api-ms-win-crt-*) is what MSVC builds import instead of
+# msvcrt.
 SYSTEM_DLLS = {"advapi32.dll", "iphlpapi.dll", "kernel32.dll", "mswsock.dll", "msvcrt.dll", "ntdll.dll", "user32.dll", "ws2_32.dll"}
 EXPORTS = {"PyInit__iocpsock", "Iocpsock_Init", "Iocpsock_SafeInit"}
 CONTENTS = {"__init__.py", "__init__.pyi", "_patch.py", "_tls.py", "py.typed", "pkgIndex.tcl", "iocpsock.dll"}

@@ -1,4 +1,5 @@
-"""What is given away: a source distribution that builds, builds that are equal, metadata that an index takes."""
+"""What is given away: a source distribution that builds, builds that are equal, metadata that an index
+takes."""
 
 import shutil
 import stat

@@ -1,4 +1,5 @@
-"""The rig's own promises: nothing half-made is used, nothing unpinned is used, and what is missing is named."""
+"""The rig's own promises: nothing half-made is used, nothing unpinned is used, and what is missing is
+named."""
 
 import os
 import subprocess
@@ -224,7 +225,8 @@ def test_apt_sources_in_both_formats(tmp_path):
 
 
 def test_the_verdicts_of_a_run_that_ended_in_the_middle(tmp_path):
-    """One passed, one failed in its tear-down too, one skipped, and the one that was running when the process ended."""
+    """One passed, one failed in its tear-down too, one skipped, and the one that was running when the process
+    ended."""
     verdicts = tmp_path / "verdicts"
     verdicts.write_text('["a", "started"]\n["a", "passed"]\n["a", "ended"]\n["b", "started"]\n["b", "failed"]\n["b", "failed"]\n'
                         '["b", "ended"]\n["c", "skipped"]\n["d", "started"]\n')
@@ -245,7 +247,8 @@ def test_pytest_writes_each_verdict_at_once(tmp_path, monkeypatch):
 
 @pytest.fixture
 def suite_file(monkeypatch):
-    """Let a file of Tcl's suite come to this: what was lost, of two failures, and a test with a second try."""
+    """Let a file of Tcl's suite come to this: what was lost, of two failures, and a test with a second
+    try."""
     def come_to(*lost):
         def run_file(version, file, command, show):
             show("==== old FAILED")

@@ -1,4 +1,5 @@
-"""How tests/tcl/conftest.py reads a scenario process: verdicts, skips, a crash and a hang. The processes here are Python's."""
+"""How tests/tcl/conftest.py reads a scenario process: verdicts, skips, a crash and a hang. The processes here
+are Python's."""
 
 import importlib.util
 import os

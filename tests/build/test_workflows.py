@@ -1,4 +1,5 @@
-"""The workflows: what actionlint says of them, that what they use is pinned, and that their commands exist."""
+"""The workflows: what actionlint says of them, that what they use is pinned, and that their commands
+exist."""
 
 import re
 import subprocess

@@ -1,4 +1,5 @@
-"""The tests here run in the Windows Python with the build with faults; what they share with tests/python is taken from there."""
+"""The tests here run in the Windows Python with the build with faults; what they share with tests/python is
+taken from there."""
 
 import ctypes
 import sys

@@ -1,4 +1,5 @@
-"""iocpsock.socket while calls of Windows fail: every blocking call ends, with its result or an OSError, and leaves nothing.
+"""iocpsock.socket while calls of Windows fail: every blocking call ends, with its result or an OSError, and
+leaves nothing.
 
 One round trip is made again and again, the fault one call later each time, until it is not reached.
 """
@@ -42,7 +43,8 @@ def serve(listener):
 
 
 def round_trip(net, ahead=True):
-    """What came back, and the error of either end. Not `ahead`, the engine itself makes the socket of the accept."""
+    """What came back, and the error of either end. Not `ahead`, the engine itself makes the socket of the
+    accept."""
     with net.listener() as listener:
         listener.settimeout(5)
         if not ahead:
@@ -136,7 +138,8 @@ def test_a_time_out_whose_cancel_fails_loses_nothing(faults, action, code):
 
 
 def test_nothing_follows_a_send_that_ended_with_a_cancel_of_something_else(faults):
-    """Should Windows end a send because a receive beside it was cancelled, nobody can tell how much of it went out."""
+    """Should Windows end a send because a receive beside it was cancelled, nobody can tell how much of it
+    went out."""
     with Net("iocpsock").pair() as (client, server):
         client.settimeout(None)
         faults.plan("WSASend", "status", CANCELLED)

@@ -1,7 +1,9 @@
-"""A thread that is stopped in the middle of a call, while another closes the socket and its handle's number is given anew.
+"""A thread that is stopped in the middle of a call, while another closes the socket and its handle's number
+is given anew.
 
-The call must reach no other socket: neither take its bytes nor add to them, connect it, or take its connections. Each call is
-stopped at every call of Windows that it makes on its way: before it has the handle, between that and its operation, and at that.
+The call must reach no other socket: neither take its bytes nor add to them, connect it, or take its
+connections. Each call is stopped at every call of Windows that it makes on its way: before it has the handle,
+between that and its operation, and at that.
 """
 
 import contextlib
@@ -51,8 +53,8 @@ def assert_closed(future):
 
 @contextlib.contextmanager
 def closed_meanwhile(faults, at, sock, call, close=None):
-    """Inside, the call is stopped, and the socket is being closed; then both go on, and the call finds its socket closed. Stopped
-    at its operation, it holds up the close, and its operation may be done in time."""
+    """Inside, the call is stopped, and the socket is being closed; then both go on, and the call finds its
+    socket closed. Stopped at its operation, it holds up the close, and its operation may be done in time."""
     faults.hold(at)
     calling = spawn(call, sock)
     assert faults.held(), f"the call makes no call of {at}"

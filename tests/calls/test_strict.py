@@ -1,5 +1,5 @@
-"""What the strict build (docs/windows.md) sees of Python's own calls of Winsock: they go round the engine, and the rules hold after
-them all the same."""
+"""What the strict build (docs/windows.md) sees of Python's own calls of Winsock: they go round the engine,
+and the rules hold after them all the same."""
 
 import _socket
 
@@ -7,7 +7,8 @@ from support import DEADLINE, Net, spawn
 
 
 def test_closing_one_of_two_handles_ends_nothing(strict):
-    """Rule 23: an operation ends with the last handle of its socket. Wine would end it with the one that it was posted on."""
+    """Rule 23: an operation ends with the last handle of its socket. Wine would end it with the one that it
+    was posted on."""
     before = strict.strict_count(b"zombies")
     with Net("iocpsock").pair() as (client, server):
         client.settimeout(DEADLINE)                         # without a time-out the call asks for the socket's own afterwards
@@ -24,7 +25,8 @@ def test_closing_one_of_two_handles_ends_nothing(strict):
 
 
 def test_the_mode_that_python_sets_is_known(strict):
-    """Rule 8 looks at it: a call that must not block is made on a socket that Python has made non-blocking."""
+    """Rule 8 looks at it: a call that must not block is made on a socket that Python has made
+    non-blocking."""
     with Net("iocpsock").pair() as (client, server):
         client.settimeout(DEADLINE)
         client.sendall(b"hello")

@@ -1,6 +1,8 @@
-"""The DLL's two doors when the host behind them is not what it should be: an error in the host's own form, and no crash.
+"""The DLL's two doors when the host behind them is not what it should be: an error in the host's own form,
+and no crash.
 
-The hosts here are made up with ctypes, and each test loads a copy of the DLL of its own, so nothing is bound before.
+The hosts here are made up with ctypes, and each test loads a copy of the DLL of its own, so nothing is bound
+before.
 """
 
 import ctypes

@@ -1,7 +1,8 @@
-"""examples/httpd.tcl in a Windows tclsh, asked by clients of this machine: on socket2 and on the stock socket.
+"""examples/httpd.tcl in a Windows tclsh, asked by clients of this machine: on socket2 and on the stock
+socket.
 
-The server runs once for each kind of socket, on a tree made here; whatever a test does to it, the next test must find it
-serving. The Tcl version is that of pytest's `--tcl`.
+The server runs once for each kind of socket, on a tree made here; whatever a test does to it, the next test
+must find it serving. The Tcl version is that of pytest's `--tcl`.
 """
 
 import concurrent.futures
@@ -165,7 +166,8 @@ def test_not_found(address, target):
     "/note.txt%00.html", "/%00", "/note.txt::$DATA", "/note.txt.", "/note.txt%20", "/con", "/NUL.txt", "/com1", "/deep/aux.c",
     "/./note.txt", "/%c0%ae%c0%ae/secret.txt", "/%ff%fe", "/*", "/note.*"])
 def test_no_way_out_and_no_other_name(address, target):
-    """Nothing but a path of plain names names a file: not upwards, no drive, no stream, no device, no second spelling."""
+    """Nothing but a path of plain names names a file: not upwards, no drive, no stream, no device, no second
+    spelling."""
     said = exchange(address, f"GET {target} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
     assert status_of(said) in (400, 404)
     assert SECRET not in said and FILES["note.txt"] not in said
@@ -266,8 +268,8 @@ def received(sock):
 
 
 def test_others_are_served_while_one_has_many_requests_there(address):
-    """Who sends a thousand requests at once gets one answer in his turn. All answers fit into his system's buffer, so that
-    what has come when the other has her answer tells how many were made before it."""
+    """Who sends a thousand requests at once gets one answer in his turn. All answers fit into his system's
+    buffer, so that what has come when the other has her answer tells how many were made before it."""
     count = 1000
     with socket.socket() as greedy, socket.create_connection(address, TIMEOUT) as other:
         greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)

@@ -1,4 +1,5 @@
-"""The small examples, each started as its first line says, by a Windows interpreter, with clients of this machine."""
+"""The small examples, each started as its first line says, by a Windows interpreter, with clients of this
+machine."""
 
 import contextlib
 import http.client

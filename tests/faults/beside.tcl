@@ -1,9 +1,11 @@
-# beside.tcl: a thread that receives itself, and sends that a peer does not take: is a receive ever cancelled beside one of them?
+# beside.tcl: a thread that receives itself, and sends that a peer does not take: is a receive ever cancelled
+# beside one of them?
 #
-# Two channels play ball until the thread is hot. Then one is written full, while nobody reads at the other end, and in all the ways
-# in which a thread takes its receives back this one has to: it waits in vain, it asks for no more events, it blocks in a read of
-# another channel, it becomes hot again.
-# Prints `@@ beside RECEIVES SENDS CANCELS`: direct receives so far, sends that were outstanding, and cancels beside them.
+# Two channels play ball until the thread is hot. Then one is written full, while nobody reads at the other
+# end, and in all the ways in which a thread takes its receives back this one has to: it waits in vain, it
+# asks for no more events, it blocks in a read of another channel, it becomes hot again.
+# Prints `@@ beside RECEIVES SENDS CANCELS`: direct receives so far, sends that were outstanding, and cancels
+# beside them.
 
 chan configure stdout -buffering line -translation lf
 package require iocpsock

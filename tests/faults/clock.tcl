@@ -1,6 +1,7 @@
 # clock.tcl: a thread that receives itself, by a clock whose waits last 15 milliseconds longer than asked.
 #
-# Prints whether its timer was set once the clock was known, and not before; and how many seconds 40 waits in vain took.
+# Prints whether its timer was set once the clock was known, and not before; and how many seconds 40 waits in
+# vain took.
 
 chan configure stdout -buffering line -translation lf
 package require iocpsock

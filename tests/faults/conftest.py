@@ -1,4 +1,5 @@
-"""The tests of fault injection run Tcl scripts in the build with faults, or the strict one: each in a process of its own, without Python."""
+"""The tests of fault injection run Tcl scripts in the build with faults, or the strict one: each in a process
+of its own, without Python."""
 
 import contextlib
 import os
@@ -34,7 +35,8 @@ def pytest_terminal_summary(terminalreporter, config):
 
 @pytest.fixture(scope="session")
 def tclsh(request):
-    """A function that runs a script with its arguments and returns (exit status, lines of stdout, text of stderr)."""
+    """A function that runs a script with its arguments and returns (exit status, lines of stdout, text of
+    stderr)."""
     variant = os.environ.get(rig.VARIANT) or "faults"       # or the strict build, which can inject faults too
     build.ensure(variant=variant)
     with contextlib.ExitStack() as owner:

@@ -1,4 +1,5 @@
-# early.tcl: what is written to an -async connection before it is there, while the packet of its ConnectEx, or its lookup, is late.
+# early.tcl: what is written to an -async connection before it is there, while the packet of its ConnectEx, or
+# its lookup, is late.
 #
 # Prints a line for each case: what the peer got, or how the connection ended.
 

@@ -1,9 +1,11 @@
-# scenario.tcl: one run through everything that the Tcl side does with the engine, and the judgement of how it went.
+# scenario.tcl: one run through everything that the Tcl side does with the engine, and the judgement of how it
+# went.
 #
-# A listener lives through all runs. In each run clients connect to it (by address and by name, waiting and -async), are
-# echoed, close with output pending, with input unread and while they wait for input; others are refused. Every flow carries recognisable bytes.
-# Whatever fault is injected meanwhile, afterwards: every end has finished, what arrived is a beginning of what was sent, whole
-# or with a fault to blame; the listener still accepts; nothing is live that was not before.
+# A listener lives through all runs. In each run clients connect to it (by address and by name, waiting and
+# -async), are echoed, close with output pending, with input unread and while they wait for input; others are
+# refused. Every flow carries recognisable bytes. Whatever fault is injected meanwhile, afterwards: every end
+# has finished, what arrived is a beginning of what was sent, whole or with a fault to blame; the listener
+# still accepts; nothing is live that was not before.
 #
 # Owner: the interpreter's one thread. Needs the build with faults.
 
@@ -231,7 +233,8 @@ proc scenario::finish_client {channel id message} {
 
 # --- a run
 
-# Makes the lasting listener, with these engine settings for it and what it accepts, and runs until all is warm.
+# Makes the lasting listener, with these engine settings for it and what it accepts, and runs until all is
+# warm.
 proc scenario::prepare {args} {
     variable listener [socket2 -server scenario::accepted -myaddr 127.0.0.1 0]
     variable port [lindex [chan configure $listener -sockname] 2]
@@ -253,7 +256,8 @@ proc scenario::census {} {
     dict map {call pair} [iocpsock::fault counts] {lindex $pair 0}
 }
 
-# One run, under whatever plans there are; the complaints about it. `fired` says whether a fault may be blamed.
+# One run, under whatever plans there are; the complaints about it. `fired` says whether a fault may be
+# blamed.
 proc scenario::run {{fired {expr {0}}}} {
     variable flows
     variable port

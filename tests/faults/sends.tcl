@@ -1,4 +1,5 @@
-# sends.tcl: two sends outstanding, served by the instruments: their ends in any order, and what becomes of one that comes short.
+# sends.tcl: two sends outstanding, served by the instruments: their ends in any order, and what becomes of
+# one that comes short.
 #
 # Prints a line for each case.
 
@@ -34,8 +35,8 @@ proc connect {} {
     }
 }
 
-# Once the peer has everything, "whole"; or when the connection is broken, which is asked without adding to what is queued: what
-# the client's write and read come to.
+# Once the peer has everything, "whole"; or when the connection is broken, which is asked without adding to
+# what is queued: what the client's write and read come to.
 proc outcome {} {
     if {![scenario::await 20000 {[string length $::got] >= $::size || [catch {read $::client} read] || [eof $::client]}]} {
         return "nothing happens: [string length $::got] bytes"

@@ -1,8 +1,10 @@
-# shuffle.tcl MILLISECONDS THREADS RECEIVES CONNECTIONS BYTES SEED: order, when packets are dealt out in any order.
+# shuffle.tcl MILLISECONDS THREADS RECEIVES CONNECTIONS BYTES SEED: order, when packets are dealt out in any
+# order.
 #
-# Every packet waits up to MILLISECONDS, and what is due is drawn at random by THREADS completion threads; each connection has
-# RECEIVES receives outstanding. What arrives must be what was sent, byte by byte.
-# Prints a line for each complaint, and `@@ shuffled CONNECTIONS BYTES PACKETS` at the end: packets that were overtaken.
+# Every packet waits up to MILLISECONDS, and what is due is drawn at random by THREADS completion threads;
+# each connection has RECEIVES receives outstanding. What arrives must be what was sent, byte by byte.
+# Prints a line for each complaint, and `@@ shuffled CONNECTIONS BYTES PACKETS` at the end: packets that were
+# overtaken.
 
 chan configure stdout -buffering line -translation lf
 source [file join [file dirname [file normalize [info script]]] scenario.tcl]

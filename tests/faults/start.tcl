@@ -1,4 +1,5 @@
-# start.tcl CALL CODE: the engine's first start, failing at each of its calls in turn, until it succeeds; then a whole run.
+# start.tcl CALL CODE: the engine's first start, failing at each of its calls in turn, until it succeeds; then
+# a whole run.
 #
 # Prints the message of each failed start, complaints, and at the end `@@ started FAILURES`.
 

@@ -1,10 +1,11 @@
 # sweep.tcl EVERY SETTINGS CONSTANT CALL ACTION CODE TIMES
 #
-# The scenario again and again, the fault EVERY calls later each time, until it is not reached. SETTINGS are the listener's;
-# CONSTANT is a list of further plans, {CALL ACTION CODE} each, that hold in every run and are no reason for a loss.
+# The scenario again and again, the fault EVERY calls later each time, until it is not reached. SETTINGS are
+# the listener's; CONSTANT is a list of further plans, {CALL ACTION CODE} each, that hold in every run and are
+# no reason for a loss.
 #
-# Prints a line for each complaint, and at the end `@@ swept RUNS FAULTS SHORT`: runs with a fault, faults in all, and how
-# many echoes ended short without an error, as Tcl ends a stream that was reset.
+# Prints a line for each complaint, and at the end `@@ swept RUNS FAULTS SHORT`: runs with a fault, faults in
+# all, and how many echoes ended short without an error, as Tcl ends a stream that was reset.
 
 chan configure stdout -buffering line -translation lf
 source [file join [file dirname [file normalize [info script]]] scenario.tcl]

@@ -1,4 +1,5 @@
-"""What the sweeps of a session did, for the table at its end: rows of (name, runs, faults, streams that ended short)."""
+"""What the sweeps of a session did, for the table at its end: rows of (name, runs, faults, streams that ended
+short)."""
 
 import pytest
 

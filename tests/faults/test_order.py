@@ -1,4 +1,5 @@
-"""Order and memory under a dispatcher that deals packets out as it likes, and the heap that watches over it."""
+"""Order and memory under a dispatcher that deals packets out as it likes, and the heap that watches over
+it."""
 
 import re
 
@@ -17,7 +18,8 @@ def test_bytes_keep_their_order(tclsh, milliseconds, receives, connections, size
 
 
 def test_two_sends_outstanding(tclsh):
-    """Their ends are taken in the order of the stream. Bytes that went out behind some that did not end the connection."""
+    """Their ends are taken in the order of the stream. Bytes that went out behind some that did not end the
+    connection."""
     ended, lines, log = tclsh("sends.tcl")
     broken = ('error flushing channel: software caused connection abort; error reading channel: software caused connection abort; '
               'the peer is reset: 1')
@@ -28,7 +30,8 @@ def test_two_sends_outstanding(tclsh):
 
 
 def test_writes_before_the_connection(tclsh):
-    """They are the engine's, and go out when the connection is there, whatever became of the channel; what fails is told."""
+    """They are the engine's, and go out when the connection is there, whatever became of the channel; what
+    fails is told."""
     ended, lines, log = tclsh("early.tcl")
     lines = [re.sub("(socket|transport endpoint) is not", "it is not", line) for line in lines]
     lost = "1 <it is not connected> 0 bytes"

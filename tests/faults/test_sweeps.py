@@ -1,7 +1,8 @@
-"""Fault sweeps over socket2: one call of Windows fails, is late, or comes short, at each place of a whole scenario in turn.
+"""Fault sweeps over socket2: one call of Windows fails, is late, or comes short, at each place of a whole
+scenario in turn.
 
-What must hold each time stands in scenario.tcl. A sweep that injected nothing is a failure: then the scenario has lost the
-call. `--every 1` strikes at every call; the matrix strikes at every fifth.
+What must hold each time stands in scenario.tcl. A sweep that injected nothing is a failure: then the scenario
+has lost the call. `--every 1` strikes at every call; the matrix strikes at every fifth.
 """
 
 import re
@@ -28,8 +29,8 @@ INSUFFICIENT, ABORTED, DELETED = (status(code) for code in (0xC000009A, 0xC00002
 
 # The kernel takes a thousand bytes at a time, so that the send queue is used.
 SLOW_KERNEL = "{send_direct short 1000}"
-# And the system does not say how much it wants to have outstanding, so that there is one send: behind one that comes short
-# another goes out, and the peer sees the hole before the reset (test_order.py).
+# And the system does not say how much it wants to have outstanding, so that there is one send: behind one
+# that comes short another goes out, and the peer sees the hole before the reset (test_order.py).
 ONE_SEND = f"{SLOW_KERNEL} {{WSAIoctl value 0}}"
 
 # (call, action, code, times), and where needed: settings, other plans
@@ -130,7 +131,8 @@ def test_an_option_that_is_refused_changes_nothing(tclsh):
 @pytest.mark.parametrize("code, whose, words", [
     (EADDRINUSE, "taken", "address already in use"), (EACCES, "free", "permission denied"), (EACCES, "taken", "address already in use")])
 def test_a_refused_bind_is_final(tclsh, code, whose, words):
-    """A second bind, without SO_EXCLUSIVEADDRUSE, would succeed beside a listener on a more specific address on Windows."""
+    """A second bind, without SO_EXCLUSIVEADDRUSE, would succeed beside a listener on a more specific address
+    on Windows."""
     ended, lines, log = tclsh("bind.tcl", code, whose)
     assert (ended, lines) == (0, [f"1 <couldn't open socket: {words}>"]), log
 

@@ -1,4 +1,5 @@
-"""What a free-threaded Python is told, which has the same functions and other objects: the package is not for it.
+"""What a free-threaded Python is told, which has the same functions and other objects: the package is not for
+it.
 
 Runs inside such a Python, and nothing else does.
 """

@@ -1,7 +1,8 @@
 /* beside.c - receives that are cancelled while a send is outstanding on the same socket.
  *
- * Only a close may do that. The sends that end by a packet are kept in a table from the call that posts them until the packet is
- * dequeued; a cancel of anything else on a socket with one of them is counted. Threads: any.
+ * Only a close may do that. The sends that end by a packet are kept in a table from the call that posts them
+ * until the packet is dequeued; a cancel of anything else on a socket with one of them is counted. Threads:
+ * any.
  */
 #define FAULTS_THEMSELVES
 #define WIN32_NO_STATUS

@@ -1,4 +1,5 @@
-/* control.c - the Tcl face of the test builds: the package has two commands more, `iocpsock::fault` and `iocpsock::memory`.
+/* control.c - the Tcl face of the test builds: the package has two commands more, `iocpsock::fault` and
+ * `iocpsock::memory`.
  *
  *   iocpsock::fault plan CALL ACTION CODE SKIP TIMES PER_MILLE     see fault_plan
  *   iocpsock::fault clear
@@ -34,7 +35,8 @@
 #include "memory.h"
 #include "tcl_stubs.h"
 
-/* Handles of this process, counted in the system's list; -1 if there is none to be had. (Wine's GetProcessHandleCount says 0.) */
+/* Handles of this process, counted in the system's list; -1 if there is none to be had. (Wine's
+ * GetProcessHandleCount says 0.) */
 int memory_handles(void)
 {
     ULONG size = 1 << 16, needed, index;

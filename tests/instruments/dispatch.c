@@ -1,8 +1,9 @@
-/* dispatch.c - the dequeuing of packets under fault injection: some are held back, and dealt out in another order.
+/* dispatch.c - the dequeuing of packets under fault injection: some are held back, and dealt out in another
+ * order.
  *
- * A packet that is to be late, or every one while packets are shuffled, goes from the port to a pool, with the time before
- * which nobody gets it; the completion threads draw from what is due at random, one at a time. A thread that has put a packet
- * into the pool looks again soon, so nothing stays there.
+ * A packet that is to be late, or every one while packets are shuffled, goes from the port to a pool, with
+ * the time before which nobody gets it; the completion threads draw from what is due at random, one at a
+ * time. A thread that has put a packet into the pool looks again soon, so nothing stays there.
  * Threads: the completion threads; the pool under `lock`.
  */
 #define FAULTS_THEMSELVES

@@ -1,7 +1,7 @@
 /* faults.c - the table of plans and the wrappers: see faults.h.
  *
- * Owner: static tables, for the life of the process. Threads: any; the plans stand under `lock`, which no wrapper holds while
- * it calls Windows.
+ * Owner: static tables, for the life of the process. Threads: any; the plans stand under `lock`, which no
+ * wrapper holds while it calls Windows.
  */
 #define FAULTS_THEMSELVES
 #define WIN32_NO_STATUS
@@ -42,8 +42,8 @@ static int find(const char *const *names, int count, const char *name)
     return -1;
 }
 
-/* From the call after the next `skip` ones on, `times` calls (-1: all) are treated so, each with a chance of `per_mille`.
- * -1 if there is no such call or action. */
+/* From the call after the next `skip` ones on, `times` calls (-1: all) are treated so, each with a chance of
+ * `per_mille`. -1 if there is no such call or action. */
 int fault_plan(const char *call_name, const char *action_name, int code, int skip, int times, int per_mille)
 {
     int call = find(call_names, FAULT_COUNT, call_name), action = find(action_names, FAULT_ACTIONS, action_name);
@@ -63,7 +63,8 @@ void fault_clear(void)
     ReleaseSRWLockExclusive(&lock);
 }
 
-/* How many calls there were since the plan was made, or since fault_clear, and to how many something happened. */
+/* How many calls there were since the plan was made, or since fault_clear, and to how many something
+ * happened. */
 int fault_counted(int call, int *fired)
 {
     *fired = plans[call].fired;
@@ -245,7 +246,8 @@ static void end_with(OVERLAPPED *overlapped, int status)
     SetLastError(WSA_IO_PENDING);
 }
 
-/* The real call is over, with or without success: of a success make a packet, which is what `late` promises. */
+/* The real call is over, with or without success: of a success make a packet, which is what `late`
+ * promises. */
 static int packet_of(OVERLAPPED *overlapped, int succeeded)
 {
     if (!succeeded || overlapped->hEvent)

@@ -1,7 +1,8 @@
 /* faults.h - fault injection: every call of the engine that can fail goes through a table of plans.
  *
- * Force-included before the compiled module: the macros at the end send each call to its wrapper in faults.c, so the product's
- * sources do not know. A plan says what happens to the calls of one name, from one call on, so many times:
+ * Force-included before the compiled module: the macros at the end send each call to its wrapper in faults.c,
+ * so the product's sources do not know. A plan says what happens to the calls of one name, from one call on,
+ * so many times:
  *
  *   fail CODE    the call does nothing and fails with CODE (shutdown, closesocket and CancelIoEx do their work all the same:
  *                nobody could end what they would leave; the CODE of NtDeviceIoControlFile is an NTSTATUS)

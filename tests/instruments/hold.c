@@ -1,4 +1,5 @@
-/* hold.c - a thread stopped in the middle of a call of the engine's, until a test lets it go: the action `hold` of faults.h.
+/* hold.c - a thread stopped in the middle of a call of the engine's, until a test lets it go: the action
+ * `hold` of faults.h.
  *
  * Owner: static, for the life of the process. Threads: the one that is held, and the test's.
  */

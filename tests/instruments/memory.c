@@ -1,7 +1,7 @@
 /* memory.c - see memory.h.
  *
- * Owner: a block in use stands in the list `used`; a freed one waits in `freed`, oldest first, and leaves it when that holds
- * more than QUARANTINE bytes. Threads: any, under `lock`.
+ * Owner: a block in use stands in the list `used`; a freed one waits in `freed`, oldest first, and leaves it
+ * when that holds more than QUARANTINE bytes. Threads: any, under `lock`.
  */
 #define MEMORY_ITSELF
 #include <winsock2.h>
@@ -180,7 +180,8 @@ int memory_damage(const char *place)
     return 0;
 }
 
-/* The process ends: look at everything once more. A thread that Windows has ended inside the lock would keep it for ever. */
+/* The process ends: look at everything once more. A thread that Windows has ended inside the lock would keep
+ * it for ever. */
 __attribute__((destructor)) static void check_all(void)
 {
     struct block *block;

@@ -1,9 +1,10 @@
-/* memory.h - the heap of the test builds: every block of the engine between canaries, poisoned when it is freed.
+/* memory.h - the heap of the test builds: every block of the engine between canaries, poisoned when it is
+ * freed.
  *
- * Force-included before the compiled module, so that its malloc and free come here; the product's sources do not know. A freed
- * block is not reused for a while: it waits in a quarantine, and when it leaves that, or the process ends, nobody may have
- * written to it, the kernel included. A violated canary or poison ends the process with a message that names the block by
- * the functions that took and gave it.
+ * Force-included before the compiled module, so that its malloc and free come here; the product's sources do
+ * not know. A freed block is not reused for a while: it waits in a quarantine, and when it leaves that, or
+ * the process ends, nobody may have written to it, the kernel included. A violated canary or poison ends the
+ * process with a message that names the block by the functions that took and gave it.
  *
  * Threads: any.
  */

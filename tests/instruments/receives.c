@@ -1,10 +1,12 @@
 /* receives.c - receives served one after the other, in the order of their issue, while packets are shuffled.
  *
- * Windows gives what arrives to the receive that was issued first. Wine 8 runs a receive in the thread that issued it, and once
- * it has told that thread that there is something, a receive issued by another thread may take it: with several outstanding
- * receives on several threads it does not keep their order. So while packets are shuffled this file stands in for the kernel:
- * receives wait here, and one thread fills them from the sockets, first come, first served; each ends by a packet.
- * Owner: a list of the waiting receives, oldest first. Threads: any, under `lock`; the serving thread lives with the process.
+ * Windows gives what arrives to the receive that was issued first. Wine 8 runs a receive in the thread that
+ * issued it, and once it has told that thread that there is something, a receive issued by another thread may
+ * take it: with several outstanding receives on several threads it does not keep their order. So while
+ * packets are shuffled this file stands in for the kernel: receives wait here, and one thread fills them from
+ * the sockets, first come, first served; each ends by a packet.
+ * Owner: a list of the waiting receives, oldest first. Threads: any, under `lock`; the serving thread lives
+ * with the process.
  */
 #define FAULTS_THEMSELVES
 #define WIN32_NO_STATUS

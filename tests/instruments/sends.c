@@ -1,10 +1,12 @@
 /* sends.c - sends served one after the other, in the order of their issue, as Windows serves them.
  *
- * Wine 8 runs a send in the thread that issued it, and while that thread is about to, another one's may go before it: so with
- * several outstanding on several threads it does not keep their order. While this file serves sends it stands in for the kernel:
- * they wait here, and one thread gives them to the sockets, first come, first served; each ends whole, by a packet, unless it was
- * cut short or is to fail. It can be told to let them wait.
- * Owner: a list of the waiting sends, oldest first. Threads: any, under `lock`; the serving thread lives with the process.
+ * Wine 8 runs a send in the thread that issued it, and while that thread is about to, another one's may go
+ * before it: so with several outstanding on several threads it does not keep their order. While this file
+ * serves sends it stands in for the kernel: they wait here, and one thread gives them to the sockets, first
+ * come, first served; each ends whole, by a packet, unless it was cut short or is to fail. It can be told to
+ * let them wait.
+ * Owner: a list of the waiting sends, oldest first. Threads: any, under `lock`; the serving thread lives with
+ * the process.
  */
 #define FAULTS_THEMSELVES
 #define WIN32_NO_STATUS
@@ -140,7 +142,8 @@ void sends_take(SOCKET s, const WSABUF *buffers, DWORD count, OVERLAPPED *overla
     WakeConditionVariable(&changed);
 }
 
-/* In the place of CancelIoEx: whether the send was one that waits here. Nobody can tell how much of it went out. */
+/* In the place of CancelIoEx: whether the send was one that waits here. Nobody can tell how much of it went
+ * out. */
 BOOL sends_cancel(const OVERLAPPED *overlapped)
 {
     struct send **link;

@@ -1,6 +1,7 @@
 /* symbols.c - see symbols.h. Reads the DLL's own file (PE/COFF specification: symbol table and string table).
  *
- * Used only by a process that is about to end: nothing is released. Threads: one at a time, under the caller's lock.
+ * Used only by a process that is about to end: nothing is released. Threads: one at a time, under the
+ * caller's lock.
  */
 #include <winsock2.h>
 #include <windows.h>
@@ -101,7 +102,8 @@ static const char *file_of(const char *function)
     return NULL;
 }
 
-/* Whether the function stands between the engine and Windows. What these call themselves comes before them. */
+/* Whether the function stands between the engine and Windows. What these call themselves comes before
+ * them. */
 static int is_wrapper(const char *name)
 {
     static const char *const wrappers[] = {"strict_", "fault_", "outside_", "memory_give"};

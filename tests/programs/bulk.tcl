@@ -1,15 +1,15 @@
-# bulk.tcl: one end of a bulk exchange: a stream each way at once on one connection, checksummed by whoever wrote and by
-# whoever read.
+# bulk.tcl: one end of a bulk exchange: a stream each way at once on one connection, checksummed by whoever
+# wrote and by whoever read.
 #
-# Both ends write `total` characters in pieces whose sizes are the same on both ends, end their stream by a half-close, and
-# read to the end of the other's. How an end does that is its manner:
+# Both ends write `total` characters in pieces whose sizes are the same on both ends, end their stream by a
+# half-close, and read to the end of the other's. How an end does that is its manner:
 #
 #     events      non-blocking: a piece whenever the channel is writable, and whatever there is whenever it is readable
 #     writer      blocking: writes a piece, then reads as much, and so on; its peer is `events`, or a `reader`
 #     reader      blocking: reads a piece, then writes as much, and so on; its peer is `events`, or a `writer`
 #
-# The client runs in one script (bulk::connect); the server accepts in the background, and bulk::result waits for it. Either
-# gives a dict: written, read (characters), sent, received (their CRC-32), seconds.
+# The client runs in one script (bulk::connect); the server accepts in the background, and bulk::result waits
+# for it. Either gives a dict: written, read (characters), sent, received (their CRC-32), seconds.
 
 namespace eval bulk {
     variable blocks         ;# those made so far, by kind and seed
@@ -23,7 +23,8 @@ namespace eval bulk {
     variable outcome
 }
 
-# Sets what the next exchange is like. With `text` the data are lines of ASCII; otherwise bytes of every value.
+# Sets what the next exchange is like. With `text` the data are lines of ASCII; otherwise bytes of every
+# value.
 proc bulk::prepare {how characters piece text seed} {
     variable manner $how total $characters sizes $piece random 12345
     variable blocks
@@ -53,8 +54,8 @@ proc bulk::lines {count seed} {
     string range [join $lines {}] 0 $count-1
 }
 
-# How many characters the next piece has: as often about 1 as about 1 MB, and of the sizes between as often about each power
-# of two.
+# How many characters the next piece has: as often about 1 as about 1 MB, and of the sizes between as often
+# about each power of two.
 proc bulk::next_size {limit} {
     variable sizes
     variable random

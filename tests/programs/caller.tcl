@@ -1,8 +1,8 @@
-# caller.tcl: connections that a server under soak makes by itself: to a peer that answers or resets, and to a port where nobody
-# listens. Everything runs on the event loop of program.tcl; what goes wrong with a connection is its peer's doing, and ends it.
-# Each call has a number. It says that, in ten digits, and the stream of the number; the peer says the stream
-# of the next number at the same time. What is heard must be the beginning of that, and all of it unless the
-# peer has reset the connection.
+# caller.tcl: connections that a server under soak makes by itself: to a peer that answers or resets, and to a
+# port where nobody listens. Everything runs on the event loop of program.tcl; what goes wrong with a
+# connection is its peer's doing, and ends it. Each call has a number. It says that, in ten digits, and the
+# stream of the number; the peer says the stream of the next number at the same time. What is heard must be
+# the beginning of that, and all of it unless the peer has reset the connection.
 
 namespace eval caller {
     variable calling 0

@@ -1,8 +1,9 @@
-"""An echo server on blocking iocpsock sockets, in a Windows Python, for the scenarios that echo.tcl serves too.
+"""An echo server on blocking iocpsock sockets, in a Windows Python, for the scenarios that echo.tcl serves
+too.
 
-It prints its port, then answers each line on stdin with one on stdout. `open N` accepts until N connections are open; `talk
-PORT SIZE...` sends back what the peer with that port says, in so many bytes each time; `shut` closes all of them, `end` the
-listener; `stats`, `end` and `pid` tell. Everything runs on the main thread.
+It prints its port, then answers each line on stdin with one on stdout. `open N` accepts until N connections
+are open; `talk PORT SIZE...` sends back what the peer with that port says, in so many bytes each time; `shut`
+closes all of them, `end` the listener; `stats`, `end` and `pid` tell. Everything runs on the main thread.
 """
 
 import json

@@ -1,7 +1,8 @@
-# echo.tcl: an echo server for scenarios that count: how many connections are open, and what it was told went wrong.
+# echo.tcl: an echo server for scenarios that count: how many connections are open, and what it was told went
+# wrong.
 #
-# It has the flow control that a server needs: while a peer takes nothing, nothing more is read from it. Everything runs on
-# the event loop of program.tcl.
+# It has the flow control that a server needs: while a peer takes nothing, nothing more is read from it.
+# Everything runs on the event loop of program.tcl.
 
 namespace eval echo {
     variable open 0         ;# connections
@@ -52,8 +53,9 @@ proc echo::writable {channel} {
     chan event $channel readable [list echo::readable $channel]
 }
 
-# Sends as many pieces of 64 KB as the peer takes, up to the number, and then closes. A piece is written only when the engine
-# has room, so Tcl itself holds nothing back, and what the peer has not taken is the engine's business from then on.
+# Sends as many pieces of 64 KB as the peer takes, up to the number, and then closes. A piece is written only
+# when the engine has room, so Tcl itself holds nothing back, and what the peer has not taken is the engine's
+# business from then on.
 proc echo::pour {pieces channel args} {
     chan configure $channel -blocking 0 -translation binary -buffering none -buffersize 65536
     chan event $channel writable [list echo::pour_piece $channel]
@@ -108,7 +110,8 @@ proc echo::await {count milliseconds} {
     return $open
 }
 
-# Waits until no more than so many connections live in the engine; nothing announces that, so it looks now and then.
+# Waits until no more than so many connections live in the engine; nothing announces that, so it looks now and
+# then.
 proc echo::await_live {count milliseconds} {
     set deadline [expr {[clock milliseconds] + $milliseconds}]
     while {[dict get [iocpsock::stats] connections_live] > $count && [clock milliseconds] < $deadline} {

@@ -1,8 +1,8 @@
 """An echo server on blocking iocpsock sockets, in a Windows Python, one thread for each connection.
 
-It prints its port, then answers each `stats` on stdin with a line on stdout, and `end`, when it has ended to accept. A peer
-that resets, or goes away in the middle, ends its own thread and nothing else; anything else that fails is told on stderr. Main
-thread: stdin; one thread accepts.
+It prints its port, then answers each `stats` on stdin with a line on stdout, and `end`, when it has ended to
+accept. A peer that resets, or goes away in the middle, ends its own thread and nothing else; anything else
+that fails is told on stderr. Main thread: stdin; one thread accepts.
 """
 
 import json

@@ -1,7 +1,8 @@
-"""What a Windows process holds: for each process number on stdin a line with its private bytes and its handles.
+"""What a Windows process holds: for each process number on stdin a line with its private bytes and its
+handles.
 
-Runs in a Windows Python. The handles are counted in the system's table of all handles, because GetProcessHandleCount is not
-everywhere more than a stub.
+Runs in a Windows Python. The handles are counted in the system's table of all handles, because
+GetProcessHandleCount is not everywhere more than a stub.
 """
 
 import ctypes

@@ -1,13 +1,13 @@
 # program.tcl: a Tcl process that plays one part in a scenario: tclsh program.tcl stock|socket2
 #
-# With socket2 nothing is left of the stock command, and what is loaded later finds `socket` without knowing whose it is.
-# Everything runs on the main thread, on its event loop. The scenario sends scripts over stdin and gets each one's result
-# over stdout, in UTF-8 (conftest.py has the other end):
+# With socket2 nothing is left of the stock command, and what is loaded later finds `socket` without knowing
+# whose it is. Everything runs on the main thread, on its event loop. The scenario sends scripts over stdin
+# and gets each one's result over stdout, in UTF-8 (conftest.py has the other end):
 #
 #     LENGTH newline SCRIPT        ->        CODE LENGTH newline RESULT
 #
-# CODE is 0, or 1 with the error's stack trace as the result. Between two scripts the process serves its events: a script
-# that only starts a server is done when the server listens. The process ends with its stdin.
+# CODE is 0, or 1 with the error's stack trace as the result. Between two scripts the process serves its
+# events: a script that only starts a server is done when the server listens. The process ends with its stdin.
 
 namespace eval program {
     variable implementation [lindex $::argv 0]
@@ -54,7 +54,8 @@ proc port_of {listener} {
     lindex [chan configure $listener -sockname] 2
 }
 
-# Debian 12 has tcllib 1.21. It asks for Tcl 8 throughout, though nearly all of it runs on Tcl 9: there 8 means 8 or later.
+# Debian 12 has tcllib 1.21. It asks for Tcl 8 throughout, though nearly all of it runs on Tcl 9: there 8
+# means 8 or later.
 proc use_tcllib {directory} {
     lappend ::auto_path $directory
     if {[package vsatisfies [package provide Tcl] 9]} {

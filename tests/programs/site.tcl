@@ -1,7 +1,8 @@
-# site.tcl: an HTTP server that answers in every way that a client must understand. Runs on the main thread's event loop.
+# site.tcl: an HTTP server that answers in every way that a client must understand. Runs on the main thread's
+# event loop.
 #
-# Each connection is a coroutine, which owns its channel. /PAGE?NUMBER calls site::page::PAGE with the channel, the number
-# and the request's body; a page that returns 0 ends its connection.
+# Each connection is a coroutine, which owns its channel. /PAGE?NUMBER calls site::page::PAGE with the
+# channel, the number and the request's body; a page that returns 0 ends its connection.
 
 namespace eval site {
     variable connections 0

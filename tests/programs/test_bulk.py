@@ -1,5 +1,6 @@
-"""Bulk streams both ways at once between two processes: event-driven and blocking, in pieces from 1 byte to 1 MB, through
-every translation. What each end read must have the length and the checksum of what the other wrote.
+"""Bulk streams both ways at once between two processes: event-driven and blocking, in pieces from 1 byte to 1
+MB, through every translation. What each end read must have the length and the checksum of what the other
+wrote.
 
 A few megabytes each way here; with `--soak` 200 MB each way, and the figures are printed.
 """
@@ -16,8 +17,9 @@ MANNERS = [("events", "events"), ("writer", "events"), ("events", "reader"), ("w
 # The writing ends' translation, and the reading ends'.
 TRANSLATIONS = [("binary", "binary"), ("lf", "lf"), ("crlf", "crlf"), ("cr", "cr"), ("lf", "auto"), ("crlf", "auto"), ("cr", "auto")]
 MEGABYTE = 1_000_000
-# Not the stock socket: under Wine it hears of no room to write once the peer has closed its writing side, and loses the news
-# of a byte now and then, so its streams stop. What is expected needs no model here: what was written is what must be read.
+# Not the stock socket: under Wine it hears of no room to write once the peer has closed its writing side, and
+# loses the news of a byte now and then, so its streams stop. What is expected needs no model here: what was
+# written is what must be read.
 pytestmark = pytest.mark.parametrize("start_program", ["socket2"], indirect=True, scope="module")
 
 

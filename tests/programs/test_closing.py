@@ -13,7 +13,8 @@ RATE = 50
 
 
 def test_a_peer_that_reads_is_not_reset(windows, request):
-    """Its pauses are short; but the system's buffer empties slowly, and no send may end for longer than -closestall."""
+    """Its pauses are short; but the system's buffer empties slowly, and no send may end for longer than
+    -closestall."""
     with servers.ended(servers.TclServer(windows, request.config.getoption("--tcl"))) as server:
         server.eval("""
             iocpsock::configure -closestall $stall -sendcap 16777216

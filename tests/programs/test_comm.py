@@ -1,4 +1,5 @@
-"""tcllib's comm between two processes, and its name service, which is made of comm: each side listens and connects."""
+"""tcllib's comm between two processes, and its name service, which is made of comm: each side listens and
+connects."""
 
 import pytest
 
@@ -88,8 +89,8 @@ def test_names(client, nameserver, bgerror):
 
 
 def test_continuous_search(client, nameserver):
-    """The server tells of each name that comes, by itself. The search ends with the connection: to be stopped before makes
-    the server of tcllib 1.21 stumble, on every kind of socket."""
+    """The server tells of each name that comes, by itself. The search ends with the connection: to be stopped
+    before makes the server of tcllib 1.21 stumble, on every kind of socket."""
     assert client.eval("""
         set found [nameserv::search -continuous x*]
         $found configure -command {apply {args {set ::told $args}}}

@@ -1,5 +1,5 @@
-"""Hostile peers, native ones, against an echo server on socket2 and one on iocpsock.socket: whatever they do, others are served
-meanwhile and afterwards, what is held for them is bounded, and nothing of them is left.
+"""Hostile peers, native ones, against an echo server on socket2 and one on iocpsock.socket: whatever they do,
+others are served meanwhile and afterwards, what is held for them is bounded, and nothing of them is left.
 """
 
 import asyncio
@@ -89,7 +89,8 @@ def test_one_byte_writers(peers):
 
 
 def test_peers_that_never_read(server, peers):
-    """They are held up by TCP, with a bounded amount of memory for each. One reads in the end, and gets every byte."""
+    """They are held up by TCP, with a bounded amount of memory for each. One reads in the end, and gets every
+    byte."""
     count, said = 5, random.Random(1).randbytes(24_000_000)
     before = server.stats()["memory"]
     peers.run(open_small(peers, count))
@@ -102,7 +103,8 @@ def test_peers_that_never_read(server, peers):
 
     sending = peers.run(flood())
     be_honest(server.address)
-    # The bounds of docs/socket2.md for each direction, and for each a receive or a write of the script's that exceeds it.
+    # The bounds of docs/socket2.md for each direction, and for each a receive or a write of the script's that
+    # exceeds it.
     assert server.stats()["memory"] - before <= (count + 3) * (131_072 + 262_144 + 2 * 65_536 + 2048)
 
     async def relent():
@@ -175,7 +177,8 @@ def test_half_close_by_the_server(tcl):
 
 @pytest.mark.parametrize("peer_reads", [False, True], ids=["nothing", "all"])
 def test_a_closed_connection_lingers(tcl, peer_reads):
-    """With `-linger 1` a peer that takes nothing keeps the rest of a closed connection for a second; one that reads gets all."""
+    """With `-linger 1` a peer that takes nothing keeps the rest of a closed connection for a second; one that
+    reads gets all."""
     port = int(tcl.eval("port_of [set pouring [echo::start {echo::pour 256} -linger 1]]"))
     with Peers(("127.0.0.1", port)) as peers:
         peers.run(open_small(peers, 1))
@@ -202,7 +205,8 @@ def test_a_flood(peers):
 
 
 def test_a_flood_while_the_program_is_busy(tcl):
-    """Nobody takes connections for a second, more than the engine keeps for the program; then everybody is served."""
+    """Nobody takes connections for a second, more than the engine keeps for the program; then everybody is
+    served."""
     with Peers(tcl.address) as peers:
         tcl.program.start("after 1000")
         peers.open(1500, at_once=500)

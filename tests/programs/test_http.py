@@ -1,4 +1,5 @@
-"""The core http package as a client of site.tcl, a server that answers in every way there is; each in a process of its own."""
+"""The core http package as a client of site.tcl, a server that answers in every way there is; each in a
+process of its own."""
 
 import hashlib
 import pathlib
@@ -119,7 +120,8 @@ def test_keep_alive(fetch):
 
 
 def test_pipelining(client, fetch):
-    """Requests that are sent before the answers are there: all are answered, on one connection, in their order."""
+    """Requests that are sent before the answers are there: all are answered, on one connection, in their
+    order."""
     client.eval("""
         set outcomes {}
         proc next {token} {lappend ::outcomes [outcome $token]}

@@ -1,4 +1,5 @@
-"""A thousand connections open on one listener (ten thousand with `python3 dev.py soak --load`): tools/load.py on each server."""
+"""A thousand connections open on one listener (ten thousand with `python3 dev.py soak --load`): tools/load.py
+on each server."""
 
 import pytest
 

@@ -1,4 +1,5 @@
-"""tcllib's servers and their clients, each in a process of its own: ftpd with ftp, smtpd with smtp, httpd with http.
+"""tcllib's servers and their clients, each in a process of its own: ftpd with ftp, smtpd with smtp, httpd
+with http.
 
 Everything that passes between them is compared whole.
 """
@@ -23,8 +24,8 @@ def sizes_and_bytes():
 
 # ---------------------------------------------------------------- ftp
 
-# ftpd's own access to files, but opened as Tcl 9 wants it, where no encoding is called binary. It also wants to make up an
-# address of its owner in a way that Tcl 9 refuses, unless there is one.
+# ftpd's own access to files, but opened as Tcl 9 wants it, where no encoding is called binary. It also wants
+# to make up an address of its owner in a way that Tcl 9 refuses, unless there is one.
 FTPD = """
 namespace eval ftpd {variable contact me@server.example}
 package require ftpd

@@ -1,7 +1,8 @@
-"""Fixtures of the Python scenarios. They run inside the Windows Python; each is run on the stock sockets and on iocpsock's.
+"""Fixtures of the Python scenarios. They run inside the Windows Python; each is run on the stock sockets and
+on iocpsock's.
 
-After every test the engine's live counters must be what they were before it, and a test that hangs ends the run with the
-stack of every thread.
+After every test the engine's live counters must be what they were before it, and a test that hangs ends the
+run with the stack of every thread.
 """
 
 import contextlib
@@ -33,7 +34,8 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture(autouse=True)
 def watchdog(request):
-    """A test stuck in a call that cannot be interrupted would stop everything: say where it is stuck, and end the process."""
+    """A test stuck in a call that cannot be interrupted would stop everything: say where it is stuck, and end
+    the process."""
     capture = request.config.pluginmanager.getplugin("capturemanager")
     patience = LONG_HANG if request.node.get_closest_marker("long") else HANG
 
@@ -62,7 +64,8 @@ def engine_stats():
 
 @pytest.fixture
 def balance(request, engine_stats):
-    """The counters' balance, asserted at the end of a test that has not failed already: a failed one keeps its frames."""
+    """The counters' balance, asserted at the end of a test that has not failed already: a failed one keeps
+    its frames."""
     balance = Balance(engine_stats)
     yield balance
     if not request.node.stash.get(FAILED, False):

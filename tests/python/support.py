@@ -1,8 +1,9 @@
-"""What the Python scenarios share: the two socket modules behind one face, threads with a result, recognisable data.
+"""What the Python scenarios share: the two socket modules behind one face, threads with a result,
+recognisable data.
 
-A scenario asks for the `net` fixture and uses nothing but what it offers, so it runs on the stock sockets and on
-iocpsock's. A call that has to wait while another is made runs in a thread of `spawn`, and its result is asked for with a
-deadline: a hang is a failure of that one test.
+A scenario asks for the `net` fixture and uses nothing but what it offers, so it runs on the stock sockets and
+on iocpsock's. A call that has to wait while another is made runs in a thread of `spawn`, and its result is
+asked for with a deadline: a hang is a failure of that one test.
 """
 
 import contextlib
@@ -122,12 +123,14 @@ def reset(sock):
 
 
 def closed_port(family=socket.AF_INET):
-    """A port on which nobody listens. It stays bound until the context is left, so that nobody else can begin to."""
+    """A port on which nobody listens. It stays bound until the context is left, so that nobody else can begin
+    to."""
     return contextlib.closing(_bound(family))
 
 
 def free_port():
-    """A port that can be bound: one of those that no system hands out, so that nobody is given it meanwhile."""
+    """A port that can be bound: one of those that no system hands out, so that nobody is given it
+    meanwhile."""
     while True:
         with contextlib.suppress(OSError), socket.socket() as sock:
             sock.bind((LOOPBACK[socket.AF_INET], random.randrange(20000, 30000)))

@@ -1,4 +1,5 @@
-"""Accepting ahead: listening sockets that take in bursts, and show every connection to whoever looks at their handle."""
+"""Accepting ahead: listening sockets that take in bursts, and show every connection to whoever looks at their
+handle."""
 
 import contextlib
 import errno
@@ -357,7 +358,8 @@ def no_more(monkeypatch, ours):
 
 
 def test_the_system_gives_no_more_sockets(ours, ready, no_more, monkeypatch):
-    """Then a listener accepts with those that it has, says why when there are none left, and goes on when there are again."""
+    """Then a listener accepts with those that it has, says why when there are none left, and goes on when
+    there are again."""
     with ours.listener(backlog=BURST) as listener:
         assert ready(listener) == 8
         with clients(ours, listener, 10) as socks:
@@ -372,7 +374,8 @@ def test_the_system_gives_no_more_sockets(ours, ready, no_more, monkeypatch):
 
 
 def test_a_refusal_is_no_matter_when_it_is_over(ours, no_more, monkeypatch):
-    """A caller that was refused waits with the slots of another thread, and makes new ones when that ends, and they with it."""
+    """A caller that was refused waits with the slots of another thread, and makes new ones when that ends,
+    and they with it."""
     begun, leave = threading.Event(), threading.Event()
 
     def first():

@@ -1,4 +1,5 @@
-"""A sendall of many pieces keeps two sends outstanding; whatever ends it early, what the peer gets has no hole."""
+"""A sendall of many pieces keeps two sends outstanding; whatever ends it early, what the peer gets has no
+hole."""
 
 import socket
 

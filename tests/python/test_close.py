@@ -1,4 +1,5 @@
-"""The end of a socket: closed by its owner, by another thread, by the peer, by the garbage collector; passed on; reset."""
+"""The end of a socket: closed by its owner, by another thread, by the peer, by the garbage collector; passed
+on; reset."""
 
 import contextlib
 import gc
@@ -190,7 +191,8 @@ def test_closing_while_a_timed_send_waits(net, pair):
 
 
 def test_closing_while_the_rest_is_waited_for(balance):
-    """What was there of it is returned, and no more is waited for. (Wine's own receive does not wait for the rest at all.)"""
+    """What was there of it is returned, and no more is waited for. (Wine's own receive does not wait for the
+    rest at all.)"""
     with Net("iocpsock").pair() as (client, server):
         waiting = spawn(server.recv, 10, socket.MSG_WAITALL)
         client.sendall(b"some")

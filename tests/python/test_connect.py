@@ -1,4 +1,5 @@
-"""Coming together: connect, accept, the addresses of both ends, and everything that can be wrong with them."""
+"""Coming together: connect, accept, the addresses of both ends, and everything that can be wrong with
+them."""
 
 import errno
 import socket

@@ -123,7 +123,8 @@ def test_server_port_out_of_range(net, port):
 
 @pytest.mark.parametrize("taken, code, said", [(True, 10048, 10048), (True, 10013, 10048), (False, 10013, 10013)])
 def test_a_refused_bind_is_final(taken, code, said, monkeypatch):
-    """A second bind, without SO_EXCLUSIVEADDRUSE, would succeed beside a listener on a more specific address on Windows."""
+    """A second bind, without SO_EXCLUSIVEADDRUSE, would succeed beside a listener on a more specific address
+    on Windows."""
     import iocpsock
     binds = []
 

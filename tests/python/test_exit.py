@@ -14,7 +14,8 @@ import pytest
 from peers import PEM, server_context
 from support import DEADLINE, MODULES, spawn
 
-# What each script starts with: a listener, a connected pair, and a way to leave a call waiting in the background.
+# What each script starts with: a listener, a connected pair, and a way to leave a call waiting in the
+# background.
 OPENING = """
 import sys, threading, {module} as net
 
@@ -113,8 +114,9 @@ def test_what_was_sent_arrives(module, secure, ending):
 
 
 def hear(listener, secure, ended):
-    """Everything up to the end of the stream, which is not read before the process has ended. TLS 1.2: of 1.3 there would be
-    tickets that the process has not read, and over unread bytes the system resets the connection, whichever sockets it has."""
+    """Everything up to the end of the stream, which is not read before the process has ended. TLS 1.2: of 1.3
+    there would be tickets that the process has not read, and over unread bytes the system resets the
+    connection, whichever sockets it has."""
     heard = bytearray()
     sock, _ = listener.accept()
     context = server_context()

@@ -1,4 +1,5 @@
-"""Ctrl-C: every call that waits in the main thread ends at once, unless the program's own handler lets it go on."""
+"""Ctrl-C: every call that waits in the main thread ends at once, unless the program's own handler lets it go
+on."""
 
 import _socket
 import contextlib
@@ -88,7 +89,8 @@ def test_accept(net, before, timeout):
 
 @pytest.fixture(params=["a full listener", "an address that nobody has"])
 def unanswered(request):
-    """An address from which no answer comes. Of a listener without room Windows refuses what others leave waiting."""
+    """An address from which no answer comes. Of a listener without room Windows refuses what others leave
+    waiting."""
     if request.param == "an address that nobody has":
         yield "192.0.2.1", 9                # kept for documentation
         return
@@ -131,7 +133,8 @@ def test_data_are_not_lost(pair):
 
 
 def test_data_are_not_lost_to_many(pair, handler):
-    """Ctrl-C comes again and again into the stream, and each byte arrives: the handler takes note and returns."""
+    """Ctrl-C comes again and again into the stream, and each byte arrives: the handler takes note and
+    returns."""
     client, server = pair
     data, strikes = pattern(40_000), []
     handler(lambda number, frame: strikes.append(number))

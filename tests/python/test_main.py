@@ -69,7 +69,8 @@ def test_a_wrong_call(arguments):
 
 
 def patched(outcome):
-    """What is expected of a program under the patch, which prints as its last word where its socket class is from."""
+    """What is expected of a program under the patch, which prints as its last word where its socket class is
+    from."""
     status, said, complaint = outcome
     return status, said.replace("|socket\n", "|iocpsock\n"), complaint
 

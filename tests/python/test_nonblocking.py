@@ -88,7 +88,8 @@ def test_accept(net):
 
 
 def accept_after_waiting(net, listener):
-    """An accept that has to wait for its connection, so that the implementation does whatever it does for waiting."""
+    """An accept that has to wait for its connection, so that the implementation does whatever it does for
+    waiting."""
     waiting = spawn(listener.accept)
     assert still_waits(waiting)
     with net.create_connection(listener.getsockname()):
@@ -96,7 +97,8 @@ def accept_after_waiting(net, listener):
 
 
 def test_a_listener_is_readable_after_a_waiting_accept(net):
-    """Whatever accept has prepared for later, the next connection must show, and be accepted without waiting."""
+    """Whatever accept has prepared for later, the next connection must show, and be accepted without
+    waiting."""
     with net.listener() as listener:
         accept_after_waiting(net, listener)
         assert readable(listener, timeout=0) == []

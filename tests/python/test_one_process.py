@@ -1,7 +1,7 @@
 """Tcl and Python in one process, through tkinter: one DLL, loaded by both, with one engine.
 
-The interpreter's event loop runs in the thread that made it, so that thread only hands events out (`update`), while the
-waiting calls of the Python side run in threads of their own.
+The interpreter's event loop runs in the thread that made it, so that thread only hands events out (`update`),
+while the waiting calls of the Python side run in threads of their own.
 """
 
 import ctypes

@@ -1,6 +1,7 @@
 """Programs of the standard library under the patch: clients and servers that only know `socket.socket`.
 
-Each runs without the patch too. Each looks at its sockets, on both sides: under the patch every one must be ours.
+Each runs without the patch too. Each looks at its sockets, on both sides: under the patch every one must be
+ours.
 """
 
 import asyncio
@@ -29,7 +30,8 @@ TLS = pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 
 @pytest.fixture(params=MODULES)
 def check(request, engine_stats):
-    """The world that a program finds: the stock one, or the patched one. A call checks that sockets are of its kind."""
+    """The world that a program finds: the stock one, or the patched one. A call checks that sockets are of
+    its kind."""
     import iocpsock
 
     def all_are_right(*sockets):
@@ -219,7 +221,8 @@ def test_xmlrpc(check):
 
 @pytest.mark.parametrize("wrapped", ["connected", "unconnected"])
 def test_tls_sockets(check, wrapped):
-    """wrap_socket on both sides: after the connection is made, or before, so that connect and accept are those of TLS."""
+    """wrap_socket on both sides: after the connection is made, or before, so that connect and accept are
+    those of TLS."""
     data = pattern(300_000)
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
         if wrapped == "unconnected":

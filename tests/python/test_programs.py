@@ -44,7 +44,8 @@ class Pages(http.server.BaseHTTPRequestHandler):
 
 
 class running:
-    """A server of the socketserver kind, on a listener of the module's, in a thread of its own, as its address."""
+    """A server of the socketserver kind, on a listener of the module's, in a thread of its own, as its
+    address."""
 
     def __init__(self, net, kind, handler):
         self.server = kind(("127.0.0.1", 0), handler, bind_and_activate=False)

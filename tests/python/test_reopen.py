@@ -1,8 +1,10 @@
-"""A handle number that is used again: ten thousand times a call begins, its socket is closed, and a new one gets the number.
+"""A handle number that is used again: ten thousand times a call begins, its socket is closed, and a new one
+gets the number.
 
-Windows gives the number of a closed socket to the next one at once. Whatever an old call takes, sends or accepts on the new
-connection shows, because all bytes of a connection name it. The closing thread begins its work at a random moment about when
-the call begins; a short switch interval lets the threads meet anywhere in it. (The stock sockets have no such promise to keep.)
+Windows gives the number of a closed socket to the next one at once. Whatever an old call takes, sends or
+accepts on the new connection shows, because all bytes of a connection name it. The closing thread begins its
+work at a random moment about when the call begins; a short switch interval lets the threads meet anywhere in
+it. (The stock sockets have no such promise to keep.)
 """
 
 import contextlib
@@ -168,7 +170,8 @@ def test_connectors(net, caller):
 
 @pytest.mark.long
 def test_tls(net, caller):
-    """The bytes of a plain connection are not taken by the reader of the TLS connection that had the number before."""
+    """The bytes of a plain connection are not taken by the reader of the TLS connection that had the number
+    before."""
     chance = random.Random(3)
     serving, calling = contexts("1.2")      # nothing comes unasked: 1.3 sends tickets
     with iocpsock.patched(), net.listener(backlog=100) as listener:

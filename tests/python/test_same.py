@@ -1,8 +1,10 @@
-"""The same calls on the stock sockets and on ours, and what each of them says: result, or type and codes of the exception.
+"""The same calls on the stock sockets and on ours, and what each of them says: result, or type and codes of
+the exception.
 
-Each case gets a fresh connection, (client, server), or a fresh socket, and whatever it returns or raises must be the same.
-Not here are the calls that can never end well and for which the stock socket waits until its time-out, or for ever: ours say at
-once what is wrong (accept where nothing listens; with a time-out, recv and sendall where nothing is connected).
+Each case gets a fresh connection, (client, server), or a fresh socket, and whatever it returns or raises must
+be the same. Not here are the calls that can never end well and for which the stock socket waits until its
+time-out, or for ever: ours say at once what is wrong (accept where nothing listens; with a time-out, recv and
+sendall where nothing is connected).
 """
 
 import array

@@ -1,4 +1,5 @@
-"""sendfile: files of every kind, from any position, in part and as a whole, and where they stand afterwards."""
+"""sendfile: files of every kind, from any position, in part and as a whole, and where they stand
+afterwards."""
 
 import io
 import os
@@ -111,7 +112,8 @@ def test_a_large_file(pair, tmp_path):
 
 
 class Decoded:
-    """A file object over another: with its descriptor, but other bytes, as those that unpack or decrypt have."""
+    """A file object over another: with its descriptor, but other bytes, as those that unpack or decrypt
+    have."""
 
     def __init__(self, file):
         self.file = file
@@ -199,7 +201,8 @@ def test_on_a_socket_that_is_not_connected(net, file):
 
 
 def test_a_time_out_counts_from_the_last_progress(net, file):
-    """A peer that reads slowly, but all the time, takes longer for the file than the time-out, and gets all of it."""
+    """A peer that reads slowly, but all the time, takes longer for the file than the time-out, and gets all
+    of it."""
     pause = threading.Event()
     with net.listener() as listener, net.socket() as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)

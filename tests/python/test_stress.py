@@ -1,4 +1,5 @@
-"""Many of everything at once, at random, for a few seconds: nothing is lost, nothing is left, nothing crashes."""
+"""Many of everything at once, at random, for a few seconds: nothing is lost, nothing is left, nothing
+crashes."""
 
 import contextlib
 import random

@@ -1,4 +1,5 @@
-"""Threads and processes: many on one socket, one for each direction, and closing meanwhile; and that nothing is left behind."""
+"""Threads and processes: many on one socket, one for each direction, and closing meanwhile; and that nothing
+is left behind."""
 
 import gc
 import os
@@ -151,15 +152,16 @@ def test_no_handle_is_inherited(ours):
 
 
 def handles():
-    """About how many this process has: a new one gets the lowest number that is free, and numbers go by four. (Under Wine
-    GetProcessHandleCount says 0.)"""
+    """About how many this process has: a new one gets the lowest number that is free, and numbers go by four.
+    (Under Wine GetProcessHandleCount says 0.)"""
     with socket.socket() as sock:
         return sock.fileno() // 4
 
 
 @pytest.mark.long
 def test_nothing_grows(capsys, ours, engine_stats):
-    """Handles, objects and the engine's memory after 100 000 connections: what they were after the first few."""
+    """Handles, objects and the engine's memory after 100 000 connections: what they were after the first
+    few."""
     def live(listener, connections):
         for _ in range(connections):
             with ours.create_connection(listener.getsockname()) as client, listener.accept()[0] as server:

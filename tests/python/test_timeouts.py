@@ -1,4 +1,5 @@
-"""Time-outs: none, zero and small ones, on every call that can wait; and that no byte or connection is lost to one."""
+"""Time-outs: none, zero and small ones, on every call that can wait; and that no byte or connection is lost
+to one."""
 
 import errno
 import socket

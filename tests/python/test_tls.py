@@ -1,4 +1,5 @@
-"""TLS: what `ssl.SSLSocket` does, on the stock sockets and on ours, where OpenSSL works in memory and the engine waits."""
+"""TLS: what `ssl.SSLSocket` does, on the stock sockets and on ours, where OpenSSL works in memory and the
+engine waits."""
 
 import contextlib
 import select
@@ -130,7 +131,8 @@ def test_without_waiting_in_the_middle_of_a_record(by_hand):
 
 @pytest.mark.parametrize("timeout", [0, PATIENCE])
 def test_a_write_that_is_made_again(by_hand, timeout):
-    """Nothing is lost or sent twice, though the thread ends that began; and meanwhile the socket can be read."""
+    """Nothing is lost or sent twice, though the thread ends that began; and meanwhile the socket can be
+    read."""
     server, client = by_hand
     data = pattern(LARGE)
     server.settimeout(timeout)

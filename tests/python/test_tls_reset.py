@@ -1,8 +1,9 @@
-"""TLS after the peer has reset the connection: the same results and classes of exceptions on the stock sockets and on ours.
+"""TLS after the peer has reset the connection: the same results and classes of exceptions on the stock
+sockets and on ours.
 
-Each case is a call, made three times, because what the first one met is remembered in other ways than it was met. A call that
-waits is compared with the stock one without a time-out: with one that waits in select, and some systems tell a reset once only, to
-whoever asks first.
+Each case is a call, made three times, because what the first one met is remembered in other ways than it was
+met. A call that waits is compared with the stock one without a time-out: with one that waits in select, and
+some systems tell a reset once only, to whoever asks first.
 """
 
 import socket

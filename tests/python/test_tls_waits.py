@@ -1,4 +1,5 @@
-"""TLS on the engine: Ctrl-C and a close end its waits, nothing is lost by that, and threads share a socket."""
+"""TLS on the engine: Ctrl-C and a close end its waits, nothing is lost by that, and threads share a
+socket."""
 
 import contextlib
 import signal
@@ -96,8 +97,9 @@ class Interrupted(Exception):
 
 @TIMEOUTS
 def test_interrupted_while_it_encrypts(by_hand, handler, timeout):
-    """The peer keeps up, so most signals come while OpenSSL works. Its object runs their handlers when it has written a record.
-    The signals end while much is unsent: of a write that is complete nobody can tell whether the exception came behind it."""
+    """The peer keeps up, so most signals come while OpenSSL works. Its object runs their handlers when it has
+    written a record. The signals end while much is unsent: of a write that is complete nobody can tell
+    whether the exception came behind it."""
     server, client = by_hand
     server.settimeout(timeout)
     data, received, interrupts, writing = pattern(LARGE), bytearray(), 0, []

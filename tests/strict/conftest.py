@@ -1,4 +1,5 @@
-"""The strict build's own tests: each rule is broken on purpose, and each play looked at, in a Tcl process without Python."""
+"""The strict build's own tests: each rule is broken on purpose, and each play looked at, in a Tcl process
+without Python."""
 
 import contextlib
 import subprocess
@@ -15,8 +16,8 @@ from tools import build, run as rig  # noqa: E402
 
 @pytest.fixture(scope="session")
 def tclsh(request):
-    """A function that runs a script with its arguments, under such plays, and returns (exit status, lines of stdout, text of
-    stderr)."""
+    """A function that runs a script with its arguments, under such plays, and returns (exit status, lines of
+    stdout, text of stderr)."""
     build.ensure(variant="strict")
     with contextlib.ExitStack() as owner:
         windows = owner.enter_context(rig.session("strict"))

@@ -1,4 +1,5 @@
-# freeze.tcl: exit while every other thread has stopped in the middle of a call, as at the end of a process on Windows.
+# freeze.tcl: exit while every other thread has stopped in the middle of a call, as at the end of a process on
+# Windows.
 #
 # Another thread's traffic is under way, and connections are closing. Prints a word before the exit.
 

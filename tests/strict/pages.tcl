@@ -1,6 +1,7 @@
 # pages.tcl: how many pages of memory the receives of idle connections lock.
 #
-# Prints pages for each receive of 50 connections that wait to be read, and of as many that have been read from.
+# Prints pages for each receive of 50 connections that wait to be read, and of as many that have been read
+# from.
 
 chan configure stdout -buffering line -translation lf
 package require iocpsock

@@ -1,4 +1,5 @@
-"""What Windows does and Wine does not, as the strict build plays it (tests/instruments/strict/scene.c), and without the play."""
+"""What Windows does and Wine does not, as the strict build plays it (tests/instruments/strict/scene.c), and
+without the play."""
 
 import re
 import time
@@ -60,7 +61,8 @@ def test_without_the_play(tclsh, play):
 
 
 def test_an_exit_needs_no_other_thread(tclsh):
-    """Rule 29: at the end of a process on Windows the other threads are gone, with whatever locks they hold."""
+    """Rule 29: at the end of a process on Windows the other threads are gone, with whatever locks they
+    hold."""
     started = time.monotonic()
     ended, lines, log = tclsh("freeze.tcl")
     assert (ended, lines) == (0, ["freezing"]), log

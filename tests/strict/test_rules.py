@@ -1,4 +1,5 @@
-"""A rule that cannot fire is no rule: each breach (tests/instruments/strict/breach.c) ends the process and is told as what it is."""
+"""A rule that cannot fire is no rule: each breach (tests/instruments/strict/breach.c) ends the process and is
+told as what it is."""
 
 import re
 from pathlib import Path

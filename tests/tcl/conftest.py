@@ -1,13 +1,14 @@
-"""Collects tests/tcl/*.test: each tcltest test becomes one pytest item per implementation of the socket command.
+"""Collects tests/tcl/*.test: each tcltest test becomes one pytest item per implementation of the socket
+command.
 
-A scenario file runs once per implementation, in one Windows Tcl process without Python: harness.tcl selects the
-implementation and prints one verdict line per test. The process is started by the first of its items and read as the
-items ask for their verdicts, so that each item takes the time of its own test. A process that falls silent is killed;
-then, as after a crash, every test without a verdict fails and shows the output.
+A scenario file runs once per implementation, in one Windows Tcl process without Python: harness.tcl selects
+the implementation and prints one verdict line per test. The process is started by the first of its items and
+read as the items ask for their verdicts, so that each item takes the time of its own test. A process that
+falls silent is killed; then, as after a crash, every test without a verdict fails and shows the output.
 
-`--tcl` chooses the Tcl version. A line of a file may say `# only: IMPLEMENTATION`, to run against that one alone,
-`# program: tcltest`, to run in Tcl's test shell instead of tclsh, or `# extension: FILE`, to be run with the path of that source,
-compiled, in the environment variable IOCPSOCK_TAKER.
+`--tcl` chooses the Tcl version. A line of a file may say `# only: IMPLEMENTATION`, to run against that one
+alone, `# program: tcltest`, to run in Tcl's test shell instead of tclsh, or `# extension: FILE`, to be run
+with the path of that source, compiled, in the environment variable IOCPSOCK_TAKER.
 """
 
 import contextlib
@@ -50,7 +51,8 @@ def pytest_collect_file(file_path, parent):
 
 
 def scan(text):
-    """Yield (test name, line number) for each test in the text of a scenario file; names there are literal."""
+    """Yield (test name, line number) for each test in the text of a scenario file; names there are
+    literal."""
     for number, line in enumerate(text.splitlines()):
         if match := re.match(r"(family_)?test\s+(\S+)", line):
             names = [f"{match[2]}-{family}" for family in FAMILIES] if match[1] else [match[2]]
@@ -89,7 +91,8 @@ class ScenarioFile(pytest.File):
         return self.runs[implementation]
 
     def command(self, implementation, chosen):
-        """The command line and environment that run the chosen tests of this file against the implementation."""
+        """The command line and environment that run the chosen tests of this file against the
+        implementation."""
         windows, version = windows_of(self.config), self.config.getoption("--tcl", "8.6")
         arguments = version, "harness.tcl", implementation, self.path.name, *chosen
         command = windows.tcltest(*arguments, stock=True) if self.in_test_shell else windows.tclsh(*arguments)
@@ -168,7 +171,8 @@ class Run:
         return self.verdicts.get(test) or self._unreported(test)
 
     def _next_line(self):
-        """Return the next line of output, or None after the end of the process; TimeoutError when there is neither."""
+        """Return the next line of output, or None after the end of the process; TimeoutError when there is
+        neither."""
         deadline = time.monotonic() + SILENCE_LIMIT
         while True:
             try:

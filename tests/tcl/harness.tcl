@@ -1,17 +1,18 @@
-# harness.tcl: runs one scenario file against one implementation of the socket command, in a process without Python.
+# harness.tcl: runs one scenario file against one implementation of the socket command, in a process without
+# Python.
 #
 #     tclsh harness.tcl stock|socket2 FILE ?TEST ...?
 #
-# The scenario says `socket`; with `socket2` that is the command of package iocpsock, the stock one being `stock_socket` in
-# both cases. No TEST means all of them. The report, on stdout, is read by conftest.py: what a test prints stands between
-# its `@@ start` line and its verdict, and a file that ran to its end says so.
+# The scenario says `socket`; with `socket2` that is the command of package iocpsock, the stock one being
+# `stock_socket` in both cases. No TEST means all of them. The report, on stdout, is read by conftest.py: what
+# a test prints stands between its `@@ start` line and its verdict, and a file that ran to its end says so.
 #
 #     @@ start NAME
 #     @@ passed NAME  |  @@ failed NAME  |  @@ skipped NAME REASON
 #     @@ end
 #
-# Runs on the main thread. After each test it checks that nothing is left: no channel, no interpreter, no background error
-# that the test did not take, and, for socket2, no live object of the engine.
+# Runs on the main thread. After each test it checks that nothing is left: no channel, no interpreter, no
+# background error that the test did not take, and, for socket2, no live object of the engine.
 
 package require tcltest 2.5
 source [file join [file dirname [file normalize [info script]]] support.tcl]
@@ -63,7 +64,8 @@ proc test {name description args} {
     }
 }
 
-# The same test over IPv4 and over IPv6, as NAME-inet and NAME-inet6: `$localhost` is the loopback address of the family.
+# The same test over IPv4 and over IPv6, as NAME-inet and NAME-inet6: `$localhost` is the loopback address of
+# the family.
 proc family_test {name description args} {
     foreach {::family ::localhost} {inet 127.0.0.1 inet6 ::1} {
         set constraints [concat [expr {[dict exists $args -constraints] ? [dict get $args -constraints] : ""}] $::family]
@@ -166,9 +168,11 @@ proc harness::run {chosen file names} {
     # Wine 8 tells a stock channel no more that it is writable once the peer has closed its writing side.
     constraint writableAfterEnd [expr {$chosen ne "stock" || ![under_wine]}] \
         "the stock socket under Wine hears of no room to write after the peer's half-close"
-    # A listener in another thread than the interpreter that it calls: the stock one evaluates the script all the same.
+    # A listener in another thread than the interpreter that it calls: the stock one evaluates the script all
+    # the same.
     constraint foreignListener [expr {$chosen eq "socket2"}] "the stock listener calls an interpreter of another thread"
-    # The stock drivers forget a connection that is made, or fails, while its channel is between two threads, once in a while.
+    # The stock drivers forget a connection that is made, or fails, while its channel is between two threads,
+    # once in a while.
     constraint transferHeard [expr {$chosen eq "socket2"}] \
         "the stock driver may lose the news of a connection that changes threads"
     constraint exitDelivers [expr {$chosen eq "socket2"}] \

@@ -1,5 +1,6 @@
-# support.tcl: what the scenarios share. Sourced by harness.tcl on the main thread; nothing here names an implementation
-# except implementation_script, which is also how a child interpreter or a child process gets its `socket`.
+# support.tcl: what the scenarios share. Sourced by harness.tcl on the main thread; nothing here names an
+# implementation except implementation_script, which is also how a child interpreter or a child process gets
+# its `socket`.
 
 # Longest wait for something that must happen, in milliseconds. Only a failing test ever waits that long.
 set ::patience 30000
@@ -32,8 +33,8 @@ set ENOTCONN [by_version "socket is not connected" "transport endpoint is not co
 set ESHUTDOWN [by_version "cannot send after socket shutdown" "cannot send after transport endpoint shutdown"]
 set EBUSY [by_version "file busy" "device or resource busy"]
 
-# Waits, in the event loop, until the global variable exists and the condition (seen from the global level) holds; woken
-# by each write of the variable. Returns its value.
+# Waits, in the event loop, until the global variable exists and the condition (seen from the global level)
+# holds; woken by each write of the variable. Returns its value.
 proc await {name {condition 1}} {
     set woken ::harness::woken[incr ::harness::wakeups]
     set wake [list apply [list args [list set $woken written]]]
@@ -108,12 +109,14 @@ proc close_all args {
     }
 }
 
-# A port of the loopback address on which nobody listens: tcpmux, which the system hands out to nobody else in the meantime.
+# A port of the loopback address on which nobody listens: tcpmux, which the system hands out to nobody else in
+# the meantime.
 proc unused_port {} {
     return 1
 }
 
-# A port of the loopback address that can be bound: one of those that no system hands out, so that nobody is given it meanwhile.
+# A port of the loopback address that can be bound: one of those that no system hands out, so that nobody is
+# given it meanwhile.
 proc free_port {} {
     while 1 {
         set port [expr {20000 + int(10000 * rand())}]
@@ -137,7 +140,8 @@ proc under_wine {} {
     file exists [file join $::env(SystemRoot) system32 winecfg.exe]
 }
 
-# Is `localhost` a name of the address? Another program may listen on the same port of another of its addresses.
+# Is `localhost` a name of the address? Another program may listen on the same port of another of its
+# addresses.
 proc connects_to_localhost {address} {
     if {[catch {stock_socket -server ignore -myaddr $address 0} server]} {
         return 0
@@ -151,7 +155,8 @@ proc connects_to_localhost {address} {
     return [expr {$reached eq $address}]
 }
 
-# Bytes in which every position differs from its neighbours, so that a lost, doubled or moved byte changes the checksum.
+# Bytes in which every position differs from its neighbours, so that a lost, doubled or moved byte changes the
+# checksum.
 proc payload {size {seed 1}} {
     set words [expr {$size / 4 + 1}]
     set values {}
@@ -184,9 +189,10 @@ proc collect {channel} {
     }
 }
 
-# Sends the data both ways over each pair of channels at once: for each end whether it got all of it, and for each pair whether
-# its second end then sees the end of the stream. (Not for both at a time: when both ends of a stream have been shut down, Wine 8
-# ends all receives but the oldest, with bytes still to come, so that more than one at a time may lose them.)
+# Sends the data both ways over each pair of channels at once: for each end whether it got all of it, and for
+# each pair whether its second end then sees the end of the stream. (Not for both at a time: when both ends of
+# a stream have been shut down, Wine 8 ends all receives but the oldest, with bytes still to come, so that
+# more than one at a time may lose them.)
 proc exchange {data args} {
     set size [string length $data]
     set ::exchanged 0
@@ -251,8 +257,8 @@ proc start_child {script {implementation ""}} {
     return $pipe
 }
 
-# Waits for the child to end after its last line `exiting`; returns the milliseconds from that line to its end. A child
-# that does not end is ended, and that is an error.
+# Waits for the child to end after its last line `exiting`; returns the milliseconds from that line to its
+# end. A child that does not end is ended, and that is an error.
 proc await_exit {pipe} {
     set line [read_line $pipe]
     if {$line ne "exiting"} {

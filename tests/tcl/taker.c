@@ -1,4 +1,5 @@
-/* taker.c - an extension that takes the handles of Tcl's channels and uses them itself, as TclTLS does in its fast path.
+/* taker.c - an extension that takes the handles of Tcl's channels and uses them itself, as TclTLS does in its
+ * fast path.
  *
  *   taker::import CHANNEL ?KEY?        stack a driver on the channel, which changes every byte by XOR with KEY. If the channel
  *                                      gives its handle for both directions, it receives and sends on that: "direct"; otherwise
@@ -9,8 +10,9 @@
  *   taker::hard HANDLE                 its close is to reset the connection
  *   taker::small HANDLE                the system is to buffer little of it
  *
- * The stacked driver leaves events to the channel below, as TclTLS does: it hands on what Tcl watches for, and lets every event
- * through. Only Tcl's stub table is needed. Owner: a record belongs to its channel. Threads: the channel's.
+ * The stacked driver leaves events to the channel below, as TclTLS does: it hands on what Tcl watches for,
+ * and lets every event through. Only Tcl's stub table is needed. Owner: a record belongs to its channel.
+ * Threads: the channel's.
  */
 #include <winsock2.h>
 #include <windows.h>

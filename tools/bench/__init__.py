@@ -1,7 +1,7 @@
 """dev.py bench: every contender in every scenario, round by round in turn, and what it comes to.
 
-In a round each contender has one run, so whatever slows the machine for a while slows all of them. All run in one Wine slot,
-pinned to its CPU.
+In a round each contender has one run, so whatever slows the machine for a while slows all of them. All run in
+one Wine slot, pinned to its CPU.
 """
 
 import contextlib
@@ -66,14 +66,16 @@ def draw(path):
 
 
 def choose(quick, only=None, who=None):
-    """The scenarios that were named, or all, or the key ones if it is to be quick; each with the contenders that were named."""
+    """The scenarios that were named, or all, or the key ones if it is to be quick; each with the contenders
+    that were named."""
     found = named("--only", only, scenarios.ALL) if only or not quick else [one for one in scenarios.ALL if one.key]
     there = {contender.name for contender in named("--who", who, contenders.ALL)}
     return [scenario._replace(contenders=[one for one in scenario.contenders if one.name in there]) for scenario in found]
 
 
 def named(option, names, things):
-    """Those that have one of the comma-separated `names`, or else a name that begins so; all if there are none."""
+    """Those that have one of the comma-separated `names`, or else a name that begins so; all if there are
+    none."""
     if not names:
         return things
     found = []
@@ -97,7 +99,8 @@ def measure(bench, chosen):
 
 
 def rounds(bench, scenario):
-    """The samples of each contender, and of those that failed in a round the reasons. One that failed first is not asked again."""
+    """The samples of each contender, and of those that failed in a round the reasons. One that failed first
+    is not asked again."""
     taken, failures = {}, {}
     for _ in range(scenario.rounds or bench.length.rounds):
         for contender in scenario.contenders:

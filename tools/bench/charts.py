@@ -1,9 +1,11 @@
-"""The charts of a run, drawn by matplotlib in a process of its own: the host's Python with the pinned wheels on its path.
+"""The charts of a run, drawn by matplotlib in a process of its own: the host's Python with the pinned wheels
+on its path.
 
     python -m tools.bench.charts RESULTS.json FOLDER        (what `draw` runs)
 
-A chart is a row or square of panels, a panel the bars of one scenario. Ours are in colour, the sockets they replace dark, all
-others light; a thin line over the end of a bar reaches from the lowest round to the highest.
+A chart is a row or square of panels, a panel the bars of one scenario. Ours are in colour, the sockets they
+replace dark, all others light; a thin line over the end of a bar reaches from the lowest round to the
+highest.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Who is measured: the program of each contender, and how it is started.
 
-A contender is one way to use sockets from one interpreter. All of a family run the same file in benchmarks/, which is told
-which sockets to use.
+A contender is one way to use sockets from one interpreter. All of a family run the same file in benchmarks/,
+which is told which sockets to use.
 """
 
 from typing import NamedTuple

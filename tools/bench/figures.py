@@ -31,6 +31,7 @@ def latency(microseconds):
 
 
 def ratio(value, other, better):
-    """How many times better `value` is than `other`; `better` is "more" or "less". None when there is no such number."""
+    """How many times better `value` is than `other`; `better` is "more" or "less". None when there is no such
+    number."""
     above, below = (value, other) if better == "more" else (other, value)
     return above / below if below else None

@@ -1,7 +1,8 @@
-"""Counting what a round trip takes: instructions in user mode, as perf reads them from the processor's counters.
+"""Counting what a round trip takes: instructions in user mode, as perf reads them from the processor's
+counters.
 
-They are those of the whole program: the engine, the interpreter, and the part of Wine that runs in the process. As with the
-requests, two runs of different length are compared.
+They are those of the whole program: the engine, the interpreter, and the part of Wine that runs in the
+process. As with the requests, two runs of different length are compared.
 """
 
 import os

@@ -1,6 +1,7 @@
 """The clients of scenarios that measure servers: of this machine itself, the same for every server.
 
-A client hears the events of its server (runner.py), and what it returns for one of them is the result of the run.
+A client hears the events of its server (runner.py), and what it returns for one of them is the result of the
+run.
 """
 
 import errno
@@ -53,8 +54,8 @@ class Clients:
 
 
 class Burst(Clients):
-    """All at once, so many times, each time after a quiet. The result is the median of the times until the server has accepted
-    them all."""
+    """All at once, so many times, each time after a quiet. The result is the median of the times until the
+    server has accepted them all."""
 
     def __init__(self, times):
         super().__init__()
@@ -79,7 +80,8 @@ class Burst(Clients):
 
 
 class Idle(Clients):
-    """Wave after wave. The result is what the server has grown by: its handles, its memory, and that of its wineserver."""
+    """Wave after wave. The result is what the server has grown by: its handles, its memory, and that of its
+    wineserver."""
 
     def __init__(self, count, handles):
         super().__init__()
@@ -127,7 +129,8 @@ class Http:
 
 
 def another_cpu(pin):
-    """How to run a client beside a server that is pinned by `pin` (taskset -c CPU): on the other CPUs, if there are any."""
+    """How to run a client beside a server that is pinned by `pin` (taskset -c CPU): on the other CPUs, if
+    there are any."""
     others = os.sched_getaffinity(0) - {int(pin[-1])} if pin else ()
     return ["taskset", "-c", ",".join(map(str, sorted(others)))] if others else []
 

@@ -1,7 +1,7 @@
 """Counting what a round trip takes: requests to the wineserver, a number without noise.
 
-With WINEDEBUG=+server the wineserver names every request on its stderr, each with the thread that made it. Two runs of
-different length are compared, so what starting, warming up and ending take cancels out.
+With WINEDEBUG=+server the wineserver names every request on its stderr, each with the thread that made it.
+Two runs of different length are compared, so what starting, warming up and ending take cancels out.
 """
 
 import contextlib
@@ -22,7 +22,8 @@ _REQUEST = re.compile(rb"([0-9a-f]{4}): \w+\((?!\) = )")
 
 
 def count(lines, pid):
-    """How many of the traced requests came from the threads of the process that this machine knows by `pid`."""
+    """How many of the traced requests came from the threads of the process that this machine knows by
+    `pid`."""
     threads, requests = set(), 0
     for line in lines:
         if found := _FIRST_THREAD.match(line):
@@ -41,7 +42,8 @@ def count(lines, pid):
 def traced():
     """A session whose wineserver writes its requests down, and the file where it does."""
     with tempfile.TemporaryFile() as trace, wine.slot(trace) as slot:
-        # The first process to ask for the trace turns it on, and is not seen to begin: let it be one that does not matter.
+        # The first process to ask for the trace turns it on, and is not seen to begin: let it be one that
+        # does not matter.
         process.check(slot.command("cmd", "/c", "exit"), "turning on the trace", env={**slot.environment(), **TRACED})
         yield run.WineSession("", slot), trace
 

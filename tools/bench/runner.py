@@ -1,10 +1,12 @@
 """One run of one program: its events, and the processor time it took.
 
-A program prints JSON, one event a line: `begin` and `end` when what it measures begins and ends, and `result`. From begin to
-end the processor time of the program and of its wineserver is taken, for there the work of a kernel is done that is Wine's.
+A program prints JSON, one event a line: `begin` and `end` when what it measures begins and ends, and
+`result`. From begin to end the processor time of the program and of its wineserver is taken, for there the
+work of a kernel is done that is Wine's.
 
-A server has no end of its own. It prints `listening`, and `accepted` when it has had so many of its guests; a client of
-ours (load.py) hears what it prints, and the server is ended when the client says what has come of it.
+A server has no end of its own. It prints `listening`, and `accepted` when it has had so many of its guests; a
+client of ours (load.py) hears what it prints, and the server is ended when the client says what has come of
+it.
 """
 
 import contextlib
@@ -38,7 +40,8 @@ class Run:
         self.rest, self.complaints = b"", []
 
     def measure(self):
-        """Run to the end, and return the result, with the seconds of processor time as `cpu` where they can be had."""
+        """Run to the end, and return the result, with the seconds of processor time as `cpu` where they can
+        be had."""
         try:
             status = process.follow(self.command.argv, self.command.env, self._output, timeout=self.timeout,
                                     started=self.meter.watch)

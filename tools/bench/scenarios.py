@@ -1,7 +1,7 @@
 """What is measured: each scenario, its unit, and how one sample of it is taken.
 
-A sample is a dict: `value`, the figure; perhaps `latencies`, all of them, or their percentiles as `latency`; and `extras`, further
-figures by the heading they are shown under.
+A sample is a dict: `value`, the figure; perhaps `latencies`, all of them, or their percentiles as `latency`;
+and `extras`, further figures by the heading they are shown under.
 """
 
 import subprocess

@@ -1,7 +1,8 @@
-"""A pytest plugin: one JSON line for each thing that a test comes to, written at once to the file of $PYTEST_VERDICTS.
+"""A pytest plugin: one JSON line for each thing that a test comes to, written at once to the file of
+$PYTEST_VERDICTS.
 
-Runs inside the Python under test. What was written before a crash or a hang stays, and the last "started" names the
-test that was running then. A test has several lines when its set-up or tear-down fails besides.
+Runs inside the Python under test. What was written before a crash or a hang stays, and the last "started"
+names the test that was running then. A test has several lines when its set-up or tear-down fails besides.
 """
 
 import json

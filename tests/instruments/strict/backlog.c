@@ -1,7 +1,7 @@
 /* backlog.c - connections that a listening socket of this process has, and nobody has accepted yet (rule 18).
  *
- * Windows refuses what comes while the backlog is full; Linux drops it, and the client's TCP repeats it until there is room.
- * Counted are the connections made and taken in this process.
+ * Windows refuses what comes while the backlog is full; Linux drops it, and the client's TCP repeats it until
+ * there is room. Counted are the connections made and taken in this process.
  * Owner: the record of the listening socket. Threads: any, under layer_lock.
  */
 #include "layer.h"

@@ -1,8 +1,9 @@
-/* binds.c - who may have an address that another socket has: Microsoft's table "Sharing Transport Addresses" (rule 14).
+/* binds.c - who may have an address that another socket has: Microsoft's table "Sharing Transport Addresses"
+ * (rule 14).
  *
- * Wine asks Linux, which refuses a wildcard address beside a specific one and knows no exclusive use. So what the table refuses is
- * refused here; and what it grants and Linux refuses is bound to another port, which is kept from whoever asks for the
- * socket's address, and is the one that is connected to.
+ * Wine asks Linux, which refuses a wildcard address beside a specific one and knows no exclusive use. So what
+ * the table refuses is refused here; and what it grants and Linux refuses is bound to another port, which is
+ * kept from whoever asks for the socket's address, and is the one that is connected to.
  * Owner: the records of the sockets are the table of who has what. Threads: any, under layer_lock.
  */
 #include "layer.h"
@@ -49,7 +50,8 @@ static int row(const struct sock *sock, const struct sockaddr *address)
     return 2 * (int)sharing + !address_is(address, 0);
 }
 
-/* What the table says of this address for this socket. Connections do not count: only what was bound by name does. */
+/* What the table says of this address for this socket. Connections do not count: only what was bound by name
+ * does. */
 static enum answer ask(struct sock *sock, const struct sockaddr *address)
 {
     struct sock *other = NULL;
@@ -91,7 +93,8 @@ int bind_played(struct sock *sock, const struct sockaddr *address, int length)
     return 0;
 }
 
-/* The listening socket of this process that gets connections to the address: the one bound to just that, or to any. */
+/* The listening socket of this process that gets connections to the address: the one bound to just that, or
+ * to any. */
 struct sock *listener_at(const struct sockaddr *address)
 {
     struct sock *sock = NULL, *best = NULL;

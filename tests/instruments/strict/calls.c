@@ -63,7 +63,8 @@ int WSAAPI strict_listen(SOCKET s, int backlog)
     return result;
 }
 
-/* Without the context of AcceptEx or ConnectEx Winsock takes the socket for one that is not connected (rule 4). */
+/* Without the context of AcceptEx or ConnectEx Winsock takes the socket for one that is not connected (rule
+ * 4). */
 static int lacks_context(struct sock *sock)
 {
     if (!play(PLAY_context) || (sock->context != CONTEXT_ACCEPTED && sock->context != CONTEXT_CONNECTED))
@@ -125,7 +126,8 @@ static int is_address_option(int level, int option)
     return level == SOL_SOCKET && (option == SO_EXCLUSIVEADDRUSE || option == SO_REUSEADDR || option == REUSE_UNICASTPORT);
 }
 
-/* SO_UPDATE_ACCEPT_CONTEXT: the value is the listening socket that accepted, and the blocking mode comes from it (rule 5). */
+/* SO_UPDATE_ACCEPT_CONTEXT: the value is the listening socket that accepted, and the blocking mode comes from
+ * it (rule 5). */
 static void check_accept_context(struct sock *sock, const char *value, int length)
 {
     static const char call[] = "setsockopt SO_UPDATE_ACCEPT_CONTEXT";

@@ -1,8 +1,8 @@
 /* clock.c - the system's clock as Windows has it: it ticks 64 times a second (rule 16).
  *
- * Waits end at a tick, the one after their time or, if that is still to come, the one before, and GetTickCount64 stands still between ticks. Microsoft:
- * pages "Wait functions", "GetTickCount64 function". A waitable timer of high resolution and the performance counter do not
- * depend on it. Threads: any.
+ * Waits end at a tick, the one after their time or, if that is still to come, the one before, and
+ * GetTickCount64 stands still between ticks. Microsoft: pages "Wait functions", "GetTickCount64 function". A
+ * waitable timer of high resolution and the performance counter do not depend on it. Threads: any.
  */
 #include "layer.h"
 

@@ -1,7 +1,9 @@
-/* freeze.c - what every call does first: is the loader's lock held (rule 28), and does the thread go on at all (rule 29)?
+/* freeze.c - what every call does first: is the loader's lock held (rule 28), and does the thread go on at
+ * all (rule 29)?
  *
- * At ExitProcess Windows ends all other threads, wherever they are, with whatever locks they hold. After strict_freeze each
- * other thread stops for good at its next call of the engine's, with its locks, and an exit must do without it.
+ * At ExitProcess Windows ends all other threads, wherever they are, with whatever locks they hold. After
+ * strict_freeze each other thread stops for good at its next call of the engine's, with its locks, and an
+ * exit must do without it.
  * Owner: static. Threads: any.
  */
 #include "layer.h"

@@ -4,8 +4,9 @@
  *   a third TransmitFile waits for one of the two to end, as on the client editions of Windows (rule 13)
  *   a refused loopback connection is tried again before that is told (rule 17), also while the backlog is full (rule 18)
  *
- * An operation with an event gets another event while it is held, and the caller's is set at its end. One on a port is held
- * when its packet is dequeued, and has another packet at its end. One thread looks after all, while there are any.
+ * An operation with an event gets another event while it is held, and the caller's is set at its end. One on
+ * a port is held when its packet is dequeued, and has another packet at its end. One thread looks after all,
+ * while there are any.
  * Owner: the operations. Threads: any, under layer_lock; the thread lives with the process.
  */
 #include "layer.h"

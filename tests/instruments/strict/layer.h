@@ -1,7 +1,8 @@
 /* layer.h - what the files of the strict layer share: the records of sockets and operations, and one lock.
  *
- * Owner: the process; nothing here is given back before it ends, but operations that have ended. Threads: any; the records are
- * read and written under layer_lock, which is never held while Windows is called for more than a moment.
+ * Owner: the process; nothing here is given back before it ends, but operations that have ended. Threads:
+ * any; the records are read and written under layer_lock, which is never held while Windows is called for
+ * more than a moment.
  */
 #ifndef IOCPSOCK_TEST_LAYER_H
 #define IOCPSOCK_TEST_LAYER_H

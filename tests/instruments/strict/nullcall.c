@@ -1,4 +1,5 @@
-/* nullcall.c - a call through a pointer that nobody has filled: an extension function that was not asked for (rule 25).
+/* nullcall.c - a call through a pointer that nobody has filled: an extension function that was not asked for
+ * (rule 25).
  *
  * Owner: an exception handler of the process, from the loading of the DLL on. Threads: the one that called.
  */

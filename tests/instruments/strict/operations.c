@@ -5,7 +5,8 @@
  */
 #include "layer.h"
 
-/* The socket that a call uses, with the lock held from here on; NULL, and not held: it fails with the last error. */
+/* The socket that a call uses, with the lock held from here on; NULL, and not held: it fails with the last
+ * error. */
 static struct sock *use(SOCKET s, const char *call)
 {
     struct sock *sock;
@@ -255,7 +256,8 @@ BOOL WINAPI strict_CancelIoEx(HANDLE file, OVERLAPPED *overlapped)
     return result;
 }
 
-/* Packets come in batches of any size, waits end early, and where there is no packet `removed` says nothing (rule 26). */
+/* Packets come in batches of any size, waits end early, and where there is no packet `removed` says nothing
+ * (rule 26). */
 BOOL WINAPI strict_GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count, ULONG *removed,
                                                DWORD milliseconds, BOOL alertable)
 {

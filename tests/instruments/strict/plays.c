@@ -1,4 +1,5 @@
-/* plays.c - what is played, by name: on at first, as layer.h has it, but where IOCPSOCK_STRICT ("name=value ...") says otherwise.
+/* plays.c - what is played, by name: on at first, as layer.h has it, but where IOCPSOCK_STRICT ("name=value
+ * ...") says otherwise.
  *
  * Owner: static, for the life of the process. Threads: any.
  */

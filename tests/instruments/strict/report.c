@@ -1,7 +1,8 @@
-/* report.c - a rule is broken: the process ends with the rule, the call, who made it, and the history of the socket.
+/* report.c - a rule is broken: the process ends with the rule, the call, who made it, and the history of the
+ * socket.
  *
- * Both ends of a connection are told of where both are in the process. Only the first thread that breaks a rule comes here;
- * no lock is taken, as it may have been broken with one held. Threads: any.
+ * Both ends of a connection are told of where both are in the process. Only the first thread that breaks a
+ * rule comes here; no lock is taken, as it may have been broken with one held. Threads: any.
  */
 #include "layer.h"
 #include "../symbols.h"

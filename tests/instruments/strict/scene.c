@@ -279,7 +279,8 @@ static void both_options(void)
     say("%d", setsockopt(s, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, (char *)&on, sizeof on) ? WSAGetLastError() : 0);
 }
 
-/* Rule 16: how often GetTickCount64 changes in 200 milliseconds, and how long a wait of one takes, in all of 20. */
+/* Rule 16: how often GetTickCount64 changes in 200 milliseconds, and how long a wait of one takes, in all of
+ * 20. */
 static void ticking(void)
 {
     HANDLE event = CreateEventW(NULL, TRUE, FALSE, NULL);

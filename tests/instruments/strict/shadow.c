@@ -1,11 +1,12 @@
 /* shadow.c - operations under way: what the system has of each is a shadow (rules 1, 2, 24).
  *
- * The system is given an OVERLAPPED and buffers of ours. What it writes there is copied to the caller's only when the end may be
- * seen: of an operation on a port when its packet is dequeued, of one with an event by the next call that waits for something,
- * or posts. So nobody sees an end too early, and whoever changes, frees or uses anew what is not his is found out.
+ * The system is given an OVERLAPPED and buffers of ours. What it writes there is copied to the caller's only
+ * when the end may be seen: of an operation on a port when its packet is dequeued, of one with an event by
+ * the next call that waits for something, or posts. So nobody sees an end too early, and whoever changes,
+ * frees or uses anew what is not his is found out.
  *
- * An event is cleared when an operation begins, by Windows at once, and so here, before the call; all ends until then are shown
- * then, for whoever looks after posting and before waiting.
+ * An event is cleared when an operation begins, by Windows at once, and so here, before the call; all ends
+ * until then are shown then, for whoever looks after posting and before waiting.
  * Owner: an operation has a reference until it has ended, and one of the call that posts it. Threads: any.
  */
 #include "layer.h"

@@ -1,8 +1,8 @@
 /* sockets.c - a record for each socket: its state, as far as a rule asks for it, and its history.
  *
- * A socket has a record from the call that made it, or, if something unseen did, from the first call that uses it. The record of
- * a closed one stays until its handle is given anew, and so a use of it is known for what it is (rule 21). Here are also the
- * lock of the layer, and what every call does first.
+ * A socket has a record from the call that made it, or, if something unseen did, from the first call that
+ * uses it. The record of a closed one stays until its handle is given anew, and so a use of it is known for
+ * what it is (rule 21). Here are also the lock of the layer, and what every call does first.
  * Owner: the table has one use of a record, each operation on the socket another. Threads: any.
  */
 #include "layer.h"

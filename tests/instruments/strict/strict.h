@@ -1,9 +1,10 @@
-/* strict.h - the calls of Windows as the strict build makes them: by Microsoft's documents, where Wine is milder.
+/* strict.h - the calls of Windows as the strict build makes them: by Microsoft's documents, where Wine is
+ * milder.
  *
- * A layer below fault injection: faults.c calls these in the place of Windows, so a fault strikes what the engine sees, and
- * the rules hold for what is left. A few calls that cannot be made to fail have no plan, and come here directly. The rules are
- * those of docs/windows.md, with their numbers: a call that breaks one ends the process (report.c), and what only Windows does
- * is played (plays.c), each play under its name.
+ * A layer below fault injection: faults.c calls these in the place of Windows, so a fault strikes what the
+ * engine sees, and the rules hold for what is left. A few calls that cannot be made to fail have no plan, and
+ * come here directly. The rules are those of docs/windows.md, with their numbers: a call that breaks one ends
+ * the process (report.c), and what only Windows does is played (plays.c), each play under its name.
  *
  * Included by faults.h. Threads: any.
  */
