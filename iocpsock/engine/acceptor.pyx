@@ -78,18 +78,18 @@ cdef Acceptor *acceptor_new(SOCKET listening, int family, int wanted) noexcept n
     return acceptor
 
 
-cdef inline bint slot_pending(Slot *slot) noexcept nogil:
+cdef inline bint acceptor_slot_pending(Slot *slot) noexcept nogil:
     return op_pending(&slot.overlapped)
 
 
-cdef int slot_accept(Acceptor *acceptor, Slot *slot) noexcept nogil:
+cdef int acceptor_slot_accept(Acceptor *acceptor, Slot *slot) noexcept nogil:
     """Tell Winsock of the connection that the slot has: 0 or a Winsock code."""
     cdef int error = 0 if slot.accepted else winsock_accepted(acceptor.listening, slot.socket)
     slot.accepted = not error
     return error
 
 
-cdef void slot_free(Slot *slot) noexcept nogil:
+cdef void acceptor_slot_free(Slot *slot) noexcept nogil:
     counter_gone(COUNTER_operations)
     memory_free(slot, sizeof(Slot))
 
@@ -97,7 +97,7 @@ cdef void slot_free(Slot *slot) noexcept nogil:
 cdef bint acceptor_has(Acceptor *acceptor, bint pending) noexcept nogil:
     """Whether any slot is pending, or any is done. With the lock held."""
     cdef Slot *slot = acceptor.head
-    while slot != NULL and slot_pending(slot) != pending:
+    while slot != NULL and acceptor_slot_pending(slot) != pending:
         slot = slot.next
     return slot != NULL
 
@@ -107,7 +107,7 @@ cdef Slot *acceptor_pop(Acceptor *acceptor) noexcept nogil:
     cdef Slot **link = &acceptor.head
     cdef Slot *slot
     AcquireSRWLockExclusive(&acceptor.lock)
-    while link[0] != NULL and slot_pending(link[0]):
+    while link[0] != NULL and acceptor_slot_pending(link[0]):
         link = &link[0].next
     slot = link[0]
     if slot != NULL:
@@ -132,10 +132,10 @@ cdef bint acceptor_take(Acceptor *acceptor, AcceptCall *call) noexcept nogil:
     if slot.peer.ss_family:
         call.peer = slot.peer
     elif not call.failure:
-        call.failure = slot_accept(acceptor, slot)
+        call.failure = acceptor_slot_accept(acceptor, slot)
         winsock_peer(slot.addresses, &call.peer)
     counter_add(COUNTER_accepts, call.failure == 0)
-    slot_free(slot)
+    acceptor_slot_free(slot)
     return True
 
 
@@ -279,7 +279,7 @@ cdef void acceptor_cancel(Acceptor *acceptor) noexcept nogil:
     cdef Slot **link = &acceptor.head
     cdef Slot *slot = acceptor.head
     while slot != NULL:
-        if slot_pending(slot):
+        if acceptor_slot_pending(slot):
             CancelIoEx(<HANDLE>acceptor.listening, &slot.overlapped)
         slot = slot.next
     while True:
@@ -291,7 +291,7 @@ cdef void acceptor_cancel(Acceptor *acceptor) noexcept nogil:
     while link[0] != NULL:
         slot = link[0]
         if error_from_status(slot.overlapped.Internal) == 0:
-            slot_accept(acceptor, slot)
+            acceptor_slot_accept(acceptor, slot)
             link = &slot.next
             continue
         link[0] = slot.next
@@ -310,7 +310,7 @@ cdef void *acceptor_drop(Acceptor *acceptor) noexcept nogil:
     if slot != NULL:
         acceptor.dropped = slot.next
         owner = slot.owner
-        slot_free(slot)
+        acceptor_slot_free(slot)
     ReleaseSRWLockExclusive(&acceptor.lock)
     return owner
 
@@ -389,7 +389,7 @@ cdef void acceptor_end(Acceptor *acceptor) noexcept nogil:
         winsock_reset(slot.socket)
         if slot.owner == NULL:
             closesocket(slot.socket)
-            slot_free(slot)
+            acceptor_slot_free(slot)
         else:
             slot.next = acceptor.dropped
             acceptor.dropped = slot

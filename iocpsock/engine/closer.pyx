@@ -17,26 +17,7 @@ cdef enum:
     CLOSER_DRAIN_BYTES = 64 * 1024  # thrown away at most, ...
     CLOSER_DRAIN_TIME = 2000        # ... for at most so many milliseconds (iocp.md 5.2: 64 KB or 1-2 s)
     CLOSER_LOOKS = 4                # looks at what the peer has taken, in the time of `closestall`
-    CLOSER_ABORT = 1                # connection_close: reset instead of FIN, nothing is flushed
-
-
-cdef void connection_close(Connection *connection, int flags) noexcept nogil:
-    """The host lets go: takes its reference. Returns at once; the engine does the rest."""
-    connection_detach(connection)
-    source_lock(&connection.source)
-    if connection.state == CONNECTION_CONNECTING:
-        if connection.send_head == NULL or closer_resets(connection, flags):
-            connector_cancel(connection)
-        else:
-            source_hold(&connection.source)
-            connection.connector.closing = True
-            closer_limit(connection)
-    elif connection.state == CONNECTION_OPEN:
-        closer_begin(connection, flags)
-    elif connection.state == CONNECTION_FAILED:
-        connector_drop_socket(connection)
-    source_unlock_changed(&connection.source, 0)
-    source_drop(&connection.source)
+    CLOSER_ABORT = 1                # tcp_close: reset instead of FIN, nothing is flushed
 
 
 cdef void closer_begin(Connection *connection, int flags) noexcept nogil:
@@ -54,8 +35,10 @@ cdef inline bint closer_resets(Connection *connection, int flags) noexcept nogil
 cdef void closer_leave(Connection *connection) noexcept nogil:
     """The socket is closed. Gives up the reference for the time of closing: the caller has one of its own."""
     deadline_disarm(&connection.deadline)
-    deadline_disarm(&connection.retry)
+    deadline_disarm(&connection.recv_retry)
+    deadline_disarm(&connection.send_retry)
     connection.state = CONNECTION_CLOSED
+    connection.step = NULL
     source_drop(&connection.source)
 
 
@@ -63,16 +46,17 @@ cdef void closer_flush(Connection *connection) noexcept nogil:
     """Send what is queued. The time for it is running already if the host let go before there was a
     connection; that there is one now is progress."""
     connection.state = CONNECTION_CLOSING
+    connection.step = closer_step
     connection.close_seen = 0
     receiver_cancel(connection)
     lent_cancel(connection)
     if connection.send_head != NULL and connection.deadline.due == 0:
-        closer_limit(connection)
+        closer_limit(connection, closer_expire)
     sender_post(connection)
     closer_step(connection)
 
 
-cdef void closer_limit(Connection *connection) noexcept nogil:
+cdef void closer_limit(Connection *connection, deadline_proc expire) noexcept nogil:
     """Bound the flush: by `linger` altogether, or by `closestall` since the peer took something, which is
     looked at several times."""
     cdef DWORD milliseconds = <DWORD>connection.settings.value[SETTING_linger] * 1000
@@ -80,12 +64,18 @@ cdef void closer_limit(Connection *connection) noexcept nogil:
         closer_progress(connection)
         milliseconds = <DWORD>settings_of_process(SETTING_closestall) * 1000 // CLOSER_LOOKS
     if milliseconds:
-        port_deadline(&connection.deadline, &connection.source, milliseconds, closer_expire)
+        port_deadline(&connection.deadline, &connection.source, milliseconds, expire)
 
 
 cdef bint closer_progress(Connection *connection) noexcept nogil:
     """Has the peer taken something in the last `closestall` seconds?"""
     return GetTickCount64() - closer_seen(connection) < <ULONGLONG>settings_of_process(SETTING_closestall) * 1000
+
+
+cdef bint closer_has_time(Connection *connection) noexcept nogil:
+    """Whether a bound of the flush that was reached is not the last: `linger` is."""
+    return connection.settings.value[SETTING_linger] < 0 \
+        and (settings_of_process(SETTING_closestall) == 0 or closer_progress(connection))
 
 
 cdef ULONGLONG closer_seen(Connection *connection) noexcept nogil:
@@ -189,11 +179,8 @@ cdef void closer_expire(Source *source) noexcept nogil:
         CancelIoEx(<HANDLE>connection.socket, &connection.drain.overlapped)
     elif connection.state == CONNECTION_CLOSED:
         pass                                                # in the meantime
-    elif connection.settings.value[SETTING_linger] < 0 \
-            and (settings_of_process(SETTING_closestall) == 0 or closer_progress(connection)):
-        closer_limit(connection)
-    elif connection.state == CONNECTION_CONNECTING:
-        connector_cancel(connection)
+    elif closer_has_time(connection):
+        closer_limit(connection, closer_expire)
     else:
         connection.close_expired = True
         closer_reset(connection)
@@ -201,33 +188,3 @@ cdef void closer_expire(Source *source) noexcept nogil:
     source_unlock_changed(source, 0)
 
 
-cdef bint connection_flush(Connection *connection, ULONGLONG deadline) noexcept nogil:
-    """Wait until the connection has sent what it holds, and is closed if it is being closed. False once the
-    deadline has passed."""
-    cdef bint waiting = True
-    source_lock(&connection.source)
-    while waiting and (connection.state == CONNECTION_CLOSING or (connection.send_head != NULL and (
-            connection.state == CONNECTION_OPEN or connection.state == CONNECTION_CONNECTING))):
-        waiting = source_wait(&connection.source, deadline)
-    source_unlock(&connection.source)
-    return waiting
-
-
-cdef void engine_end(ULONGLONG deadline) noexcept nogil:
-    """The process is about to end: wait until every connection has sent what it holds, and then receive no
-    more on it: those that the host does not close are closed by the system, which resets a connection over a
-    posted receive."""
-    cdef Connection *connection = connection_living(NULL)
-    living.ending = True
-    while connection != NULL:
-        if connection_flush(connection, deadline):
-            source_lock(&connection.source)
-            if connection.state == CONNECTION_OPEN:
-                receiver_withdraw(connection)
-            source_unlock(&connection.source)
-        connection = connection_living(connection)
-
-
-cdef void engine_go_on() noexcept nogil:
-    """The process does not end after all."""
-    living.ending = False

@@ -2,7 +2,7 @@
 #
 # This file holds the record and its life; lent, receiver, sender, closer and connector each own a part of the
 # record and the mechanism that works on it.
-# Owner: the host holds one reference, which connection_close takes; each posted op holds one. The socket is
+# Owner: the host holds one reference, which tcp_close takes; each posted op holds one. The socket is
 # closed once, by the closer or the connector, independently of the memory, which goes with the last
 # reference. All connections are in one list, for the end of the process.
 # Threads: fields are read and written under source.lock, except those set before the connection is published.
@@ -22,6 +22,14 @@ cdef enum ConnectionState:
     CONNECTION_FAILED               # no address could be connected: connect_error says why; the last socket tried is kept
     CONNECTION_CLOSING              # the host let go: flushing, draining
     CONNECTION_CLOSED
+
+cdef enum LentState:                # somebody else uses the socket as well (engine/lent.pyx)
+    LENT_NOT = 0
+    LENT_ASKED                      # the handle was asked for: no receive is posted, those that are come back
+    LENT_OUT                        # somebody has it, for good
+
+ctypedef void (*connection_proc)(Connection *connection) noexcept nogil
+ctypedef void (*connection_departed_proc)(Listener *listener) noexcept nogil
 
 cdef struct Connection:
     Source source                   # first: a Source * to it is the Connection *
@@ -77,14 +85,17 @@ cdef struct Connection:
     size_t close_bytes              # of the queue, then
     ULONGLONG close_taken           # bytes that the peer had acknowledged, then, if the system says so
     Deadline deadline               # closing
-    Deadline retry                  # what failed for want of memory is tried again
+    connection_proc step            # goes on with it when an operation has ended; NULL: the connection is not being closed
+    Deadline recv_retry             # what failed for want of memory is tried again
+    Deadline send_retry
 
-    int lent                        # LENT_: whether somebody else uses the socket as well
+    int lent                        # LENT_
     int lent_maybe                  # READY_ bits of which nothing has said that they do not hold
     Op *lent_polls[2]               # posted, for reading and for writing; NULL: none
     bint lent_over                  # the connection was reset: every call on it will tell
 
     Listener *origin                # who accepted it, if that counts its connections; held
+    connection_departed_proc departed   # it is to hear when the connection is gone
     Connection *living_next         # in the list of all, under its lock
     Connection **living_link
 
@@ -152,28 +163,9 @@ cdef void connection_release(Source *source) noexcept nogil:
     connection_free_ops(connection.recv_head)
     connection_free_ops(connection.send_head)
     if connection.origin != NULL:
-        listener_departed(connection.origin)
+        connection.departed(connection.origin)
     counter_gone(COUNTER_connections)
     memory_free(connection, sizeof(Connection))
-
-
-cdef void connection_starve(Connection *connection) noexcept nogil:
-    """Something could not be posted for want of memory: try again when time has passed. With the lock
-    held."""
-    counter_add(COUNTER_retries, 1)
-    port_deadline(&connection.retry, &connection.source, CONNECTION_RETRY, connection_retry)
-
-
-cdef void connection_retry(Source *source) noexcept nogil:
-    """Post what could not be posted."""
-    cdef Connection *connection = <Connection *>source
-    source_lock(source)
-    receiver_post(connection)
-    if connection.state == CONNECTION_OPEN or connection.state == CONNECTION_CLOSING:
-        sender_post(connection)
-    if connection.state == CONNECTION_CLOSING:
-        closer_step(connection)
-    source_unlock_changed(source, connection_ready(connection))
 
 
 cdef inline void connection_no_flags(int *wanted) noexcept nogil:
@@ -224,75 +216,43 @@ cdef void connection_free_ops(Op *op) noexcept nogil:
         op = next
 
 
+cdef inline bint connection_readable(Connection *connection) noexcept nogil:
+    """Whether a read would return something of what the engine has: data, end of file or an error."""
+    if connection.recv_head != NULL:
+        return connection.recv_head.done
+    return connection.recv_signalled or connection.recv_eof or connection.recv_error != 0 or connection.send_lost != 0
+
+
+cdef inline bint connection_writable(Connection *connection) noexcept nogil:
+    """Whether there is room in the queue, or a write would return an error."""
+    if connection.send_error:
+        return True
+    return connection.lent != LENT_OUT and connection.send_bytes <= <size_t>connection.settings.value[SETTING_sendcap] // 2
+
+
 cdef int connection_ready(Connection *connection) noexcept nogil:
-    """READY_ bits that hold now. With the lock held."""
+    """READY_ bits that hold now, or, where somebody else uses the socket, that may hold. With the lock held."""
     cdef int ready = 0
     if connection.state == CONNECTION_FAILED:
         return READY_READ | READY_WRITE
     if connection.state != CONNECTION_OPEN:
         return 0
     if connection.lent == LENT_OUT:
-        return lent_ready(connection)
-    if receiver_ready(connection):
+        ready = connection.lent_maybe
+    if connection_readable(connection):
         ready |= READY_READ
-    if sender_ready(connection):
+    if connection_writable(connection):
         ready |= READY_WRITE
     return ready
 
 
-cdef int connection_look(Connection *connection) noexcept nogil:
-    """The same, before the consumer is told; a socket that somebody else uses is asked anew. With the lock
-    held."""
-    if connection.lent == LENT_OUT:
-        lent_look(connection)
-    return connection_ready(connection)
-
-
-cdef void connection_await(Connection *connection, int ready) noexcept nogil:
-    """See to it that the READY_ bits are heard of. With the lock held."""
-    if connection.lent == LENT_OUT:
-        lent_poll(connection, ready)
-    elif ready & READY_READ:
-        receiver_post(connection)
-
-
-cdef void connection_watch(Connection *connection, int interest) noexcept nogil:
-    """The consumer wants to hear of these READY_ bits from now on, and at once if one holds already."""
-    source_lock(&connection.source)
-    connection.source.interest = interest
-    connection.recv_awaited = False
-    connection_await(connection, interest)
+cdef void connection_unlock(Connection *connection) noexcept nogil:
+    """Release the lock after a change, and tell who waits for it."""
     source_unlock_changed(&connection.source, connection_ready(connection))
 
 
-cdef bint connection_wait(Connection *connection, int ready, ULONGLONG deadline) noexcept nogil:
-    """Block until one of the READY_ bits holds; False once the deadline (0: none) has passed. With the lock
-    held."""
-    cdef bint waiting = True
-    if ready & READY_READ:
-        connection.recv_awaited = True
-        connection_withdraw(connection)
-    while waiting and not connection_ready(connection) & ready:
-        connection_await(connection, ready)
-        if connection_ready(connection) & ready:
-            break
-        waiting = source_wait(&connection.source, deadline)
-    return waiting
-
-
-cdef void connection_detach(Connection *connection) noexcept nogil:
-    """The consumer hears no more of the connection. On the consumer's thread."""
-    source_lock(&connection.source)
-    connection_withdraw(connection)
-    source_unlock(&connection.source)
-    source_attach(&connection.source, NULL)
-
-
-cdef void connection_withdraw(Connection *connection) noexcept nogil:
-    """Before the caller, if it is the consumer's thread, blocks: the direct receive, if there is one, is
-    taken back. With the lock held, which is given up meanwhile."""
-    cdef Consumer *consumer = connection.source.consumer
-    if consumer != NULL and consumer.direct != NULL and consumer.thread == GetCurrentThreadId():
-        source_unlock(&connection.source)
-        direct_withdraw(consumer, &connection.source)
-        source_lock(&connection.source)
+cdef void connection_ended(Connection *connection) noexcept nogil:
+    """An operation has ended and is accounted for: go on with closing, if that waits for it. Releases the lock."""
+    if connection.step != NULL:
+        connection.step(connection)
+    connection_unlock(connection)

@@ -52,7 +52,7 @@ cdef void connector_start(Connection *connection, Address *remote) noexcept nogi
     connector.remote = connector.next_remote = remote
     connector.next_local = connector.local
     connector_next(connection)
-    source_unlock_changed(&connection.source, connection_ready(connection))
+    connection_unlock(connection)
 
 
 cdef bint connector_resolve(Connection *connection, const char *host, int port_number, int family) noexcept nogil:
@@ -73,7 +73,7 @@ cdef void connector_resolved(Lookup *lookup) noexcept nogil:
         return
     if lookup.error:
         connector_fail(connection, lookup.error)
-    source_unlock_changed(&connection.source, connection_ready(connection))
+    connection_unlock(connection)
     if not lookup.error:
         connector_start(connection, result)
 
@@ -198,8 +198,7 @@ cdef int connector_established(Connection *connection) noexcept nogil:
     if closing:
         closer_flush(connection)
         return 0
-    if connection.source.interest & READY_READ:
-        receiver_post(connection)
+    lent_await(connection, connection.source.interest & READY_READ)
     sender_post(connection)                                 # what was sent by now, and the FIN if that was all
     return 0
 
@@ -218,7 +217,7 @@ cdef void connector_complete(Op *op) noexcept nogil:
         if error:
             connection.connect_error = error
             connector_next(connection)
-    source_unlock_changed(&connection.source, connection_ready(connection))
+    connection_unlock(connection)
 
 
 cdef void connector_cancel(Connection *connection) noexcept nogil:
@@ -230,3 +229,18 @@ cdef void connector_cancel(Connection *connection) noexcept nogil:
         CancelIoEx(<HANDLE>connection.socket, &connector.op.overlapped)
     else:
         connector_end(connection)
+
+
+cdef void connector_expire(Source *source) noexcept nogil:
+    """The host let go before there was a connection, and a bound of the time for what it has sent is reached."""
+    cdef Connection *connection = <Connection *>source
+    source_lock(source)
+    if connection.state != CONNECTION_CONNECTING:           # there is one by now
+        source_unlock(source)
+        closer_expire(source)
+        return
+    if closer_has_time(connection):
+        closer_limit(connection, connector_expire)
+    else:
+        connector_cancel(connection)
+    source_unlock_changed(source, 0)

@@ -13,23 +13,8 @@
 # Owner: the connection; a poll is an op like any other, and the closer awaits its packet. Threads: any, with
 # the connection's lock held; lent_give takes it.
 
-cdef enum LentState:
-    LENT_NOT = 0
-    LENT_ASKED                      # the handle was asked for: no receive is posted, those that are come back
-    LENT_OUT                        # somebody has it, for good
-
 cdef enum:
     LENT_DIRECTIONS = 2             # polls: READY_READ is 1 and the first, READY_WRITE is 2 and the second
-
-
-cdef inline int lent_ready(Connection *connection) noexcept nogil:
-    """READY_ bits that may hold; what the engine itself has does."""
-    cdef int ready = connection.lent_maybe
-    if receiver_ready(connection):
-        ready |= READY_READ
-    if connection.send_error:
-        ready |= READY_WRITE
-    return ready
 
 
 cdef SOCKET lent_give(Connection *connection, bint to_read) noexcept nogil:
@@ -50,7 +35,7 @@ cdef SOCKET lent_give(Connection *connection, bint to_read) noexcept nogil:
         connection.lent = LENT_NOT
         if connection.source.interest & READY_READ:
             receiver_post(connection)
-    source_unlock_changed(&connection.source, connection_ready(connection))
+    connection_unlock(connection)
     return sock
 
 
@@ -62,7 +47,7 @@ cdef bint lent_begin(Connection *connection) noexcept nogil:
     if not winsock.is_ifs or not winsock.is_base or connection.send_head != NULL:
         return False
     connection.lent = LENT_ASKED
-    connection_withdraw(connection)
+    direct_release(connection)
     receiver_withdraw(connection)
     while connection.recv_posted:
         source_wait(&connection.source, 0)
@@ -79,12 +64,33 @@ cdef void lent_poll(Connection *connection, int ready) noexcept nogil:
             lent_post(connection, direction)
 
 
+cdef void lent_await(Connection *connection, int ready) noexcept nogil:
+    """See to it that the READY_ bits are heard of, whoever uses the socket. With the lock held."""
+    if connection.lent == LENT_OUT:
+        lent_poll(connection, ready)
+    elif ready & READY_READ:
+        receiver_post(connection)
+
+
+cdef void lent_starve(Connection *connection) noexcept nogil:
+    """A poll could not be posted for want of memory: try again when time has passed. With the lock held."""
+    counter_add(COUNTER_retries, 1)
+    port_deadline(&connection.recv_retry, &connection.source, CONNECTION_RETRY, lent_retry)
+
+
+cdef void lent_retry(Source *source) noexcept nogil:
+    cdef Connection *connection = <Connection *>source
+    source_lock(source)
+    lent_poll(connection, source.interest | READY_READ)
+    connection_unlock(connection)
+
+
 cdef void lent_post(Connection *connection, int direction) noexcept nogil:
     cdef Op *op = op_new(sizeof(afd_poll), lent_complete, &connection.source)
     cdef int status
     connection.lent_maybe &= ~(1 << direction)
     if op == NULL:
-        connection_starve(connection)
+        lent_starve(connection)
         return
     op.length = <DWORD>direction
     op_post(op)
@@ -100,7 +106,7 @@ cdef void lent_post(Connection *connection, int direction) noexcept nogil:
 cdef void lent_account(Connection *connection, Op *op) noexcept nogil:
     """A poll is done: note what it says. One that fails has the next read or write find out why."""
     if op.error == WSAENOBUFS and connection.state == CONNECTION_OPEN:
-        connection_starve(connection)
+        lent_starve(connection)
     elif op.error != WSA_OPERATION_ABORTED:
         connection.lent_over = op.error != 0 or afd_poll_over(<afd_poll *>op.data)
         connection.lent_maybe |= READY_READ | READY_WRITE if connection.lent_over else 1 << op.length
@@ -112,9 +118,7 @@ cdef void lent_complete(Op *op) noexcept nogil:
     cdef Connection *connection = <Connection *>op.source
     connection.lent_polls[op.length] = NULL
     lent_account(connection, op)
-    if connection.state == CONNECTION_CLOSING:
-        closer_step(connection)
-    source_unlock_changed(&connection.source, connection_ready(connection))
+    connection_ended(connection)
 
 
 cdef void lent_look(Connection *connection) noexcept nogil:

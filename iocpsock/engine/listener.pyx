@@ -292,6 +292,7 @@ cdef void listener_arrive(Endpoint *endpoint, Connection *connection, bint adopt
         if counts:
             source_hold(&listener.source)
             connection.origin = listener
+            connection.departed = listener_departed
         counter_add(COUNTER_accepts, 1)
     else:
         counter_add(COUNTER_accept_failures, 1)
@@ -299,7 +300,7 @@ cdef void listener_arrive(Endpoint *endpoint, Connection *connection, bint adopt
         listener_dequeue(listener, connection)
     source_unlock_changed(&listener.source, listener_ready(listener))
     if not adopted:
-        connection_close(connection, CLOSER_ABORT)
+        tcp_close(connection, CLOSER_ABORT)
         listener_fill(listener)
 
 
@@ -407,7 +408,7 @@ cdef void listener_close(Listener *listener) noexcept nogil:
     source_unlock_changed(&listener.source, 0)
     while connection != NULL:
         next = connection.next
-        connection_close(connection, CLOSER_ABORT)
+        tcp_close(connection, CLOSER_ABORT)
         connection = next
     deadline_disarm(&listener.deadline)
     deadline_disarm(&listener.watchdog)

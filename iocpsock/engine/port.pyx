@@ -67,7 +67,7 @@ cdef int port_add_thread() noexcept nogil:
     return 0
 
 
-cdef int engine_start() noexcept nogil:
+cdef int port_start() noexcept nogil:
     """Start Winsock and the port, once for the process, whoever comes first: 0 or a Winsock code."""
     cdef int error = 0
     if flag_is_set(&port.started):

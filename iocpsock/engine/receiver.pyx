@@ -12,13 +12,6 @@
 # posted is tried directly into the caller's memory.
 # Threads: any, with the connection's lock held; receiver_complete on a completion thread.
 
-cdef bint receiver_ready(Connection *connection) noexcept nogil:
-    """Whether a read would return something: data, end of file or an error."""
-    if connection.recv_head != NULL:
-        return connection.recv_head.done
-    return connection.recv_signalled or connection.recv_eof or connection.recv_error != 0 or connection.send_lost != 0
-
-
 cdef bint receiver_zero(Connection *connection) noexcept nogil:
     """Whether the next receive is posted without a buffer."""
     cdef int mode = connection.settings.value[SETTING_recvmode]
@@ -95,14 +88,25 @@ cdef void receiver_append(Connection *connection, Op *op) noexcept nogil:
     connection.recv_held += op.capacity
 
 
+cdef void receiver_starve(Connection *connection) noexcept nogil:
+    """A receive could not be posted for want of memory: try again when time has passed. With the lock held."""
+    counter_add(COUNTER_retries, 1)
+    port_deadline(&connection.recv_retry, &connection.source, CONNECTION_RETRY, receiver_retry)
+
+
+cdef void receiver_retry(Source *source) noexcept nogil:
+    cdef Connection *connection = <Connection *>source
+    source_lock(source)
+    receiver_post(connection)
+    connection_unlock(connection)
+
+
 cdef void receiver_post(Connection *connection) noexcept nogil:
     """Post as many receives as the rules allow: none on behalf of a process that is ending, because Windows
     resets a connection whose handle it closes over a posted receive. The bytes of a lent connection may be
     somebody else's: it is polled."""
     cdef DWORD size
     cdef int error = 0
-    if connection.lent == LENT_OUT:
-        lent_poll(connection, connection.source.interest | READY_READ)
     if connection.lent or (living.ending and not connection.recv_awaited):
         return
     while not error and connection.state == CONNECTION_OPEN and not connection.recv_ended and not connection.recv_signalled \
@@ -115,7 +119,7 @@ cdef void receiver_post(Connection *connection) noexcept nogil:
         error = receiver_post_one(connection, size)
         if error == WSAENOBUFS and connection.recv_head == NULL:
             if size == 0:
-                connection_starve(connection)
+                receiver_starve(connection)
             else:
                 connection.recv_starved = True
                 error = 0
@@ -162,12 +166,12 @@ cdef void receiver_complete(Op *op) noexcept nogil:
         receiver_account(connection, op)
     receiver_remove_signal(connection)
     if connection.state == CONNECTION_CLOSING:
-        closer_step(connection)
+        pass                                                # which goes on below
     elif wait:
-        connection_starve(connection)
+        receiver_starve(connection)
     elif not withdrawn and (starved or not direct_left(connection)):
         receiver_post(connection)                           # one that starved is no news on which the consumer would read
-    source_unlock_changed(&connection.source, connection_ready(connection))
+    connection_ended(connection)
 
 
 cdef void receiver_withdraw(Connection *connection) noexcept nogil:

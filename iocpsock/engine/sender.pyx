@@ -27,10 +27,6 @@ cdef enum:
     SENDER_LEAST = 4096             # bytes to which a send that fails for want of memory is reduced: one page
 
 
-cdef bint sender_ready(Connection *connection) noexcept nogil:
-    return connection.send_error != 0 or connection.send_bytes <= <size_t>connection.settings.value[SETTING_sendcap] // 2
-
-
 cdef int sender_direct(Connection *connection, const char *data, int size, int *error) noexcept nogil:
     """Give the kernel what it takes at once: the number of bytes, or -1."""
     cdef WSABUF buffer
@@ -270,8 +266,22 @@ cdef bint sender_reduce(Connection *connection, DWORD size) noexcept nogil:
             connection.send_limit = SENDER_LEAST
         return True
     connection.send_limit = SENDER_LEAST
-    connection_starve(connection)
+    sender_starve(connection)
     return False
+
+
+cdef void sender_starve(Connection *connection) noexcept nogil:
+    """A send could not be posted for want of memory: try again when time has passed. With the lock held."""
+    counter_add(COUNTER_retries, 1)
+    port_deadline(&connection.send_retry, &connection.source, CONNECTION_RETRY, sender_retry)
+
+
+cdef void sender_retry(Source *source) noexcept nogil:
+    cdef Connection *connection = <Connection *>source
+    source_lock(source)
+    if connection.state == CONNECTION_OPEN or connection.state == CONNECTION_CLOSING:
+        sender_post(connection)
+    connection_ended(connection)
 
 
 cdef void sender_drop(Connection *connection, int error) noexcept nogil:
@@ -295,9 +305,7 @@ cdef void sender_complete(Op *op) noexcept nogil:
     cdef Connection *connection = <Connection *>op.source
     if sender_ended(connection, op):
         sender_post(connection)
-    if connection.state == CONNECTION_CLOSING:
-        closer_step(connection)
-    source_unlock_changed(&connection.source, connection_ready(connection))
+    connection_ended(connection)
 
 
 cdef void sender_shutdown(Connection *connection) noexcept nogil:

@@ -86,7 +86,7 @@ cdef _Acceptor accept_holder(object self, SOCKET sock):
     holder.call.thread = 0
     holder.acceptor = acceptor_new(sock, _family(self), self._acceptcount)
     if holder.acceptor == NULL:
-        raise_error(WSAENOBUFS)
+        oserror_raise(WSAENOBUFS)
     if self._acceptor is None and not self._shown:          # another thread may have been here meanwhile
         self._acceptor = holder
     return self._acceptor
@@ -175,7 +175,7 @@ cdef object accept_one(object self, object timeout):
     cdef _Acceptor holder
     cdef int error = WSA_OPERATION_ABORTED
     memset(&call, 0, sizeof(call))
-    if not waits(self, timeout):
+    if not call_waits(self, timeout):
         taken = accept_ready(self, &call)
         if taken is None:
             handle, address = call_inherited(self, self._accept, ())
@@ -186,18 +186,18 @@ cdef object accept_one(object self, object timeout):
     try:
         if not self._listens:                               # where it does not, AcceptEx might wait for ever
             if not winsock_listens(inside.call.socket):
-                raise_error(WSAEINVAL)
+                oserror_raise(WSAEINVAL)
             self._listens = True
             holder = accept_holder(self, inside.call.socket) if self._acceptcount > 0 else None     # perhaps it is the only one
         else:
             holder = accept_holder(self, inside.call.socket)
-        patience_of(&call.patience, timeout)
+        interrupt_patience(&call.patience, timeout)
         if holder is not None:
             taken = accept_ahead(self, holder, &call, &error)
         if error == WSA_OPERATION_ABORTED:                  # there are no slots, or they ended meanwhile
             taken = accept_once(self, &inside.call, &call, &error)
         if error:
-            raise_failure(inside.guard, error)
+            call_raise(inside.guard, error)
     finally:
         holder = None                                       # if the socket is closed, and this is the last call, it leaves first
         call_leave(&inside.call)

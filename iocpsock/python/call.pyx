@@ -39,7 +39,7 @@ cdef _Guard call_enter(object sock, GuardCall *call):
         with nogil:
             error = guard_enter(&guard.guard, call)
     if error:
-        raise_error(error)
+        oserror_raise(error)
     return guard
 
 
@@ -63,22 +63,22 @@ cdef class _Inside:
             guard_leave(&self.call)
 
 
-cdef bint waits(object sock, object timeout):
+cdef bint call_waits(object sock, object timeout):
     """Whether a call that may block is the engine's."""
     return timeout != 0.0 and _type(sock) == _stream and _family(sock) in _families
 
 
-cdef object raise_failure(_Guard guard, int error):
+cdef object call_raise(_Guard guard, int error):
     """Raise what ended a call inside this guard. Whatever it was, if the socket was closed meanwhile that is
     the reason."""
     if error == WSAEINTR:
         interrupt_raise()
     if guard.guard.state != GUARD_OPEN:
-        raise_closed()
-    raise_error(error)
+        oserror_raise_closed()
+    oserror_raise(error)
 
 
-cdef DWORD wait_receive(object sock, char *target, DWORD size, object timeout, bint whole=False) except? 0xFFFFFFFF:
+cdef DWORD call_receive(object sock, char *target, DWORD size, object timeout, bint whole=False) except? 0xFFFFFFFF:
     """Receive so many bytes at most, or with a size of 0 wait until there are any. If `whole`, fewer only at
     the end of the stream, and when an error or a signal comes between, of which the caller hears later."""
     cdef Patience patience
@@ -86,7 +86,7 @@ cdef DWORD wait_receive(object sock, char *target, DWORD size, object timeout, b
     cdef DWORD received = 0, piece
     cdef _Guard guard = call_enter(sock, &call)
     cdef int error
-    patience_of(&patience, timeout)
+    interrupt_patience(&patience, timeout)
     with nogil:
         error = waiter_receive(&call, target, min(size, <DWORD>CALL_RECEIVE), &patience, &received)
         piece = received
@@ -97,30 +97,30 @@ cdef DWORD wait_receive(object sock, char *target, DWORD size, object timeout, b
             received += piece
         guard_leave(&call)
     if error:
-        raise_failure(guard, error)
+        call_raise(guard, error)
     interrupt_raise()
     return received
 
 
-cdef bint is_flags(object flags):
+cdef bint call_is_flags(object flags):
     """Whether these are flags of a call; what is none the inherited call refuses."""
     return isinstance(flags, int) and -0x80000000 <= flags <= 0x7FFFFFFF
 
 
-cdef bint no_flags(object flags):
+cdef bint call_no_flags(object flags):
     return isinstance(flags, int) and flags == 0
 
 
-cdef object wait_readable(object sock, object size, object flags):
+cdef object call_wait_readable(object sock, object size, object flags):
     """Before an inherited call that receives: wait here for something to receive, where Ctrl-C and close are
     heard. Not if the call is wrong, asks for nothing, or for urgent data, which are no reason for a receive
     to end."""
     timeout = _gettimeout(sock)
-    if not isinstance(size, int) or size <= 0 or not is_flags(flags) or flags & _core.MSG_OOB:
+    if not isinstance(size, int) or size <= 0 or not call_is_flags(flags) or flags & _core.MSG_OOB:
         return
-    if waits(sock, timeout) and _fileno(sock) >= 0:
+    if call_waits(sock, timeout) and _fileno(sock) >= 0:
         try:
-            wait_receive(sock, NULL, 0, timeout)
+            call_receive(sock, NULL, 0, timeout)
         except (TimeoutError, KeyboardInterrupt):
             raise
         except OSError:
@@ -129,7 +129,7 @@ cdef object wait_readable(object sock, object size, object flags):
             # Otherwise the inherited call knows best what is wrong.
 
 
-cdef object room_in(object buffer, object nbytes):
+cdef object call_room(object buffer, object nbytes):
     """How much an inherited call would receive into the buffer; 0 if it would refuse that."""
     try:
         view = memoryview(buffer)
@@ -140,7 +140,7 @@ cdef object room_in(object buffer, object nbytes):
     return view.nbytes
 
 
-cdef bytes plain_host(object address, int family):
+cdef bytes call_plain_host(object address, int family):
     """The host of an address that connect understands without the base class, (host, port, ...); None for any
     other, of which the base class knows what is wrong."""
     if not isinstance(address, tuple) or len(address) != 2 and not (family == AF_INET6 and len(address) in (3, 4)):
@@ -150,12 +150,12 @@ cdef bytes plain_host(object address, int family):
     return lookup_name(address[0])
 
 
-cdef bint receives_whole(object flags, object timeout):
+cdef bint call_receives_whole(object flags, object timeout):
     """Whether a receive has to fill its buffer; with a time-out the system takes what is there."""
     return timeout is None and isinstance(flags, int) and flags == _core.MSG_WAITALL
 
 
-cdef int connect_to(object self, bytes host, object address, object timeout) except -1:
+cdef int call_connect(object self, bytes host, object address, object timeout) except -1:
     """0 or a Winsock code. A lookup that fails, and what a signal handler raises, are raised."""
     cdef Address remote
     cdef Patience patience
@@ -168,7 +168,7 @@ cdef int connect_to(object self, bytes host, object address, object timeout) exc
         if len(address) > 3:
             (<sockaddr_in6 *>&remote.storage).sin6_scope_id = address[3]
     _sys.audit("socket.connect", self, address)
-    patience_of(&patience, timeout)
+    interrupt_patience(&patience, timeout)
     with nogil:
         error = guard_enter(&guard.guard, &call)
         if not error:
@@ -179,7 +179,7 @@ cdef int connect_to(object self, bytes host, object address, object timeout) exc
     return WSAENOTSOCK if error and guard.guard.state != GUARD_OPEN else error
 
 
-cdef object send_from(object self, object data, int flags, object timeout, bint everything):
+cdef object call_send(object self, object data, int flags, object timeout, bint everything):
     """Send from the caller's memory: all of it, or one piece; with a time-out as much of it as the kernel
     takes at once. How many bytes; when all were to be sent, all."""
     cdef Py_buffer view
@@ -192,7 +192,7 @@ cdef object send_from(object self, object data, int flags, object timeout, bint 
     PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
     try:
         guard = call_enter(self, &call)
-        patience_of(&patience, timeout)
+        interrupt_patience(&patience, timeout)
         with nogil:
             while True:
                 if everything and patience.deadline == 0 and view.len > cap:
@@ -209,7 +209,7 @@ cdef object send_from(object self, object data, int flags, object timeout, bint 
                     break
             guard_leave(&call)
         if error:
-            raise_failure(guard, error)
+            call_raise(guard, error)
     finally:
         PyBuffer_Release(&view)
     return done
@@ -241,7 +241,7 @@ cdef object call_close(object sock):
         guard_wait(&guard.guard)
         error = guard_finish(&guard.guard)
     if error and error != WSAECONNRESET:
-        raise_error(error)
+        oserror_raise(error)
 
 
 cdef object call_detach(object sock):

@@ -88,19 +88,19 @@ cdef int interrupt_start_ticking() except -1:
     global interrupt_ticks
     due.QuadPart = -INTERRUPT_TICK * 10_000                 # from now, in units of 100 ns
     if timer == NULL or not SetWaitableTimer(timer, &due, INTERRUPT_TICK, NULL, NULL, FALSE):
-        raise_error(WSAENOBUFS)
+        oserror_raise(WSAENOBUFS)
     interrupt_ticks = timer
     return 0
 
 
-cdef void patience_of(Patience *patience, object timeout):
+cdef void interrupt_patience(Patience *patience, object timeout):
     """Begin a call with a time-out in seconds, or None."""
-    patience_begin(patience, milliseconds_of(timeout))
+    patience_begin(patience, interrupt_milliseconds(timeout))
     patience.interrupt = interrupt_event() if interrupt_is_for_us() else NULL
     patience.interrupted = interrupt_ends_call
 
 
-cdef DWORD milliseconds_of(object timeout):
+cdef DWORD interrupt_milliseconds(object timeout):
     """A time-out in seconds, or None, as the engine counts; rounded up, so that it never ends early."""
     if timeout is None:
         return PATIENCE_FOREVER

@@ -24,7 +24,7 @@ cdef class _Lookup:
         self.arguments = arguments
         self.done = CreateEventW(NULL, TRUE, FALSE, NULL)
         if self.done == NULL:
-            raise_error(WSAENOBUFS)
+            oserror_raise(WSAENOBUFS)
 
     def __dealloc__(self):
         if self.done != NULL:
@@ -41,14 +41,14 @@ cdef class _Lookup:
     cdef object wait(self):
         cdef Patience patience
         cdef int error = WSAEINTR
-        patience_of(&patience, None)
+        interrupt_patience(&patience, None)
         while error == WSAEINTR:
             with nogil:
                 error = patience_wait(&patience, self.done)
             if error == WSAEINTR and interrupt_ends_call():
                 interrupt_raise()
         if error:
-            raise_error(error)
+            oserror_raise(error)
         if self.error is not None:
             raise self.error
         return self.result
@@ -67,7 +67,7 @@ cdef object lookup_run(object function, tuple arguments):
     return lookup.wait()
 
 
-def _system_address(bytes name, int family):
+def lookup_system_address(bytes name, int family):
     """The first address that the system has for a name, a sockaddr in bytes, or the Winsock code of the
     failure."""
     cdef Address *found = NULL
@@ -93,9 +93,9 @@ cdef int lookup_address(bytes name, int family, int port_number, Address *remote
         remote.next = NULL
         address_list_free(literal)
         return 0
-    outcome = lookup_run(_system_address, (name, family))
+    outcome = lookup_run(lookup_system_address, (name, family))
     if isinstance(outcome, int):
-        raise_lookup_error(outcome)
+        oserror_raise_lookup(outcome)
     found = outcome
     memcpy(&remote.storage, <const char *>found, len(found))
     remote.length, remote.family = len(found), family

@@ -19,25 +19,25 @@ cdef enum:
     SENDFILE_TIMED = 64 * 1024      # bytes of one read when there is a time-out
 
 
-cdef object send_file(object self, object file, object offset, object count):
+cdef object sendfile_send(object self, object file, object offset, object count):
     """socket.sendfile on a socket that waits on the engine."""
     self._check_sendfile_params(file, offset, count)
     if offset:
         file.seek(offset)
-    if not _is_file(file):
-        return _send_what_is_read(self, file, offset, count)
+    if not sendfile_is_file(file):
+        return sendfile_copy(self, file, offset, count)
     if _gettimeout(self) is None and edition_is_server():
-        return _transmit(self, file, file.tell(), count)
-    return _send_what_is_read(self, file, file.tell(), count)
+        return sendfile_transmit(self, file, file.tell(), count)
+    return sendfile_copy(self, file, file.tell(), count)
 
 
-cdef bint _is_file(object file):
+cdef bint sendfile_is_file(object file):
     """Whether the object stands for a regular file that may be read."""
     raw = file.raw if type(file) in (_io.BufferedReader, _io.BufferedRandom) else file
     return type(raw) is _io.FileIO and raw.readable() and _stat.S_ISREG(_os.fstat(raw.fileno()).st_mode)
 
 
-cdef object _transmit(object self, object file, object start, object count):
+cdef object sendfile_transmit(object self, object file, object start, object count):
     cdef Patience patience
     cdef ULONGLONG position = start, end
     cdef DWORD piece, sent = 0
@@ -55,14 +55,14 @@ cdef object _transmit(object self, object file, object start, object count):
     try:
         while position < end:
             piece = min(end - position, <ULONGLONG>SENDFILE_PIECE)
-            patience_of(&patience, None)
+            interrupt_patience(&patience, None)
             guard = call_enter(self, &call)
             with nogil:
                 error = waiter_transmit(&call, <HANDLE>handle, position, piece, &patience, &sent)
                 guard_leave(&call)
             position += sent
             if error:
-                raise_failure(guard, error)
+                call_raise(guard, error)
             if sent == 0:
                 break                                       # the file has become shorter meanwhile
     finally:
@@ -72,7 +72,7 @@ cdef object _transmit(object self, object file, object start, object count):
     return position - start
 
 
-cdef object _send_what_is_read(object self, object file, object start_at, object count):
+cdef object sendfile_copy(object self, object file, object start_at, object count):
     cdef Patience patience
     cdef Py_ssize_t done, size
     cdef const char *start
@@ -91,7 +91,7 @@ cdef object _send_what_is_read(object self, object file, object start_at, object
                 break
             while done < size:
                 piece = <DWORD>(size - done)
-                patience_of(&patience, timeout)
+                interrupt_patience(&patience, timeout)
                 guard = call_enter(self, &call)
                 with nogil:
                     if patience.deadline:                   # which counts from the last progress
@@ -102,7 +102,7 @@ cdef object _send_what_is_read(object self, object file, object start_at, object
                 done += sent
                 total += sent
                 if error:
-                    raise_failure(guard, error)
+                    call_raise(guard, error)
         return total
     finally:
         if total and hasattr(file, "seek"):

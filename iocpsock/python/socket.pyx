@@ -38,22 +38,22 @@ class socket(_stdlib.socket):
     def connect(self, address, /):
         """Connect to `address`, (host, port) or for IPv6 (host, port, flowinfo, scope_id)."""
         timeout = _gettimeout(self)
-        host = plain_host(address, _family(self)) if waits(self, timeout) else None
+        host = call_plain_host(address, _family(self)) if call_waits(self, timeout) else None
         if host is None:
             return super().connect(address)                 # which knows what is wrong with it
-        error = connect_to(self, host, address, timeout)
+        error = call_connect(self, host, address, timeout)
         if error == WSAENOTSOCK:
-            raise_closed()
+            oserror_raise_closed()
         elif error:
-            raise_error(error)
+            oserror_raise(error)
 
     def connect_ex(self, address, /):
         """As `connect`, but return what the system says, 0 or an error number, instead of raising it."""
         timeout = _gettimeout(self)
-        host = plain_host(address, _family(self)) if waits(self, timeout) and _fileno(self) >= 0 else None
+        host = call_plain_host(address, _family(self)) if call_waits(self, timeout) and _fileno(self) >= 0 else None
         if host is None:
             return super().connect_ex(address)
-        error = connect_to(self, host, address, timeout)
+        error = call_connect(self, host, address, timeout)
         return WSAEWOULDBLOCK if error == PATIENCE_EXPIRED else error
 
     def accept(self):
@@ -75,16 +75,16 @@ class socket(_stdlib.socket):
         """Receive up to `bufsize` bytes; b"" at the end of the stream."""
         cdef DWORD received, size
         timeout = _gettimeout(self)
-        whole = receives_whole(flags, timeout)
-        if not (whole or no_flags(flags)) or not isinstance(bufsize, int) or not 0 < bufsize <= 0x7FFFFFFF or not waits(self, timeout):
-            if not no_flags(flags):
-                wait_readable(self, bufsize, flags)
+        whole = call_receives_whole(flags, timeout)
+        if not (whole or call_no_flags(flags)) or not isinstance(bufsize, int) or not 0 < bufsize <= 0x7FFFFFFF or not call_waits(self, timeout):
+            if not call_no_flags(flags):
+                call_wait_readable(self, bufsize, flags)
             if timeout == 0.0:
                 return call_inherited(self, super().recv, (bufsize, flags))
             return super().recv(bufsize, flags)
         size = bufsize
         data = PyBytes_FromStringAndSize(NULL, size)
-        received = wait_receive(self, PyBytes_AsString(data), size, timeout, whole)
+        received = call_receive(self, PyBytes_AsString(data), size, timeout, whole)
         return data if received == size else data[:received]
 
     def recv_into(self, buffer, nbytes=0, flags=0):
@@ -92,10 +92,10 @@ class socket(_stdlib.socket):
         cdef Py_buffer view
         cdef DWORD size
         timeout = _gettimeout(self)
-        whole = receives_whole(flags, timeout)
-        if not (whole or no_flags(flags)) or not isinstance(nbytes, int) or nbytes < 0 or not waits(self, timeout):
-            if not no_flags(flags):
-                wait_readable(self, room_in(buffer, nbytes), flags)
+        whole = call_receives_whole(flags, timeout)
+        if not (whole or call_no_flags(flags)) or not isinstance(nbytes, int) or nbytes < 0 or not call_waits(self, timeout):
+            if not call_no_flags(flags):
+                call_wait_readable(self, call_room(buffer, nbytes), flags)
             if timeout == 0.0:
                 return call_inherited(self, super().recv_into, (buffer, nbytes, flags))
             return super().recv_into(buffer, nbytes, flags)
@@ -107,18 +107,18 @@ class socket(_stdlib.socket):
             if nbytes > view.len:
                 raise ValueError("buffer too small for requested bytes")
             size = min(nbytes or view.len, 0x7FFFFFFF)
-            return wait_receive(self, <char *>view.buf, size, timeout, whole) if size else 0
+            return call_receive(self, <char *>view.buf, size, timeout, whole) if size else 0
         finally:
             PyBuffer_Release(&view)
 
     def recvfrom(self, bufsize, flags=0, /):
         """As recv, with an address that means nothing for a stream: (bytes, address)."""
-        wait_readable(self, bufsize, flags)
+        call_wait_readable(self, bufsize, flags)
         return super().recvfrom(bufsize, flags)
 
     def recvfrom_into(self, buffer, nbytes=0, flags=0):
         """As recv_into, with an address that means nothing for a stream: (number of bytes, address)."""
-        wait_readable(self, room_in(buffer, nbytes), flags)
+        call_wait_readable(self, call_room(buffer, nbytes), flags)
         return super().recvfrom_into(buffer, nbytes, flags)
 
     def send(self, data, flags=0, /):
@@ -126,27 +126,27 @@ class socket(_stdlib.socket):
         timeout = _gettimeout(self)
         if timeout == 0.0:
             return call_inherited(self, super().send, (data, flags))
-        if not waits(self, timeout) or not is_flags(flags):
+        if not call_waits(self, timeout) or not call_is_flags(flags):
             return super().send(data, flags)
-        return send_from(self, data, flags, timeout, False)
+        return call_send(self, data, flags, timeout, False)
 
     def sendall(self, data, flags=0, /):
         """Send all of `data`. After an error there is no telling how much of it was sent."""
         timeout = _gettimeout(self)
         if timeout == 0.0:
             return call_inherited(self, super().sendall, (data, flags))
-        if not waits(self, timeout) or not is_flags(flags):
+        if not call_waits(self, timeout) or not call_is_flags(flags):
             return super().sendall(data, flags)
-        send_from(self, data, flags, timeout, True)
+        call_send(self, data, flags, timeout, True)
 
     def sendfile(self, file, offset=0, count=None):
         """Send a file opened in binary mode, from `offset` on, to its end or `count` bytes: the number of
         bytes.
 
         The file's position is then behind what was sent, also after an error."""
-        if not waits(self, _gettimeout(self)):
+        if not call_waits(self, _gettimeout(self)):
             return super().sendfile(file, offset, count)
-        return send_file(self, file, offset, count)
+        return sendfile_send(self, file, offset, count)
 
     def __repr__(self):
         """What the stock one says, without asking for the handle as others do: looking at a socket does not
@@ -225,7 +225,7 @@ class socket(_stdlib.socket):
     @acceptcount.setter
     def acceptcount(self, value):
         cdef _Acceptor holder = self._acceptor
-        self._acceptcount = -1 if value == -1 else checked("acceptcount", SETTING_acceptcount, value, "-1 (none), ")
+        self._acceptcount = -1 if value == -1 else socket_checked("acceptcount", SETTING_acceptcount, value, "-1 (none), ")
         if value == -1:
             accept_expose(self, False)
         elif holder is not None:
@@ -238,10 +238,10 @@ class socket(_stdlib.socket):
 
     @sendcap.setter
     def sendcap(self, value):
-        self._sendcap = checked("sendcap", SETTING_sendcap, value, "")
+        self._sendcap = socket_checked("sendcap", SETTING_sendcap, value, "")
 
 
-cdef object checked(str name, int setting, object value, str also):
+cdef object socket_checked(str name, int setting, object value, str also):
     """The value, if the setting can have it; otherwise TypeError or ValueError."""
     legal = also + setting_table[setting].legal.decode("ascii")
     if not isinstance(value, int) or isinstance(value, bool):

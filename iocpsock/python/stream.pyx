@@ -54,31 +54,31 @@ cdef DWORD stream_size(const unsigned char *header, DWORD got, bint first) noexc
     return size if STREAM_HEADER <= size <= STREAM_RECORD else STREAM_HEADER
 
 
-cdef object tls_error(str kind, str code, str text, str reason=None):
+cdef object stream_error(str kind, str code, str text, str reason=None):
     """An exception as OpenSSL's object for a socket raises it."""
     error = getattr(_openssl, kind)(getattr(_openssl, code), text)
     error.library, error.reason = "SSL" if reason else None, reason
     return error
 
 
-cdef object want_write():
-    return tls_error("SSLWantWriteError", "SSL_ERROR_WANT_WRITE", "The operation did not complete (write)")
+cdef object stream_want_write():
+    return stream_error("SSLWantWriteError", "SSL_ERROR_WANT_WRITE", "The operation did not complete (write)")
 
 
-cdef object named(object error, str name):
+cdef object stream_named(object error, str name):
     """The TimeoutError as this call raises it, unless it is the network's."""
     return error if error.errno else TimeoutError(f"The {name} operation timed out")
 
 
-cdef object lost(object error):
+cdef object stream_lost(object error):
     """What a read or a write raises when the connection has failed: up to CPython 3.12 the stream has just
     ended."""
     if _sys.version_info >= (3, 13):
         return error
-    return tls_error("SSLEOFError", "SSL_ERROR_EOF", "EOF occurred in violation of protocol")
+    return stream_error("SSLEOFError", "SSL_ERROR_EOF", "EOF occurred in violation of protocol")
 
 
-cdef object receive_some(object sock, DWORD size, Patience *patience):
+cdef object stream_receive(object sock, DWORD size, Patience *patience):
     """What there is to receive, but not more than that; b"" at the end."""
     cdef GuardCall inside
     cdef _Guard guard = call_enter(sock, &inside)
@@ -90,7 +90,7 @@ cdef object receive_some(object sock, DWORD size, Patience *patience):
         error = waiter_receive(&inside, target, size, patience, &received)
         guard_leave(&inside)
     if error:
-        raise_failure(guard, error)
+        call_raise(guard, error)
     return data if received == size else data[:received]
 
 
@@ -163,9 +163,9 @@ cdef class _Stream:
         try:
             return self.advance(sock, &call, self.tls.read, arguments)
         except TimeoutError as error:
-            raise named(error, "read") from None
+            raise stream_named(error, "read") from None
         except ConnectionError as error:
-            raise lost(error) from None
+            raise stream_lost(error) from None
 
     def write(self, data):
         cdef StreamCall call
@@ -175,9 +175,9 @@ cdef class _Stream:
             sock = self.begin(&call)
             return self.write_all(sock, &call, PyMemoryView_FromMemory(<char *>view.buf, view.len, PyBUF_READ))
         except TimeoutError as error:
-            raise named(error, "write") from None
+            raise stream_named(error, "write") from None
         except ConnectionError as error:
-            raise lost(error) from None
+            raise stream_lost(error) from None
         finally:
             PyBuffer_Release(&view)
 
@@ -194,7 +194,7 @@ cdef class _Stream:
                 if not (self.tls.server_side and self.tls.version() == "TLSv1.3"):
                     raise
         except TimeoutError as error:
-            raise named(error, "handshake") from None
+            raise stream_named(error, "handshake") from None
 
     def shutdown(self):
         cdef StreamCall call
@@ -203,7 +203,7 @@ cdef class _Stream:
             self.advance(sock, &call, self.tls.shutdown, ())
             self.settle(sock, &call)
         except TimeoutError as error:
-            raise named(error, "read") from None
+            raise stream_named(error, "read") from None
         return sock
 
     cdef object begin(self, StreamCall *call):
@@ -212,7 +212,7 @@ cdef class _Stream:
         if sock is None:
             raise _openssl.SSLError("Underlying socket connection gone")
         timeout = _gettimeout(sock)
-        patience_of(&call.patience, timeout)
+        interrupt_patience(&call.patience, timeout)
         call.waits = timeout != 0.0
         call.reads = call.sends = call.wrote = False
         return sock
@@ -250,12 +250,12 @@ cdef class _Stream:
         cdef Py_ssize_t size = len(octets)
         cdef bint asked
         if self.writing.taken and not call.waits:
-            raise want_write()
+            raise stream_want_write()
         turn_take(&self.writing, &call.patience)
         call.sends, asked = True, self.begun > 0
         try:
             if self.begun > size:
-                raise tls_error("SSLError", "SSL_ERROR_SSL", "[SSL: BAD_LENGTH] bad length", "BAD_LENGTH")
+                raise stream_error("SSLError", "SSL_ERROR_SSL", "[SSL: BAD_LENGTH] bad length", "BAD_LENGTH")
             while True:
                 self.send(sock, call)
                 if asked and self.begun == size:
@@ -297,7 +297,7 @@ cdef class _Stream:
             self.send(sock, call)
         elif self.failed:
             if not call.reads:
-                raise_failure(self.guard, self.failed)
+                call_raise(self.guard, self.failed)
         else:
             while not self.writing.taken and (self.outgoing.pending
                                               or self.sent < len(self.unsent) and not (call.reads and self.begun)):
@@ -310,7 +310,7 @@ cdef class _Stream:
     cdef object send(self, object sock, StreamCall *call):
         """Send all ciphertext there is. Only in one's turn."""
         if self.failed:
-            raise_failure(self.guard, self.failed)
+            call_raise(self.guard, self.failed)
         while True:
             if self.sent == len(self.unsent):
                 with self.state:
@@ -337,7 +337,7 @@ cdef class _Stream:
             try:
                 self.sent += call_inherited(sock, _send, (sock, memoryview(self.unsent)[self.sent:]))
             except BlockingIOError:
-                raise want_write() from None
+                raise stream_want_write() from None
             except OSError as failure:
                 self.fail(failure.winerror)
             return
@@ -347,7 +347,7 @@ cdef class _Stream:
             guard_leave(&inside)
         self.sent += sent
         if error == WSAEINTR or error == PATIENCE_EXPIRED:
-            raise_failure(self.guard, error)
+            call_raise(self.guard, error)
         if error:
             self.fail(error)
 
@@ -378,11 +378,11 @@ cdef class _Stream:
         """Wait for the end of the send that is posted, which goes on if the wait ends before."""
         cdef int error
         if not call.waits:
-            raise want_write()
+            raise stream_want_write()
         with nogil:
             error = waiter_wait(self.waiter, &call.patience)
         if error:
-            raise_failure(self.guard, error)
+            call_raise(self.guard, error)
 
     cdef object finish(self):
         cdef int error = error_from_status(self.waiter.overlapped.Internal)
@@ -401,7 +401,7 @@ cdef class _Stream:
         begun."""
         if error != WSAENOBUFS:
             self.failed, self.unsent, self.sent = error, b"", 0
-        raise_failure(self.guard, error)
+        call_raise(self.guard, error)
 
     cdef object receive(self, object sock, StreamCall *call, unsigned long long records):
         """Receive what is missing of a record, for OpenSSL, unless another thread has done it: there were so
@@ -413,7 +413,7 @@ cdef class _Stream:
         try:
             while self.records == records:
                 missing = stream_size(self.header, self.got, not records) - self.got
-                data = receive_some(sock, missing, &call.patience) if call.waits else call_inherited(sock, _recv, (sock, missing))
+                data = stream_receive(sock, missing, &call.patience) if call.waits else call_inherited(sock, _recv, (sock, missing))
                 size = len(data)
                 with self.state:
                     self.incoming.write(data) if size else self.incoming.write_eof()

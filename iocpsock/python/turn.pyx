@@ -21,7 +21,7 @@ cdef int turn_take(Turn *turn, Patience *patience) except -1:
         if turn.event == NULL:
             turn.event = CreateEventW(NULL, FALSE, FALSE, NULL)
             if turn.event == NULL:
-                raise_error(WSAENOBUFS)
+                oserror_raise(WSAENOBUFS)
         turn.waiting += 1
         with nogil:
             error = patience_wait(patience, turn.event)
@@ -30,7 +30,7 @@ cdef int turn_take(Turn *turn, Patience *patience) except -1:
             if interrupt_ends_call():
                 interrupt_raise()
         elif error:
-            raise_error(error)
+            oserror_raise(error)
     turn.taken, turn.thread = True, GetCurrentThreadId()
     return 0
 

@@ -41,9 +41,9 @@ cdef int command_port(Tcl_Interp *interp, const char *text, int *number) noexcep
             return TCL_OK
         return Tcl_GetInt(interp, text, number)             # for its message
     if number[0] > 0xFFFF:
-        return tcl_refuse(interp, b"couldn't open socket: port number too high")
+        return failure_refuse(interp, b"couldn't open socket: port number too high")
     if number[0] < 0:
-        return tcl_refuse(interp, b"couldn't open socket: port number too low")
+        return failure_refuse(interp, b"couldn't open socket: port number too low")
     return TCL_OK
 
 
@@ -52,11 +52,11 @@ cdef int command_option(Tcl_Interp *interp, OpenArguments *arguments, const char
     TCL_ERROR with a message, or -1 if it takes none."""
     if strcmp(name, b"-async") == 0:
         if arguments.is_server:
-            return tcl_refuse(interp, b"cannot set -async option for server sockets")
+            return failure_refuse(interp, b"cannot set -async option for server sockets")
         arguments.is_async = True
         return -1
     if strcmp(name, b"-server") == 0 and arguments.is_async:
-        return tcl_refuse(interp, b"cannot set -async option for server sockets")
+        return failure_refuse(interp, b"cannot set -async option for server sockets")
     if not command_takes_value(name):
         return command_bad_option(interp, name)
     if value == NULL:
@@ -94,14 +94,14 @@ cdef int command_parse(Tcl_Interp *interp, int objc, Tcl_Obj *const *objv, OpenA
             return TCL_ERROR
         index += 2 if code == TCL_OK else 1
     if arguments.is_server and arguments.local_port:
-        return tcl_refuse(interp, b"option -myport is not valid for servers")
+        return failure_refuse(interp, b"option -myport is not valid for servers")
     if not arguments.is_server and index < objc:
         arguments.host = Tcl_GetString(objv[index])
         index += 1
     elif not arguments.is_server:
         return command_usage(interp, objv[0])
     if not arguments.is_server and (arguments.reuse_address >= 0 or arguments.reuse_port >= 0 or arguments.backlog_given):
-        return tcl_refuse(interp, b"options -backlog, -reuseaddr, and -reuseport are only valid for servers")
+        return failure_refuse(interp, b"options -backlog, -reuseaddr, and -reuseport are only valid for servers")
     if index != objc - 1:
         return command_usage(interp, objv[0])
     arguments.port_text = Tcl_GetString(objv[index])
@@ -133,23 +133,23 @@ cdef Connection *command_connect(Tcl_Interp *interp, OpenArguments *arguments, i
             error = 0
     if error:
         address_list_free(remote)
-        tcl_fail(interp, b"couldn't open socket", error)
+        failure_report(interp, b"couldn't open socket", error)
         return NULL
     connection = connector_new(local, arguments.local_port)
     if connection == NULL:
         address_list_free(remote)
-        tcl_fail(interp, b"couldn't open socket", WSAENOBUFS)
+        failure_report(interp, b"couldn't open socket", WSAENOBUFS)
         return NULL
     if remote != NULL:
         connector_start(connection, remote)
     elif not connector_resolve(connection, arguments.host, port_number, family):
-        connection_close(connection, 0)
-        tcl_fail(interp, b"couldn't open socket", WSAENOBUFS)
+        tcp_close(connection, 0)
+        failure_report(interp, b"couldn't open socket", WSAENOBUFS)
         return NULL
     error = command_await(connection, arguments.is_async)
     if error:
-        connection_close(connection, 0)
-        tcl_fail(interp, b"couldn't open socket", error)
+        tcp_close(connection, 0)
+        failure_report(interp, b"couldn't open socket", error)
         return NULL
     return connection
 
@@ -177,7 +177,7 @@ cdef Listener *command_listen(Tcl_Interp *interp, OpenArguments *arguments, int 
     cdef SOCKET sock = INVALID_SOCKET
     cdef int error = address_lookup(arguments.local_host, port_number, command_family(interp), True, False, &list)
     if error:
-        tcl_fail(interp, b"couldn't open socket", error)
+        failure_report(interp, b"couldn't open socket", error)
         return NULL
     listener = listener_new()
     error = WSAENOBUFS
@@ -198,7 +198,7 @@ cdef Listener *command_listen(Tcl_Interp *interp, OpenArguments *arguments, int 
         return listener
     if listener != NULL:
         listener_close(listener)
-    tcl_fail(interp, b"couldn't open socket", error)
+    failure_report(interp, b"couldn't open socket", error)
     return NULL
 
 
@@ -220,11 +220,11 @@ cdef int command_socket2(void *data, Tcl_Interp *interp, int objc, Tcl_Obj *cons
         return TCL_ERROR
     if command_port(interp, arguments.port_text, &port_number) != TCL_OK:
         if arguments.is_server and tcl_major >= 9:
-            tcl_refuse(interp, b"couldn't open socket: invalid port number")
+            failure_refuse(interp, b"couldn't open socket: invalid port number")
         return TCL_ERROR
-    error = engine_start()
+    error = port_start()
     if error:
-        return tcl_fail(interp, b"couldn't start iocpsock", error)
+        return failure_report(interp, b"couldn't start iocpsock", error)
     if arguments.is_server:
         listener = command_listen(interp, &arguments, port_number)
         if listener == NULL:
@@ -234,7 +234,9 @@ cdef int command_socket2(void *data, Tcl_Interp *interp, int objc, Tcl_Obj *cons
         connection = command_connect(interp, &arguments, port_number)
         if connection == NULL:
             return TCL_ERROR
-    channel = channel_new(connection, listener, server)
+    channel = driver_new(connection, listener)
+    if server != NULL:
+        server_attach(server, channel)
     Tcl_RegisterChannel(interp, channel.channel)
     Tcl_SetObjResult(interp, Tcl_NewStringObj(Tcl_GetChannelName(channel.channel), -1))
     return TCL_OK

@@ -19,7 +19,7 @@
 # Threads: all on the Tcl thread, except notifier_wake.
 
 cdef enum:
-    NOTIFIER_LINGER = 1             # milliseconds to wait for the next message (consumer_linger: or two)
+    NOTIFIER_LINGER = 1             # milliseconds to wait for the next message (polling_wait: or two)
     NOTIFIER_SHORT = 16             # milliseconds of a short sleep: a tick of Windows' clock, by which Tcl's own waits end
     NOTIFIER_STREAK = 8             # short sleeps in a row to become hot, good waits in a row to become eager ...
     NOTIFIER_STREAK_MOST = 8192     # ... at first; twice as many after each wait in vain, up to this
@@ -93,8 +93,10 @@ cdef void notifier_thread_exit(void *data) noexcept nogil:
         channel_wrote(thread.refused, 0)
     Tcl_DeleteEventSource(notifier_setup, notifier_check, thread)
     Tcl_DeleteEvents(notifier_discard, NULL)
-    consumer_cool(thread.consumer)
+    polling_end(thread.consumer)
     consumer_close(thread.consumer)
+    source_drain(thread.consumer)
+    consumer_drop(thread.consumer)
     TlsSetValue(notifier.tls, NULL)
     Tcl_Free(thread)
 
@@ -129,7 +131,7 @@ cdef inline bint notifier_may_linger(TclThread *thread) noexcept nogil:
 
 cdef bint notifier_linger(TclThread *thread) noexcept nogil:
     """Wait a moment for news, and learn from it whether that is worth while: whether there are any."""
-    if consumer_linger(thread.consumer, NOTIFIER_LINGER):
+    if polling_wait(thread.consumer, NOTIFIER_LINGER):
         thread.streak += 1
         if thread.streak >= thread.needed:
             thread.streak = 0
@@ -141,7 +143,7 @@ cdef bint notifier_linger(TclThread *thread) noexcept nogil:
     if thread.needed < NOTIFIER_STREAK_MOST:
         thread.needed *= 2
     if not thread.eager:
-        consumer_cool(thread.consumer)
+        polling_end(thread.consumer)
     thread.eager = False
     return False
 
@@ -157,7 +159,7 @@ cdef void notifier_woke(TclThread *thread) noexcept nogil:
         thread.streak += 1
         if thread.streak >= thread.needed:
             thread.streak = 0
-            consumer_heat(thread.consumer)
+            polling_begin(thread.consumer)
     thread.asleep = 0
 
 
@@ -208,7 +210,7 @@ cdef void notifier_drain(TclThread *thread) noexcept nogil:
     cdef Source *source
     cdef Channel *channel
     while True:
-        source = consumer_next(thread.consumer)
+        source = source_next(thread.consumer)
         if source == NULL:
             return
         channel = <Channel *>source.context
@@ -239,10 +241,7 @@ cdef int notifier_event(Tcl_Event *event, int flags) noexcept nogil:
     if channel == NULL:                                     # channel, while it is open, holds a reference of its own
         return 1
     channel.event_queued = False
-    if channel.listener != NULL:
-        server_event(channel)
-    else:
-        channel_event(channel)
+    channel.event(channel)
     if not flags & TCL_DONT_WAIT:
         notifier_after_event()
     return 1

@@ -102,7 +102,7 @@ cdef int option_set_flag(Channel *channel, Tcl_Interp *interp, const char *value
         source_lock(&channel.connection.source)
         error = connection_set_flag(channel.connection, flag, on)
         source_unlock(&channel.connection.source)
-    return tcl_fail(interp, b"couldn't set socket option", error) if error else TCL_OK
+    return failure_report(interp, b"couldn't set socket option", error) if error else TCL_OK
 
 
 cdef const char *option_get_flag(Channel *channel, int flag) noexcept nogil:
@@ -177,7 +177,7 @@ cdef void option_append_error(Channel *channel, Tcl_DString *result) noexcept no
     channel.connection.pending_error = 0
     source_unlock(&channel.connection.source)
     if error:
-        tcl_append_message(result, error)
+        failure_append_message(result, error)
 
 
 cdef int option_append_names(Channel *channel, Tcl_Interp *interp, Tcl_DString *result, int which) noexcept nogil:
@@ -198,7 +198,7 @@ cdef int option_append_names(Channel *channel, Tcl_Interp *interp, Tcl_DString *
             endpoint = endpoint.next
     if not error:
         return TCL_OK
-    return tcl_fail(interp, b"can't get peername" if which == OPTION_PEER else b"can't get sockname", error)
+    return failure_report(interp, b"can't get peername" if which == OPTION_PEER else b"can't get sockname", error)
 
 
 cdef int option_address(SOCKET sock, int which, sockaddr_storage *address, int *length) noexcept nogil:

@@ -26,8 +26,8 @@ cdef int package_init(Tcl_Interp *interp) noexcept nogil:
         Tcl_SetObjResult(interp, Tcl_ObjPrintf(b"iocpsock: IOCPSOCK_SETTINGS is wrong at \"%s\": it wants name=value ...", wrong))
         return TCL_ERROR
     if not notifier_start():
-        return tcl_refuse(interp, b"iocpsock: no thread-local storage left")
-    channel_start()
+        return failure_refuse(interp, b"iocpsock: no thread-local storage left")
+    driver_start()
     package_watch_exit()
     Tcl_CreateObjCommand(interp, b"socket2", command_socket2, NULL, NULL)
     Tcl_CreateObjCommand(interp, b"::iocpsock::stats", package_stats, NULL, NULL)
@@ -51,8 +51,8 @@ cdef void package_watch_exit() noexcept nogil:
     if package.life == NULL:
         Tcl_MutexLock(&package.life)
         Tcl_MutexUnlock(&package.life)
-        channel_exit.deadline = 0
-        engine_go_on()
+        driver_exit.deadline = 0
+        tcp_go_on()
         Tcl_CreateExitHandler(package_exit, NULL)
     ReleaseSRWLockExclusive(&package.lock)
 
@@ -60,9 +60,9 @@ cdef void package_watch_exit() noexcept nogil:
 cdef void package_exit(void *unused) noexcept nogil:
     """Tcl ends: what the engine holds, what Tcl holds of others, and what it flushes after this, get some
     time in all."""
-    channel_exit_begin()
-    channel_flush_refused()
-    engine_end(channel_exit.deadline)
+    driver_exit_begin()
+    driver_flush_refused()
+    tcp_flush_all(driver_exit.deadline)
 
 
 cdef int package_stats(void *data, Tcl_Interp *interp, int objc, Tcl_Obj *const *objv) noexcept nogil:

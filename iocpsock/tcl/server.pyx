@@ -23,6 +23,13 @@ cdef Server *server_new(Tcl_Interp *interp, Tcl_Obj *script) noexcept nogil:
     return server
 
 
+cdef void server_attach(Server *server, Channel *channel) noexcept nogil:
+    """The channel is the one whose connections are accepted for the server."""
+    channel.server = server
+    channel.event = server_event
+    channel.closed = server_free
+
+
 cdef void server_interp_deleted(void *data, Tcl_Interp *interp) noexcept nogil:
     cdef Server *server = <Server *>data
     server.interp = NULL
@@ -63,7 +70,7 @@ cdef void server_event(Channel *listener_channel) noexcept nogil:
     if connection == NULL:
         return
     option_name_info(&connection.peer, connection.peer_length, address, service, NI_NUMERICHOST | NI_NUMERICSERV)
-    channel = channel_new(connection, NULL, NULL)
+    channel = driver_new(connection, NULL)
     if server.interp == NULL or server.thread != Tcl_GetCurrentThread():
         Tcl_CloseEx(NULL, channel.channel, 0)
     else:

@@ -1,12 +1,12 @@
-# Configure: the engine's settings as Python sees them.
+# Tuning: the engine's settings as Python sees them.
 # Threads: Python's, with the GIL.
 
-cdef object setting_value(int setting, int value):
+cdef object tuning_value(int setting, int value):
     cdef const char *word = settings_word(setting, value)
     return word.decode("ascii") if word != NULL else value
 
 
-cdef int setting_named(object name) except -1:
+cdef int tuning_named(object name) except -1:
     cdef bytes wanted = b"-" + name.encode("utf-8")
     cdef int setting
     for setting in range(SETTING_COUNT):
@@ -16,7 +16,7 @@ cdef int setting_named(object name) except -1:
     raise TypeError(f"configure() has no setting {name!r}; there are {names}")
 
 
-cdef int setting_checked(int setting, object value) except? -2:
+cdef int tuning_checked(int setting, object value) except? -2:
     """The number that stands for `value`; ValueError if it is not a legal one."""
     cdef int number
     cdef bytes text = str(value).encode("utf-8")
@@ -38,21 +38,21 @@ def configure(**settings):
     cdef Settings changed = settings_process.settings
     cdef int setting
     for name, value in settings.items():
-        setting = setting_named(name)
-        changed.value[setting] = setting_checked(setting, value)
+        setting = tuning_named(name)
+        changed.value[setting] = tuning_checked(setting, value)
     if port.started and changed.value[SETTING_threads] != settings_of_process(SETTING_threads):
         raise ValueError("threads: can only be changed before the first connection is made")
     settings_process.settings = changed
-    return {(<bytes>setting_table[setting].option)[1:].decode("ascii"): setting_value(setting, changed.value[setting])
+    return {(<bytes>setting_table[setting].option)[1:].decode("ascii"): tuning_value(setting, changed.value[setting])
             for setting in range(SETTING_COUNT)}
 
 
-cdef object load_settings():
+cdef object tuning_load():
     """Take IOCPSOCK_SETTINGS; ImportError if it cannot be understood."""
     cdef const char *wrong = settings_load()
     if wrong != NULL:
         raise ImportError(f"IOCPSOCK_SETTINGS is wrong at {wrong.decode('utf-8', 'replace')!r}: it wants name=value ...")
 
 
-load_settings()
+tuning_load()
 configure.__module__ = "iocpsock"

@@ -1,4 +1,4 @@
-# Error: the Tcl side's one gate from Winsock codes to errno, messages and errorCode. The table is data:
+# Failure: the Tcl side's one gate from Winsock codes to errno, messages and errorCode. The table is data:
 # tcl_tables.h.
 # Threads: the interpreter's.
 
@@ -6,7 +6,7 @@ cdef enum:
     TCL_MESSAGE_MAX = 512           # bytes of a system message in UTF-8
 
 
-cdef int tcl_errno(int error) noexcept nogil:
+cdef int failure_errno(int error) noexcept nogil:
     """The errno for a Winsock code."""
     cdef int row
     for row in range(ERRNO_ROWS):
@@ -15,13 +15,13 @@ cdef int tcl_errno(int error) noexcept nogil:
     return ERRNO_DEFAULT
 
 
-cdef bint tcl_error_is_lookup(int error) noexcept nogil:
+cdef bint failure_is_lookup(int error) noexcept nogil:
     """Whether the code came from name resolution (WSAHOST_NOT_FOUND and the codes around it), which errno
     cannot say."""
     return WSASERVICE_NOT_FOUND <= error <= WSANO_DATA or error == WSATYPE_NOT_FOUND
 
 
-cdef void tcl_lookup_message(int error, char *message) noexcept nogil:
+cdef void failure_lookup_message(int error, char *message) noexcept nogil:
     """The system's words for a name resolution error, as gai_strerror gives them, in UTF-8."""
     cdef WCHAR wide[TCL_MESSAGE_MAX]
     cdef DWORD length = FormatMessageW(FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS | FORMAT_MESSAGE_MAX_WIDTH_MASK,
@@ -30,31 +30,31 @@ cdef void tcl_lookup_message(int error, char *message) noexcept nogil:
     message[size if size > 0 else 0] = 0
 
 
-cdef void tcl_append_message(Tcl_DString *target, int error) noexcept nogil:
+cdef void failure_append_message(Tcl_DString *target, int error) noexcept nogil:
     """Append the message for a Winsock code."""
     cdef char message[TCL_MESSAGE_MAX]
-    if tcl_error_is_lookup(error):
-        tcl_lookup_message(error, message)
+    if failure_is_lookup(error):
+        failure_lookup_message(error, message)
         Tcl_DStringAppend(target, message, -1)
     else:
-        Tcl_DStringAppend(target, Tcl_ErrnoMsg(tcl_errno(error)), -1)
+        Tcl_DStringAppend(target, Tcl_ErrnoMsg(failure_errno(error)), -1)
 
 
-cdef int tcl_fail(Tcl_Interp *interp, const char *what, int error) noexcept nogil:
+cdef int failure_report(Tcl_Interp *interp, const char *what, int error) noexcept nogil:
     """Leave "what: message" in the interpreter, and the POSIX errorCode; TCL_ERROR. `interp` may be NULL."""
     cdef char message[TCL_MESSAGE_MAX]
-    if tcl_error_is_lookup(error):
+    if failure_is_lookup(error):
         if interp != NULL:
-            tcl_lookup_message(error, message)
+            failure_lookup_message(error, message)
             Tcl_SetObjResult(interp, Tcl_ObjPrintf(b"%s: %s", what, message))
         return TCL_ERROR
-    Tcl_SetErrno(tcl_errno(error))
+    Tcl_SetErrno(failure_errno(error))
     if interp != NULL:
         Tcl_SetObjResult(interp, Tcl_ObjPrintf(b"%s: %s", what, Tcl_PosixError(interp)))
     return TCL_ERROR
 
 
-cdef int tcl_refuse(Tcl_Interp *interp, const char *message) noexcept nogil:
+cdef int failure_refuse(Tcl_Interp *interp, const char *message) noexcept nogil:
     """Leave a fixed message in the interpreter; TCL_ERROR."""
     Tcl_SetObjResult(interp, Tcl_NewStringObj(message, -1))
     return TCL_ERROR

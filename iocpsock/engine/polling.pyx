@@ -1,0 +1,84 @@
+# Polling: a consumer that receives itself, for as long as its messages come one right after the other.
+#
+# While it does, it is `hot`: the receives of its connections are direct (engine/direct.pyx), and it waits for
+# their event.
+# A wait for "a millisecond" ends at a tick of the system's clock, so it may last 15.6 (Microsoft's page "Wait
+# functions"). Once a consumer has seen that, a timer which is not bound to the ticks bounds its waits, set
+# anew for each: a call of the system more, which a finer clock does not need. Where the system has no such
+# timer no consumer is ever hot.
+# Threads: the consumer's, all of it, with no lock held.
+
+cdef enum:
+    POLLING_SPAN = 2                # times its time a wait may last: by the timer, where the clock ends it later
+    POLLING_COARSE = 8              # times its time a wait lasts only by a coarse clock
+
+
+cdef bint polling_begin(Consumer *consumer) noexcept nogil:
+    """From now on the consumer receives itself. False if there is no event or no timer to be had."""
+    if consumer.event == NULL:
+        consumer.event = CreateEventW(NULL, FALSE, FALSE, NULL)
+    if consumer.timer == NULL:
+        consumer.timer = CreateWaitableTimerExW(NULL, NULL, IOCPSOCK_TIMER_HIGH_RESOLUTION, SYNCHRONIZE | TIMER_MODIFY_STATE)
+    consumer.hot = consumer.event != NULL and consumer.timer != NULL
+    return consumer.hot
+
+
+cdef void polling_end(Consumer *consumer) noexcept nogil:
+    """Back to the port, before the consumer sleeps or ends: its direct receives are posted there."""
+    cdef Source *sources[DIRECT_MOST]
+    cdef Op *op = consumer.direct
+    cdef int index, count = 0
+    consumer.hot = False
+    while op != NULL:
+        source_hold(op.source)
+        sources[count] = op.source
+        count += 1
+        op = op.direct_next
+    direct_withdraw(consumer, NULL)
+    for index in range(count):
+        source_lock(sources[index])
+        receiver_post(<Connection *>sources[index])
+        connection_unlock(<Connection *>sources[index])
+        source_drop(sources[index])
+
+
+cdef DWORD polling_sleep(Consumer *consumer, DWORD milliseconds) noexcept nogil:
+    """Wait for the event at most so long, or nearly: WAIT_OBJECT_0 if it was set."""
+    cdef HANDLE handles[2]
+    cdef LARGE_INTEGER frequency, due
+    cdef LONGLONG began, ended
+    cdef DWORD result
+    handles[0] = consumer.event
+    handles[1] = consumer.timer
+    QueryPerformanceFrequency(&frequency)
+    QueryPerformanceCounter(<LARGE_INTEGER *>&began)
+    due.QuadPart = -<LONGLONG>milliseconds * POLLING_SPAN * 10000   # from now on, in units of 100 ns
+    if consumer.coarse:
+        SetWaitableTimer(consumer.timer, &due, 0, NULL, NULL, FALSE)
+    result = WaitForMultipleObjects(2 if consumer.coarse else 1, handles, FALSE, milliseconds)
+    if result == WAIT_TIMEOUT and not consumer.coarse:
+        QueryPerformanceCounter(<LARGE_INTEGER *>&ended)
+        consumer.coarse = ended - began > frequency.QuadPart * milliseconds * POLLING_COARSE // 1000
+    return result
+
+
+cdef bint polling_wait(Consumer *consumer, DWORD milliseconds) noexcept nogil:
+    """Receive, and wait for news at most so long: whether there are any."""
+    cdef DWORD result = WAIT_OBJECT_0
+    counter_add(COUNTER_waits, 1)
+    direct_reap(consumer)
+    while result == WAIT_OBJECT_0:
+        AcquireSRWLockExclusive(&consumer.lock)
+        consumer.lingering = consumer.head == NULL
+        ReleaseSRWLockExclusive(&consumer.lock)
+        if not consumer.lingering:
+            return True
+        result = polling_sleep(consumer, milliseconds)
+        AcquireSRWLockExclusive(&consumer.lock)
+        consumer.lingering = False
+        ReleaseSRWLockExclusive(&consumer.lock)
+        direct_reap(consumer)
+    if consumer_has_ready(consumer):
+        return True
+    counter_add(COUNTER_waits_in_vain, 1)
+    return False

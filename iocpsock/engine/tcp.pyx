@@ -1,0 +1,94 @@
+# Tcp: what a host does with a whole connection: it watches, waits, lets go. Its bytes are taken and given by
+# receiver and sender.
+#
+# Threads: any, with no lock held unless it is said; tcp_watch and tcp_detach on the consumer's.
+
+cdef int tcp_look(Connection *connection) noexcept nogil:
+    """READY_ bits that hold now, before the consumer is told: a socket that somebody else uses is asked anew.
+    With the lock held."""
+    if connection.lent == LENT_OUT:
+        lent_look(connection)
+    return connection_ready(connection)
+
+
+cdef void tcp_watch(Connection *connection, int interest) noexcept nogil:
+    """The consumer wants to hear of these READY_ bits from now on, and at once if one holds already."""
+    source_lock(&connection.source)
+    connection.source.interest = interest
+    connection.recv_awaited = False
+    lent_await(connection, interest)
+    connection_unlock(connection)
+
+
+cdef bint tcp_wait(Connection *connection, int ready, ULONGLONG deadline) noexcept nogil:
+    """Block until one of the READY_ bits holds; False once the deadline (0: none) has passed. With the lock
+    held."""
+    cdef bint waiting = True
+    if ready & READY_READ:
+        connection.recv_awaited = True
+        direct_release(connection)
+    while waiting and not connection_ready(connection) & ready:
+        lent_await(connection, ready)
+        if connection_ready(connection) & ready:
+            break
+        waiting = source_wait(&connection.source, deadline)
+    return waiting
+
+
+cdef void tcp_detach(Connection *connection) noexcept nogil:
+    """The consumer hears no more of the connection. On the consumer's thread."""
+    source_lock(&connection.source)
+    direct_release(connection)
+    source_unlock(&connection.source)
+    source_attach(&connection.source, NULL)
+
+
+cdef void tcp_close(Connection *connection, int flags) noexcept nogil:
+    """The host lets go: takes its reference. Returns at once; the engine does the rest."""
+    tcp_detach(connection)
+    source_lock(&connection.source)
+    if connection.state == CONNECTION_CONNECTING:
+        if connection.send_head == NULL or closer_resets(connection, flags):
+            connector_cancel(connection)
+        else:
+            source_hold(&connection.source)
+            connection.connector.closing = True
+            closer_limit(connection, connector_expire)
+    elif connection.state == CONNECTION_OPEN:
+        closer_begin(connection, flags)
+    elif connection.state == CONNECTION_FAILED:
+        connector_drop_socket(connection)
+    source_unlock_changed(&connection.source, 0)
+    source_drop(&connection.source)
+
+
+cdef bint tcp_flush(Connection *connection, ULONGLONG deadline) noexcept nogil:
+    """Wait until the connection has sent what it holds, and is closed if it is being closed. False once the
+    deadline has passed."""
+    cdef bint waiting = True
+    source_lock(&connection.source)
+    while waiting and (connection.state == CONNECTION_CLOSING or (connection.send_head != NULL and (
+            connection.state == CONNECTION_OPEN or connection.state == CONNECTION_CONNECTING))):
+        waiting = source_wait(&connection.source, deadline)
+    source_unlock(&connection.source)
+    return waiting
+
+
+cdef void tcp_flush_all(ULONGLONG deadline) noexcept nogil:
+    """The process is about to end: wait until every connection has sent what it holds, and then receive no
+    more on it: those that the host does not close are closed by the system, which resets a connection over a
+    posted receive."""
+    cdef Connection *connection = connection_living(NULL)
+    living.ending = True
+    while connection != NULL:
+        if tcp_flush(connection, deadline):
+            source_lock(&connection.source)
+            if connection.state == CONNECTION_OPEN:
+                receiver_withdraw(connection)
+            source_unlock(&connection.source)
+        connection = connection_living(connection)
+
+
+cdef void tcp_go_on() noexcept nogil:
+    """The process does not end after all."""
+    living.ending = False
