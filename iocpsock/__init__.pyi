@@ -18,7 +18,7 @@ class socket(_stdlib.socket):
     sendcap: int
     """Bytes of a sendall that are with the system at one time, 4096 to 16777216, initially 262144."""
 
-    def accept(self) -> tuple["socket", Any]:
+    def accept(self) -> tuple[socket, Any]:
         """Wait for a connection: (socket, address of the peer)."""
 
 def create_connection(

@@ -110,7 +110,8 @@ def _variants(expression, pythons, tcls):
             yield Cell(f"{variant} tcl", lambda cell, variant=variant, tcl=tcl: _tuned(cell, tcl, expression, "", variant))
         if python in pythons:
             chosen = f"({expression}) and not stock" if expression else "not stock"
-            yield Cell(f"{variant} python", lambda cell, variant=variant, python=python: _python(cell, python, chosen, variant, brief=True))
+            yield Cell(f"{variant} python", lambda cell, variant=variant, python=python, chosen=chosen: _python(
+                cell, python, chosen, variant, brief=True))
 
 
 def run_all(expression=None, python=None, tcl=None, soak=False, names=("",)):

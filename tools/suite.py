@@ -136,7 +136,7 @@ class Suite:
 
     def complaints(self):
         """What is still to be explained, or mended."""
-        for wine, row in ((wine, row) for wine in WINES for row in self.recorded(wine)):
+        for wine, row in ((each, row) for each in WINES for row in self.recorded(each)):
             name = f"{row['file']}, {self.language} {row['version']}, {row['command']}, Wine {wine}"
             if row["verdict"]:
                 yield f"{name}: not run to its end: {row['verdict']}"

@@ -186,5 +186,3 @@ cdef void closer_expire(Source *source) noexcept nogil:
         closer_reset(connection)
         closer_step(connection)
     source_unlock_changed(source, 0)
-
-

@@ -114,5 +114,3 @@ cdef bint direct_yield(Connection *connection) noexcept nogil:
     if op != NULL:
         direct_release(connection)
     return op != NULL
-
-

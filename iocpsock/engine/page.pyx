@@ -29,11 +29,11 @@ cdef Slab *page_new_slab() noexcept nogil:
     """A slab whose pages are all unused, in the list; or NULL."""
     cdef Slab *slab = <Slab *>memory_new(page_slab_bytes())
     cdef char *page
-    cdef int index
+    cdef int _
     if slab == NULL:
         return NULL
     page = <char *>((<size_t>slab + sizeof(Slab) + PAGE_BYTES - 1) & ~<size_t>(PAGE_BYTES - 1))
-    for index in range(PAGE_SLAB):
+    for _ in range(PAGE_SLAB):
         (<void **>page)[0] = slab.unused
         slab.unused = page
         page += PAGE_BYTES

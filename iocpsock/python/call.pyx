@@ -229,7 +229,6 @@ cdef object call_close(object sock):
     """Close a socket. Its calls on other threads end with WSAENOTSOCK, and its handle is closed when they
     have left."""
     cdef _Guard guard = sock._guard
-    cdef size_t handle
     cdef int error = 0
     with nogil:
         guard_close(&guard.guard, GUARD_CLOSED)

@@ -155,7 +155,7 @@ def test_each_program_has_a_result_in_each_scenario(bench_of_tenths, who):
 def test_the_command():
     """The whole way: compile, run, sum up, print, write."""
     done = subprocess.run([sys.executable, ROOT / "dev.py", "bench", "--no-build", "--quick", "--only", "echo-64B-1", "--who", "floor"],
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120)
+                          capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[2].split()[0] == "floor"
     written = json.loads((bench.RESULTS / "part.json").read_text())

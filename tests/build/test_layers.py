@@ -42,7 +42,8 @@ def test_no_file_calls_a_later_one(sources):
 def test_an_upward_call_is_found(sources):
     first, last = FILES[0], FILES[-1]
     callee = DEFINITION.findall(sources[last])[0]
-    assert upward({**sources, first: sources[first] + f"\ncdef void wrong() noexcept nogil:\n    {callee}(NULL)\n"}) == [(first, callee, last)]
+    wrong = f"{sources[first]}\ncdef void wrong() noexcept nogil:\n    {callee}(NULL)\n"
+    assert upward({**sources, first: wrong}) == [(first, callee, last)]
 
 
 def test_a_function_s_prefix_is_its_file(sources):

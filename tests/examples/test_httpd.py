@@ -93,10 +93,10 @@ def connected(address):
         yield connection
 
 
-def ask(address, method, target, headers={}):
+def ask(address, method, target, headers=None):
     """One request on a connection of its own: (the answer, its body)."""
     with connected(address) as connection:
-        connection.request(method, target, headers=headers)
+        connection.request(method, target, headers=headers or {})
         answer = connection.getresponse()
         return answer, answer.read()
 

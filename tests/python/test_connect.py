@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from support import DEADLINE, LOOPBACK, Net, closed_port, free_port, spawn, still_waits
+from support import DEADLINE, LOOPBACK, closed_port, free_port, spawn, still_waits
 
 FAMILIES = pytest.mark.parametrize("family", LOOPBACK, ids=lambda family: family.name)
 UNKNOWN_HOST = "no-such-host.invalid"

@@ -211,7 +211,7 @@ def test_xmlrpc(check):
     transport = Transport()
     with serving(QuietXmlRpc, Server) as server:
         server.register_function(lambda first, second: first + second, "add")
-        with xmlrpc.client.ServerProxy("http://127.0.0.1:%d" % server.server_address[1], transport) as proxy:
+        with xmlrpc.client.ServerProxy(f"http://127.0.0.1:{server.server_address[1]}", transport) as proxy:
             assert proxy.add("a" * 100_000, "b") == "a" * 100_000 + "b"
             check(transport.made.sock)
             with pytest.raises(xmlrpc.client.Fault, match="is not supported"):

@@ -76,11 +76,11 @@ def test_hundreds_of_connections_that_say_nothing(net):
     count = 600
     with net.listener(backlog=count) as listener:
         pairs = [net.connect(listener) for _ in range(count)]
-        for number, (client, server) in enumerate(pairs):
+        for number, (client, _) in enumerate(pairs):
             client.sendall(struct.pack("!I", number))
         assert [read_exactly(server, 4) for _, server in pairs] == [struct.pack("!I", number) for number in range(count)]
         assert select.select([server for _, server in pairs[:400]], [], [], 0)[0] == []
-        for client, server in pairs:
+        for client, _ in pairs:
             client.close()
         assert all(server.recv(1) == b"" for _, server in pairs)
         for _, server in pairs:

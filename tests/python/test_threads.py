@@ -2,7 +2,6 @@
 is left behind."""
 
 import gc
-import os
 import socket
 import subprocess
 import sys

@@ -30,7 +30,7 @@ def windows():
 
 def run(windows, version, *arguments):
     argv, env = windows.tclsh(version, windows.path(HERE / "all.tcl"), *arguments)
-    done = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     return done.returncode, done.stdout.splitlines(), done.stderr
 
 

@@ -41,7 +41,7 @@ class Objects:
                 f"{s}.sendmsg",
                 f"{s}.sendmsg_afalg",
                 f"iter({s})",
-                f"socket.timeout is TimeoutError",
+                "socket.timeout is TimeoutError",
                 f"{s}.__init__()",
                 f"{s}.recv.__name__",
                 f"{s}.sendall.__name__",
@@ -50,7 +50,7 @@ class Objects:
                 f"{s}.__getstate__()",
                 f"sorted(n for n in dir({s}) if n[0] != '_' and n not in ('acceptcount', 'sendcap'))",
                 f"{s}.__sizeof__() > 0",
-                f"socket.has_dualstack_ipv6()",
+                "socket.has_dualstack_ipv6()",
                 f"delattr({s}, '_closed')",
             )
         )
@@ -229,7 +229,7 @@ class Objects:
                 f"{s}.selected_npn_protocol()",
                 f"filled({s}.recv_into, bytearray(4), 9)",
                 f"{s}.recvmsg(1)",
-                f"c.getpeername()",
+                "c.getpeername()",
                 f"{s}.get_verified_chain()",
                 f"{s}.get_unverified_chain()",
                 f"ssl.create_default_context().wrap_socket({s}, server_hostname='x')",

@@ -1,0 +1,36 @@
+"""What ruff and cython-lint say of the sources, as pyproject.toml configures them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from tools import hostpython
+
+REQUIREMENTS = ROOT / "tools" / "requirements-style.txt"
+
+
+def said(module, *arguments):
+    """The output of the linter, a line for each complaint."""
+    folder = hostpython.packages("style", REQUIREMENTS, "ruff and cython-lint")
+    path = os.pathsep.join([str(folder / "bin"), os.environ["PATH"]])
+    done = subprocess.run([sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(folder), "PATH": path})
+    assert done.returncode in (0, 1), done.stderr
+    return done.stdout.splitlines()
+
+
+def test_ruff(tmp_path):
+    assert said("ruff", "check", "--quiet", "--no-cache", "--output-format", "concise", ".") == []
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text("import os\n")
+    assert "F401" in said("ruff", "check", "--quiet", "--no-cache", "--output-format", "concise", str(wrong))[0]
+
+
+def test_cython_lint():
+    """An import in one part of the module is used in others, which it cannot see."""
+    files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "iocpsock").glob("*/*.p[yx][xd]"))
+    assert [line for line in said("cython_lint", *files) if "imported but unused" not in line] == []
