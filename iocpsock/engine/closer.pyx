@@ -11,6 +11,13 @@
 # The clock of either runs only while something is unsent: a close with nothing to send needs none. Each step
 # is taken when the one before is complete, on whatever thread completed it; CancelIoEx is only a request, and
 # nothing is freed before its packet.
+#
+#     closer_flush        the receives are cancelled, the queue is sent       bounded by `linger` or `closestall`
+#         |  no op is posted, the queue is empty or lost
+#     closer_drain        FIN went; what the peer still sends is thrown away    64 KiB or 2 seconds at most
+#         |  the stream has ended, or enough was thrown away (left out where nothing is unread)
+#     closesocket         CLOSED
+#
 # Threads: any, with the connection's lock held.
 
 cdef enum:

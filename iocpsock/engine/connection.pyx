@@ -2,9 +2,15 @@
 #
 # This file holds the record and its life; lent, receiver, sender, closer and connector each own a part of the
 # record and the mechanism that works on it.
-# Owner: the host holds one reference, which tcp_close takes; each posted op holds one. The socket is
-# closed once, by the closer or the connector, independently of the memory, which goes with the last
-# reference. All connections are in one list, for the end of the process.
+#
+#     CONNECTING --ConnectEx succeeds--> OPEN --tcp_close--> CLOSING --all is sent and drained--> CLOSED
+#         |  \                           (an accepted connection begins here)
+#         |   +--the last address fails--> FAILED      its socket is closed by tcp_close
+#         +------tcp_close, or no peer after it-------------------------------------------------> CLOSED
+#
+# Owner: the host holds one reference, which tcp_close takes; each posted op holds one. The socket is closed
+# once, by the closer or the connector, independently of the memory, which goes with the last reference. All
+# connections are in one list, for the end of the process.
 # Threads: fields are read and written under source.lock, except those set before the connection is published.
 
 cdef enum:

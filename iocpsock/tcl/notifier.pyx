@@ -11,6 +11,11 @@
 # between. A wait that brings nothing ends the one or the other, and each time it takes longer to come back.
 # Tcl's timers, idle tasks and other sources have their turn at least every NOTIFIER_TURN milliseconds.
 #
+#     asleep  --`needed` short sleeps in a row-->  hot  --`needed` good waits in a row-->  eager
+#             <--a wait that brings nothing------       <--a wait that brings nothing-----
+#     `needed` begins at NOTIFIER_STREAK; each wait that brings nothing doubles it; a full streak while eager
+#     sets it back.
+#
 # An event takes its source off the queue, and Tcl asks anew for what it wants to hear of when the handlers
 # have run. A handler may run the event loop itself before that, and what it was told of may still hold. So a
 # channel whose handlers run is in the list `told`, which setup and check look at: one for which something
