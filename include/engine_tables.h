@@ -101,22 +101,22 @@ static const char *const counter_names[] = {COUNTERS(COUNTER_NAME)};
 /* What can be tuned: of a connection (or of a listener, for the connections it will accept), from
  * SETTING_LISTENER on of a listener only, and from SETTING_PROCESS on of the whole process. X(name, smallest,
  * largest, initial, legal values in words). The words stand in error messages and in the reference pages.
- * Sources of the defaults: sendcap, Windows' own dynamic send buffering ends there; acceptsilence, iocpsock
- * 0.5; manyconnections, 2 MB of locked receive buffers. */
+ * Sources of the defaults: sendlimit, Windows' own dynamic send buffering ends there; acceptdatatimeout,
+ * iocpsock 0.5; manyconnections, 2 MB of locked receive buffers. */
 #define SETTINGS(X) \
     X(recvbufsize, 0, 65536, 0, "0 (fitted to the traffic) or a number of bytes up to 65536") \
     X(recvcount, 1, 16, 1, "an integer from 1 to 16") \
     X(recvmode, 0, 2, 0, "buffered, zero, or auto") \
-    X(recvcap, 4096, 16777216, 131072, "a number of bytes from 4096 to 16777216") \
-    X(sendcap, 4096, 16777216, 262144, "a number of bytes from 4096 to 16777216") \
+    X(recvlimit, 4096, 16777216, 131072, "a number of bytes from 4096 to 16777216") \
+    X(sendlimit, 4096, 16777216, 262144, "a number of bytes from 4096 to 16777216") \
     X(linger, -1, 65535, -1, "-1 (off) or a number of seconds up to 65535") \
     X(acceptbufsize, 0, 61440, 0, "a number of bytes from 0 to 61440") \
     X(acceptcount, 0, 256, 0, "0 (fitted to the traffic) or an integer up to 256") \
-    X(acceptsilence, 1, 86400, 120, "a number of seconds from 1 to 86400") \
+    X(acceptdatatimeout, 1, 86400, 120, "a number of seconds from 1 to 86400") \
     X(maxconnections, 0, 1000000, 0, "0 (no limit) or an integer up to 1000000") \
     X(threads, 0, 64, 0, "0 (one for each processor) or an integer up to 64") \
     X(manyconnections, 0, 1000000, 500, "an integer from 0 to 1000000") \
-    X(closestall, 0, 86400, 120, "0 (no limit) or a number of seconds up to 86400") \
+    X(closetimeout, 0, 86400, 120, "0 (no limit) or a number of seconds up to 86400") \
     X(lookup, 0, 1, 0, "foreground or background")
 
 #define SETTING_ENUM(name, smallest, largest, initial, legal) SETTING_##name,

@@ -15,7 +15,7 @@ class socket(_stdlib.socket):
     acceptcount: int
     """Connections that a listening socket accepts ahead: -1 (none), 0 (fitted to the traffic), or up to 256."""
 
-    sendcap: int
+    sendlimit: int
     """Bytes of a sendall that are with the system at one time, 4096 to 16777216, initially 262144."""
 
     def accept(self) -> tuple[socket, Any]:

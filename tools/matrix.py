@@ -28,8 +28,8 @@ NO_TESTS = 5            # pytest's exit status when nothing was collected
 # must not notice. Left out are those about the settings themselves, and about how much arrives at an end: a
 # small queue holds less.
 TUNED = {
-    "8.6": ("recvmode=zero", "recvbufsize=512 threads=4 sendcap=4096"),
-    "9.0": ("recvmode=auto manyconnections=2 recvcap=4096",),
+    "8.6": ("recvmode=zero", "recvbufsize=512 threads=4 sendlimit=4096"),
+    "9.0": ("recvmode=auto manyconnections=2 recvlimit=4096",),
 }
 UNTUNED = "socket2 and not settings and not process and not states"
 

@@ -48,16 +48,16 @@ cdef extern from "engine_tables.h" nogil:
         SETTING_recvbufsize
         SETTING_recvcount
         SETTING_recvmode
-        SETTING_recvcap
-        SETTING_sendcap
+        SETTING_recvlimit
+        SETTING_sendlimit
         SETTING_linger
         SETTING_acceptbufsize
         SETTING_acceptcount
-        SETTING_acceptsilence
+        SETTING_acceptdatatimeout
         SETTING_maxconnections
         SETTING_threads
         SETTING_manyconnections
-        SETTING_closestall
+        SETTING_closetimeout
         SETTING_lookup
         SETTING_COUNT
         SETTING_LISTENER

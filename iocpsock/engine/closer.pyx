@@ -7,12 +7,12 @@
 # sent there is nothing to lose, and the peer learns at once that nobody listens. Then the socket is closed. A
 # connection that is still being made is closed like that once it is there, if something was sent, and
 # otherwise given up. The `linger` setting bounds the flush: when its time is over, or at once if it is 0, the
-# connection is reset; without it that happens when the peer has not taken a byte for `closestall` seconds.
+# connection is reset; without it that happens when the peer has not taken a byte for `closetimeout` seconds.
 # The clock of either runs only while something is unsent: a close with nothing to send needs none. Each step
 # is taken when the one before is complete, on whatever thread completed it; CancelIoEx is only a request, and
 # nothing is freed before its packet.
 #
-#     closer_flush        the receives are cancelled, the queue is sent       bounded by `linger` or `closestall`
+#     closer_flush        the receives are cancelled, the queue is sent       bounded by `linger` or `closetimeout`
 #         |  no op is posted, the queue is empty or lost
 #     closer_drain        FIN went; what the peer still sends is thrown away    64 KiB or 2 seconds at most
 #         |  the stream has ended, or enough was thrown away (left out where nothing is unread)
@@ -23,7 +23,7 @@
 cdef enum:
     CLOSER_DRAIN_BYTES = 64 * 1024  # thrown away at most, ...
     CLOSER_DRAIN_TIME = 2000        # ... for at most so many milliseconds (iocp.md 5.2: 64 KB or 1-2 s)
-    CLOSER_LOOKS = 4                # looks at what the peer has taken, in the time of `closestall`
+    CLOSER_LOOKS = 4                # looks at what the peer has taken, in the time of `closetimeout`
     CLOSER_ABORT = 1                # tcp_close: reset instead of FIN, nothing is flushed
 
 
@@ -64,25 +64,25 @@ cdef void closer_flush(Connection *connection) noexcept nogil:
 
 
 cdef void closer_limit(Connection *connection, deadline_proc expire) noexcept nogil:
-    """Bound the flush: by `linger` altogether, or by `closestall` since the peer took something, which is
+    """Bound the flush: by `linger` altogether, or by `closetimeout` since the peer took something, which is
     looked at several times."""
     cdef DWORD milliseconds = <DWORD>connection.settings.value[SETTING_linger] * 1000
     if connection.settings.value[SETTING_linger] < 0:
         closer_progress(connection)
-        milliseconds = <DWORD>settings_of_process(SETTING_closestall) * 1000 // CLOSER_LOOKS
+        milliseconds = <DWORD>settings_of_process(SETTING_closetimeout) * 1000 // CLOSER_LOOKS
     if milliseconds:
         port_deadline(&connection.deadline, &connection.source, milliseconds, expire)
 
 
 cdef bint closer_progress(Connection *connection) noexcept nogil:
-    """Has the peer taken something in the last `closestall` seconds?"""
-    return GetTickCount64() - closer_seen(connection) < <ULONGLONG>settings_of_process(SETTING_closestall) * 1000
+    """Has the peer taken something in the last `closetimeout` seconds?"""
+    return GetTickCount64() - closer_seen(connection) < <ULONGLONG>settings_of_process(SETTING_closetimeout) * 1000
 
 
 cdef bint closer_has_time(Connection *connection) noexcept nogil:
     """Whether a bound of the flush that was reached is not the last: `linger` is."""
     return connection.settings.value[SETTING_linger] < 0 \
-        and (settings_of_process(SETTING_closestall) == 0 or closer_progress(connection))
+        and (settings_of_process(SETTING_closetimeout) == 0 or closer_progress(connection))
 
 
 cdef ULONGLONG closer_seen(Connection *connection) noexcept nogil:

@@ -194,9 +194,9 @@ cdef void connection_apply_flags(Connection *connection) noexcept nogil:
 
 cdef void connection_bound_buffer(Connection *connection) noexcept nogil:
     """Where the system does not tell what the peer takes, only the end of a send shows it. A send may end
-    when the system's buffer has room again for a good part of what it holds: so where `closestall` is short,
-    the buffer is not larger than a peer that reads can take in that time."""
-    cdef int seconds = settings_of_process(SETTING_closestall)
+    when the system's buffer has room again for a good part of what it holds: so where `closetimeout` is
+    short, the buffer is not larger than a peer that reads can take in that time."""
+    cdef int seconds = settings_of_process(SETTING_closetimeout)
     if winsock.no_tcp_info and 0 < seconds < CONNECTION_BOUNDED:
         winsock_flag(connection.socket, SOL_SOCKET, SO_SNDBUF, seconds * CONNECTION_SLOWEST)
 
@@ -233,11 +233,12 @@ cdef inline bint connection_writable(Connection *connection) noexcept nogil:
     """Whether there is room in the queue, or a write would return an error."""
     if connection.send_error:
         return True
-    return connection.lent != LENT_OUT and connection.send_bytes <= <size_t>connection.settings.value[SETTING_sendcap] // 2
+    return connection.lent != LENT_OUT and connection.send_bytes <= <size_t>connection.settings.value[SETTING_sendlimit] // 2
 
 
 cdef int connection_ready(Connection *connection) noexcept nogil:
-    """READY_ bits that hold now, or, where somebody else uses the socket, that may hold. With the lock held."""
+    """READY_ bits that hold now, or, where somebody else uses the socket, that may hold. With the lock
+    held."""
     cdef int ready = 0
     if connection.state == CONNECTION_FAILED:
         return READY_READ | READY_WRITE
@@ -258,7 +259,8 @@ cdef void connection_unlock(Connection *connection) noexcept nogil:
 
 
 cdef void connection_ended(Connection *connection) noexcept nogil:
-    """An operation has ended and is accounted for: go on with closing, if that waits for it. Releases the lock."""
+    """An operation has ended and is accounted for: go on with closing, if that waits for it. Releases the
+    lock."""
     if connection.step != NULL:
         connection.step(connection)
     connection_unlock(connection)

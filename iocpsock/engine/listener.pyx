@@ -9,7 +9,7 @@
 # `maxconnections` alive, slots are not posted until there is room, and the kernel's backlog holds, then
 # refuses, the rest. With the setting `acceptbufsize` an accept completes only when the connection's first
 # bytes are there, and brings them along. A peer that connects and says nothing would hold its slot for ever:
-# a watchdog closes it after `acceptsilence`.
+# a watchdog closes it after `acceptdatatimeout`.
 # Owner: the host holds one reference, which listener_close takes; each posted slot holds one. Sockets are
 # made, and connections adopted, without the lock, which guards the lists: accepting goes on on several
 # threads, and the host never waits for it. A connection takes its place in the queue, by the number of its
@@ -198,7 +198,7 @@ cdef void listener_watch_silence(Source *source) noexcept nogil:
         op = endpoint.slots
         while op != NULL:
             waiting = waiting or op.length
-            if op.length and winsock_connect_time(op.socket) >= listener.settings.value[SETTING_acceptsilence]:
+            if op.length and winsock_connect_time(op.socket) >= listener.settings.value[SETTING_acceptdatatimeout]:
                 CancelIoEx(<HANDLE>endpoint.socket, &op.overlapped)
             op = op.next
         endpoint = endpoint.next

@@ -1,7 +1,7 @@
 # Receiver: the receiving half of a connection.
 #
 # Receives are posted with a buffer of the engine's, up to `recvcount` at a time, as long as the host keeps
-# up: the buffers posted and those that hold bytes nobody has read are never more than `recvcap` bytes, one
+# up: the buffers posted and those that hold bytes nobody has read are never more than `recvlimit` bytes, one
 # buffer apart, so a host that does not read holds a bounded amount of memory and TCP slows the peer down. In
 # mode `zero` one receive without a buffer is posted instead, which costs an idle connection no memory and no
 # locked page; when it ends, the host reads directly. Mode `auto` is `zero` while there are many connections.
@@ -89,7 +89,8 @@ cdef void receiver_append(Connection *connection, Op *op) noexcept nogil:
 
 
 cdef void receiver_starve(Connection *connection) noexcept nogil:
-    """A receive could not be posted for want of memory: try again when time has passed. With the lock held."""
+    """A receive could not be posted for want of memory: try again when time has passed. With the lock
+    held."""
     counter_add(COUNTER_retries, 1)
     port_deadline(&connection.recv_retry, &connection.source, CONNECTION_RETRY, receiver_retry)
 
@@ -114,7 +115,7 @@ cdef void receiver_post(Connection *connection) noexcept nogil:
         size = 0 if receiver_zero(connection) else receiver_size(connection)
         if size == 0 and connection.recv_head != NULL:
             return                                          # what is posted or queued comes first
-        if connection.recv_held and connection.recv_held + size > <size_t>connection.settings.value[SETTING_recvcap]:
+        if connection.recv_held and connection.recv_held + size > <size_t>connection.settings.value[SETTING_recvlimit]:
             return
         error = receiver_post_one(connection, size)
         if error == WSAENOBUFS and connection.recv_head == NULL:

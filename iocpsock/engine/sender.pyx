@@ -2,7 +2,7 @@
 #
 # A send is tried directly from the caller's memory first; that is all there is to it as long as the peer
 # keeps up. What the kernel does not take, and what is sent before there is a connection, is copied to a queue
-# of at most `sendcap` bytes (rounded up to what one call brings), and the queue is sent by overlapped
+# of at most `sendlimit` bytes (rounded up to what one call brings), and the queue is sent by overlapped
 # WSASends that gather its front. The host is told to go on when the queue is half empty.
 # Windows ends a send that its own buffer has no room for when the peer has acknowledged all of it. So two are
 # outstanding, or the stream would be empty for a round trip after each. They are posted under the
@@ -100,7 +100,7 @@ cdef int sender_put(Connection *connection, const char *data, int size, int *err
                 connection.send_error = error[0]
                 return -1
             taken = 0
-    if connection.send_bytes >= <size_t>connection.settings.value[SETTING_sendcap]:
+    if connection.send_bytes >= <size_t>connection.settings.value[SETTING_sendlimit]:
         error[0] = WSAEWOULDBLOCK
         return -1
     yielded = direct_yield(connection)
@@ -128,7 +128,7 @@ cdef inline size_t sender_piece(Connection *connection) noexcept nogil:
     """The bytes of one of two sends: as many as the system wants to have outstanding to keep the stream full,
     so that it stays full when the other ends. Both are not more than the queue may hold, because the host
     fills it up when half of it is sent."""
-    cdef size_t half = <size_t>connection.settings.value[SETTING_sendcap] // 2
+    cdef size_t half = <size_t>connection.settings.value[SETTING_sendlimit] // 2
     return min(<size_t>winsock_ideal_backlog(connection.socket), half) if connection.send_bytes > SENDER_PIECE else SENDER_PIECE
 
 

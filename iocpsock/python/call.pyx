@@ -186,7 +186,7 @@ cdef object call_send(object self, object data, int flags, object timeout, bint 
     cdef Patience patience
     cdef GuardCall call
     cdef _Guard guard
-    cdef Py_ssize_t done = 0, cap = self._sendcap
+    cdef Py_ssize_t done = 0, cap = self._sendlimit
     cdef DWORD sent = 0, piece
     cdef int error = 0
     PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)

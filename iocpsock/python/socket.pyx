@@ -16,7 +16,7 @@ class socket(_stdlib.socket):
     __module__ = "iocpsock"
     # The guard of the handle; known to listen; the _Acceptor, if there is one; whether others may look at the
     # handle; the tuning attributes; whether connections may inherit SO_RCVTIMEO or SO_SNDTIMEO.
-    __slots__ = ("_guard", "_listens", "_acceptor", "_shown", "_acceptcount", "_sendcap", "_limits")
+    __slots__ = ("_guard", "_listens", "_acceptor", "_shown", "_acceptcount", "_sendlimit", "_limits")
 
     def __new__(cls, *arguments, **options):
         self = super().__new__(cls)
@@ -32,7 +32,7 @@ class socket(_stdlib.socket):
         self._acceptor = None
         self._shown = fileno is not None
         self._acceptcount = settings_of_process(SETTING_acceptcount)
-        self._sendcap = settings_of_process(SETTING_sendcap)
+        self._sendlimit = settings_of_process(SETTING_sendlimit)
         self._limits = fileno is not None
 
     def connect(self, address, /):
@@ -65,7 +65,7 @@ class socket(_stdlib.socket):
         # mode after that.
         if timeout or default is not None or _gettimeout(connection) is not None:
             connection.settimeout(default)
-        connection._sendcap = self._sendcap
+        connection._sendlimit = self._sendlimit
         if self._limits:                                    # with AcceptEx they are not inherited everywhere
             for option in _limiting:
                 connection.setsockopt(_core.SOL_SOCKET, option, self.getsockopt(_core.SOL_SOCKET, option))
@@ -232,13 +232,13 @@ class socket(_stdlib.socket):
             holder.acceptor.wanted = value
 
     @property
-    def sendcap(self):
+    def sendlimit(self):
         """Bytes of a sendall that are with the system at one time, 4096 to 16777216, initially 262144."""
-        return self._sendcap
+        return self._sendlimit
 
-    @sendcap.setter
-    def sendcap(self, value):
-        self._sendcap = socket_checked("sendcap", SETTING_sendcap, value, "")
+    @sendlimit.setter
+    def sendlimit(self, value):
+        self._sendlimit = socket_checked("sendlimit", SETTING_sendlimit, value, "")
 
 
 cdef object socket_checked(str name, int setting, object value, str also):

@@ -32,7 +32,7 @@ RECEIVES = {
 SENDS = {
     "send": ("WSASend", lambda sock: sock.send(b"mine")),
     "sendall": ("WSASend", lambda sock: sock.sendall(b"mine")),
-    "sendall in pieces": ("WSASend", lambda sock: (setattr(sock, "sendcap", 4096), sock.sendall(b"mine" * 2000))),
+    "sendall in pieces": ("WSASend", lambda sock: (setattr(sock, "sendlimit", 4096), sock.sendall(b"mine" * 2000))),
     "send timed": ("send_direct", lambda sock: (sock.settimeout(DEADLINE), sock.send(b"mine"))),
     "sendall timed": ("send_direct", lambda sock: (sock.settimeout(DEADLINE), sock.sendall(b"mine"))),
     "sendfile": ("WSASend", lambda sock: sock.sendfile(io.BytesIO(b"mine"))),

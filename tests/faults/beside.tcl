@@ -40,7 +40,7 @@ proc pair {} {
     vwait ::accepted
     close $server
     foreach channel [list $client $::accepted] {
-        chan configure $channel -blocking 0 -buffering line -translation lf -sendcap 4096
+        chan configure $channel -blocking 0 -buffering line -translation lf -sendlimit 4096
         chan event $channel readable [list return_ball $channel]
     }
     list $client $::accepted

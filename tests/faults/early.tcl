@@ -66,7 +66,7 @@ early "not writable before it is connected" $LATE {
     set state
 }
 early "more than the queue holds" $LATE {
-    chan configure $client -sendcap 70000
+    chan configure $client -sendlimit 70000
     puts -nonewline $client [string repeat x 300000]
     flush $client
     set held [chan pending output $client]

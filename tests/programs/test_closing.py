@@ -6,7 +6,7 @@ import time
 
 from tools import servers
 
-STALL = 2               # seconds of -closestall
+STALL = 2               # seconds of -closetimeout
 SIZE = 4_000_000        # more than the systems hold between the two
 PIECE = 4096            # received in one go, so many times a second
 RATE = 50
@@ -14,10 +14,10 @@ RATE = 50
 
 def test_a_peer_that_reads_is_not_reset(windows, request):
     """Its pauses are short; but the system's buffer empties slowly, and no send may end for longer than
-    -closestall."""
+    -closetimeout."""
     with servers.ended(servers.TclServer(windows, request.config.getoption("--tcl"))) as server:
         server.eval("""
-            iocpsock::configure -closestall $stall -sendcap 16777216
+            iocpsock::configure -closetimeout $stall -sendlimit 16777216
             set talker [socket -server {apply {{channel args} {
                 chan configure $channel -blocking 0 -translation binary -buffersize 1000000
                 puts -nonewline $channel [string repeat x $::size]

@@ -413,9 +413,9 @@ def test_a_handle_that_others_know_is_not_accepted_on_ahead(ours, engine_stats):
     ("acceptcount", 257, ValueError, r"-1 \(none\), 0 \(fitted to the traffic\) or an integer up to 256"),
     ("acceptcount", "8", TypeError, "an integer up to 256"),
     ("acceptcount", None, TypeError, "an integer up to 256"),
-    ("sendcap", 4095, ValueError, "a number of bytes from 4096 to 16777216"),
-    ("sendcap", 16777217, ValueError, "a number of bytes from 4096 to 16777216"),
-    ("sendcap", 1e6, TypeError, "a number of bytes from 4096 to 16777216"),
+    ("sendlimit", 4095, ValueError, "a number of bytes from 4096 to 16777216"),
+    ("sendlimit", 16777217, ValueError, "a number of bytes from 4096 to 16777216"),
+    ("sendlimit", 1e6, TypeError, "a number of bytes from 4096 to 16777216"),
 ])
 def test_attributes_are_checked(ours, name, value, error, legal):
     with ours.socket() as sock:
@@ -425,13 +425,13 @@ def test_attributes_are_checked(ours, name, value, error, legal):
         assert getattr(sock, name) == before
 
 
-def test_sendcap(ours):
+def test_sendlimit(ours):
     with ours.listener() as listener:
-        listener.sendcap = 4096
+        listener.sendlimit = 4096
         client, server = ours.connect(listener)
         with client, server:
-            assert (client.sendcap, server.sendcap) == (262144, 4096)       # accepted sockets have the listener's
-            client.sendcap = 1 << 20
+            assert (client.sendlimit, server.sendlimit) == (262144, 4096)       # accepted sockets have the listener's
+            client.sendlimit = 1 << 20
             for sender, receiver in ((client, server), (server, client)):
                 sending = spawn(sender.sendall, bytes(500_000))
                 received = 0
@@ -440,7 +440,7 @@ def test_sendcap(ours):
                 sending.result(DEADLINE)
 
 
-def test_sendcap_bounds_one_send(ours):
+def test_sendlimit_bounds_one_send(ours):
     with ours.pair() as (client, server):
-        client.sendcap = 4096
+        client.sendlimit = 4096
         assert client.send(bytes(10_000)) == 4096

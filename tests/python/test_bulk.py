@@ -23,10 +23,10 @@ def outstanding(engine_stats, before):
     return engine_stats()["operations_live"] - before
 
 
-@pytest.mark.parametrize("sendcap, size", [(4096, 100_001), (4097, 100_000), (262144, 262145), (262144, SIZE), (1 << 20, SIZE)])
-def test_all_of_it_arrives(ends, sendcap, size):
+@pytest.mark.parametrize("sendlimit, size", [(4096, 100_001), (4097, 100_000), (262144, 262145), (262144, SIZE), (1 << 20, SIZE)])
+def test_all_of_it_arrives(ends, sendlimit, size):
     client, server = ends
-    client.sendcap = sendcap
+    client.sendlimit = sendlimit
     data = pattern(size)
     sending = spawn(client.sendall, data)
     assert read_exactly(server, size) == data
@@ -45,9 +45,9 @@ def test_two_are_outstanding(ends, engine_stats):
     assert outstanding(engine_stats, before) == 0
 
 
-def test_no_more_than_sendcap_goes_alone(ends, engine_stats):
+def test_no_more_than_sendlimit_goes_alone(ends, engine_stats):
     client, server = ends
-    client.sendcap = SIZE
+    client.sendlimit = SIZE
     before = engine_stats()["operations_live"]
     sending = spawn(client.sendall, pattern(SIZE))
     assert still_waits(sending)
@@ -118,7 +118,7 @@ def test_a_reset_ends_it(ends):
 def test_two_threads_take_turns_with_nothing_lost(ends):
     """As with the stock calls, pieces of two sendalls may mix; each arrives whole."""
     client, server = ends
-    client.sendcap = 4096
+    client.sendlimit = 4096
     first, second = spawn(client.sendall, b"1" * 400_000), spawn(client.sendall, b"2" * 400_000)
     got = read_exactly(server, 800_000)
     first.result(DEADLINE)

@@ -19,7 +19,7 @@ def configure(engine_stats):
 
 def test_it_tells_all_settings(configure):
     settings = configure()
-    assert settings["recvmode"] == "buffered" and settings["sendcap"] == 262144 and settings["linger"] == -1
+    assert settings["recvmode"] == "buffered" and settings["sendlimit"] == 262144 and settings["linger"] == -1
     assert all(isinstance(value, int) for name, value in settings.items() if name not in ("recvmode", "lookup"))
 
 
@@ -33,7 +33,7 @@ def test_it_changes_some_and_tells_all(configure):
     ({"recvcount": "2"}, "recvcount: '2' is not"),
     ({"recvcount": True}, "recvcount: True is not"),
     ({"recvcount": 2.0}, "recvcount: 2.0 is not"),
-    ({"sendcap": 10 ** 30}, "sendcap: 1000000000000000000000000000000 is not a number of bytes"),
+    ({"sendlimit": 10 ** 30}, "sendlimit: 1000000000000000000000000000000 is not a number of bytes"),
     ({"recvmode": "fast"}, "recvmode: 'fast' is not buffered, zero, or auto"),
     ({"recvmode": 0}, "recvmode: 0 is not"),
     ({"lookup": "never"}, "lookup: 'never' is not foreground or background"),

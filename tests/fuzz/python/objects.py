@@ -48,7 +48,7 @@ class Objects:
                 f"callable({s}.recv)",
                 f"{s}.__reduce__()",
                 f"{s}.__getstate__()",
-                f"sorted(n for n in dir({s}) if n[0] != '_' and n not in ('acceptcount', 'sendcap'))",
+                f"sorted(n for n in dir({s}) if n[0] != '_' and n not in ('acceptcount', 'sendlimit'))",
                 f"{s}.__sizeof__() > 0",
                 "socket.has_dualstack_ipv6()",
                 f"delattr({s}, '_closed')",
