@@ -34,17 +34,20 @@ TUNED = {
 UNTUNED = "socket2 and not settings and not process and not states"
 
 # Builds for tests (setup.py), and the versions of Tcl and Python that run with them, or None: our sockets'
-# scenarios only.
-VARIANTS = {"debug": ("9.0", "3.13"), "ubsan": ("8.6", None)}
+# scenarios only. What the debug build finds the strict one finds too, which has the same heap.
+VARIANTS = {"ubsan": ("8.6", None)}
 FAULTY = ("8.6", "3.13")
 STRICT = ("9.0", "3.12")
+# Where no version is named, the oldest and the newest Python alone run CPython's own suite, and the scenarios on
+# the stock sockets too. The others run the same scenarios on ours.
+ENDS = run.PYTHON_VERSIONS[0], run.PYTHON_VERSIONS[-1]
 LONG = run.DEFAULT_PYTHON    # the Python that runs the tests with the mark `long`, where none is named
 FUZZ = {"tcl": 120, "python": 120, "storm": 60}     # seconds of each fuzzer
 # Not with the strict build: the count of allocations, as it keeps no free lists; and what arrives in a
 # bounded time.
 UNSTRICT = "socket2 and not process-3.4 and not states"
 # The cells that take longest begin first, so that none of them is left alone at the end.
-LONGEST = ("strict python", "python", "tcl", "debug python", "suite python", "fuzz", "host", "faults", "strict")
+LONGEST = ("strict python", "python", "tcl", "suite python", "fuzz", "host", "faults", "strict")
 WAITING = 1             # cells at a time beyond the number of CPUs: each waits for half of its time
 SWEEP = 12              # faults are injected at every so many calls; tests/faults itself knows finer sweeps
 
@@ -76,13 +79,14 @@ def cells(expression=None, python=None, tcl=None, soak=False):
         wanted += [Cell(f"suite {version} {file}", lambda cell, version=version, file=file: _suite(cell, TCL, version, [file]))
                    for file in TCL.files for version in tcls if version in TCL.versions]
         wanted += [Cell(f"suite python {version}", lambda cell, version=version: _suite(cell, PYTHON, version, PYTHON.files))
-                   for version in pythons]
+                   for version in pythons if python or version in ENDS]
     wanted += [Cell(f"tcl {version}", lambda cell, version=version: _tcl(cell, version, expression, soak),
                     required=version != run.TCL_TO_COME) for version in tcls]
     wanted += [Cell(f"tcl {version} {text.split()[0]}", lambda cell, version=version, text=text: _tuned(cell, version, expression, text))
                for version in tcls for text in TUNED.get(version, ())]
-    wanted += [Cell(f"python {version}", lambda cell, version=version: _python(cell, version, expression, brief=not (
-                    python or soak or version == LONG))) for version in pythons]
+    wanted += [Cell(f"python {version}", lambda cell, version=version: _python(
+                    cell, version, expression if python or version in ENDS else _ours(expression),
+                    brief=not (python or soak or version == LONG))) for version in pythons]
     if run.FREE_THREADED.rstrip("t") in pythons:
         wanted.append(Cell(f"python {run.FREE_THREADED}",
                            lambda cell: _python(cell, run.FREE_THREADED, expression, folders=("tests/free_threaded",))))
@@ -94,6 +98,11 @@ def cells(expression=None, python=None, tcl=None, soak=False):
     return [*wanted, Cell("host", lambda cell: _host(cell, expression))]
 
 
+def _ours(expression):
+    """The scenarios on our sockets alone."""
+    return f"({expression}) and not stock" if expression else "not stock"
+
+
 def _variants(expression, pythons, tcls):
     """The cells of the builds for tests."""
     if FAULTY[0] in tcls:
@@ -101,17 +110,15 @@ def _variants(expression, pythons, tcls):
     if STRICT[0] in tcls:
         yield Cell("strict tcl", lambda cell: _strict(cell, STRICT[0], expression))
     if STRICT[1] in pythons:
-        chosen = f"({expression}) and not stock" if expression else "not stock"
-        yield Cell("strict python", lambda cell: _python(cell, STRICT[1], chosen, "strict", ("tests/python", "tests/calls"), brief=True))
+        yield Cell("strict python", lambda cell: _python(cell, STRICT[1], _ours(expression), "strict", ("tests/python", "tests/calls"), brief=True))
     if FAULTY[1] in pythons:
         yield Cell("faults python", lambda cell: _python(cell, FAULTY[1], expression, "faults", ("tests/calls",)))
     for variant, (tcl, python) in VARIANTS.items():
         if tcl in tcls:
             yield Cell(f"{variant} tcl", lambda cell, variant=variant, tcl=tcl: _tuned(cell, tcl, expression, "", variant))
         if python in pythons:
-            chosen = f"({expression}) and not stock" if expression else "not stock"
-            yield Cell(f"{variant} python", lambda cell, variant=variant, python=python, chosen=chosen: _python(
-                cell, python, chosen, variant, brief=True))
+            yield Cell(f"{variant} python", lambda cell, variant=variant, python=python: _python(
+                cell, python, _ours(expression), variant, brief=True))
 
 
 def run_all(expression=None, python=None, tcl=None, soak=False, names=("",)):

@@ -154,7 +154,7 @@ def test_the_cells_of_one_version():
     assert not any(cell.name.startswith("fuzz") for cell in matrix.cells(expression="a_test"))
     assert [cell.name for cell in matrix.cells(tcl="9.0")] == [
         *(f"suite 9.0 {file}" for file in matrix.TCL.files), "tcl 9.0",
-        *(f"tcl 9.0 {text.split()[0]}" for text in matrix.TUNED["9.0"]), "fuzz tcl", "strict tcl", "debug tcl", "host"]
+        *(f"tcl 9.0 {text.split()[0]}" for text in matrix.TUNED["9.0"]), "fuzz tcl", "strict tcl", "host"]
 
 
 def test_the_cells_of_a_name(monkeypatch, tmp_path):
