@@ -7,6 +7,8 @@
 cdef enum:
     OPTION_ADDRESS = 0              # option_append_name: which address of a socket
     OPTION_PEER
+    OPTION_LISTED = 512             # bytes of the names of all options
+    OPTION_NEAR = 4                 # letters of a name, with its dash, that make it look like one of ours
 
 
 cdef bint option_matches(const char *name, const char *option) noexcept nogil:
@@ -23,7 +25,21 @@ cdef int option_set(void *data, Tcl_Interp *interp, const char *name, const char
         return option_set_flag(channel, interp, value, CONNECTION_NODELAY)
     if option_setting(name) >= 0:
         return option_set_setting(channel, interp, option_setting(name), value)
-    return Tcl_BadChannelOption(interp, name, writable_options[tcl_major >= 9])
+    return option_refuse(interp, name, writable_options[tcl_major >= 9])
+
+
+cdef int option_refuse(Tcl_Interp *interp, const char *name, const char *options) noexcept nogil:
+    """An unknown option: TCL_ERROR. The message lists the `options` of the stock command; and the settings, if the
+    name begins like one of them."""
+    cdef char listed[OPTION_LISTED]
+    cdef int setting
+    cdef bint near = False
+    snprintf(listed, OPTION_LISTED, b"%s", options)
+    for setting in range(SETTING_PROCESS):
+        near = near or strncmp(name, setting_table[setting].option, OPTION_NEAR) == 0
+    for setting in range(SETTING_PROCESS if near else 0):
+        snprintf(&listed[strlen(listed)], OPTION_LISTED - strlen(listed), b" %s", setting_table[setting].option + 1)
+    return Tcl_BadChannelOption(interp, name, listed)
 
 
 cdef int option_setting(const char *name) noexcept nogil:
@@ -131,7 +147,7 @@ cdef int option_get(void *data, Tcl_Interp *interp, const char *name, Tcl_DStrin
     elif option_setting(name) >= 0:
         return option_get_setting(channel, interp, option_setting(name), result)
     else:
-        return Tcl_BadChannelOption(interp, name, readable_options[tcl_major >= 9])
+        return option_refuse(interp, name, readable_options[tcl_major >= 9])
     return TCL_OK
 
 
