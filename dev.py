@@ -11,7 +11,7 @@ usage: python3 dev.py COMMAND
   release                              make in dist/ what is given away, from what is committed: the wheels, the source
                                        distribution, the folder for Tcl in a zip file; and check the metadata
   setup                                fetch and make whatever this machine lacks
-  clean                                remove build/ and dist/
+  clean [--cache]                      remove build/ and dist/; --cache: also all that was downloaded and made for all checkouts
   python [--version 3.11|3.12|3.13|3.14] ARGS...   a Windows Python in which `import iocpsock` works
   tclsh [--version 8.6|9.0|9.1] ARGS...    a Windows tclsh in which `package require iocpsock` works
   pytest [--version V] ARGS...         pytest inside the Windows Python
@@ -52,7 +52,7 @@ import os
 import signal
 import sys
 
-from tools import build, run, setup
+from tools import build, cache, run, setup
 from tools.installation import CHOICE
 from tools.report import Problem, say
 
@@ -238,7 +238,10 @@ def setup_only(arguments):
 
 
 def clean(arguments):
-    nothing_more("clean", arguments)
+    everything = arguments[:1] == ["--cache"]
+    nothing_more("clean", arguments[everything:])
+    if everything:
+        say(f"-- removed {cache.clear() / 1e9:.1f} GB from {cache.root()}")
     build.clean()
     return 0
 

@@ -11,7 +11,7 @@ import os
 import shutil
 from pathlib import Path
 
-from tools.report import step
+from tools.report import Problem, step
 
 if os.name == "nt":
     import msvcrt
@@ -78,3 +78,26 @@ def directory(name, recipe, what, make):
                 make(partial)
             partial.rename(final)
     return final
+
+
+def clear():
+    """Remove all that is cached: how many bytes that were. Problem, and nothing is removed, while a dev.py uses it."""
+    with contextlib.ExitStack() as held:
+        for path in sorted((root() / "locks").glob("*")):
+            lock = try_lock(path)
+            if lock is None:
+                raise Problem(f"clean --cache: another dev.py holds {path}. What to do: wait until it has ended")
+            held.enter_context(lock)
+        if mounted := [place for place in _mounts() if place.is_relative_to(root())]:
+            raise Problem(f"clean --cache: {mounted[0]} is mounted. What to do: unmount it")
+        entries = [entry for entry in root().glob("*") if entry.name != "locks"]
+        size = sum(path.lstat().st_size for entry in entries for path in (entry, *entry.rglob("*")))
+        for entry in entries:
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    return size
+
+
+def _mounts():
+    """Where something is mounted on this machine, if it says so."""
+    table = Path("/proc/self/mountinfo")
+    return [Path(line.split()[4]) for line in table.read_text().splitlines()] if table.exists() else []

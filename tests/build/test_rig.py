@@ -145,6 +145,21 @@ def test_an_unknown_version_is_an_error():
         run.known("Python", "3.9", run.PYTHON_VERSIONS)
 
 
+def test_the_cache_is_cleared_if_nobody_uses_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("IOCPSOCK_CACHE", str(tmp_path))
+    made = cache.directory("made", "1", "a directory", lambda path: (path / "file").write_bytes(bytes(1000)))
+    with cache.locked(tmp_path / "locks" / "wine-0.slot"), pytest.raises(Problem, match="another dev.py holds"):
+        cache.clear()
+    assert made.is_dir()
+    monkeypatch.setattr(cache, "_mounts", lambda: [made])
+    with pytest.raises(Problem, match="is mounted"):
+        cache.clear()
+    monkeypatch.undo()
+    monkeypatch.setenv("IOCPSOCK_CACHE", str(tmp_path))
+    assert cache.clear() >= 1000
+    assert [entry.name for entry in tmp_path.iterdir()] == ["locks"]
+
+
 def test_the_cells_of_one_version():
     assert [cell.name for cell in matrix.cells(python="3.12")] == ["suite python 3.12", "python 3.12", "strict python", "host"]
     assert [cell.name for cell in matrix.cells(python="3.14")] == ["suite python 3.14", "python 3.14", "python 3.14t", "host"]
