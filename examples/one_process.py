@@ -1,5 +1,4 @@
-"""one_process.py: Tcl and Python in one process share one engine. Tcl's event loop serves, a thread of Python
-is the client."""
+"""one_process.py: Tcl serves, a thread of Python is its client, and both use one engine."""
 
 import threading
 import tkinter
