@@ -14,6 +14,7 @@ cdef struct Patience:
     ULONGLONG deadline              # of patience_clock; 0: none
     HANDLE interrupt                # an event of the host's that wakes the caller too; NULL: none
     patience_proc interrupted       # what the host has to say then: true to end the call
+    bint asks                       # the socket may have a time-out of its own: who has to wait asks for it
 
 
 cdef ULONGLONG patience_clock() noexcept nogil:

@@ -127,7 +127,7 @@ cdef Patience *waiter_limit(GuardCall *call, int option, int error, Patience *pa
     for as long as the socket's option SO_RCVTIMEO or SO_SNDTIMEO says. Only who has to wait asks for it."""
     cdef DWORD milliseconds = 0
     cdef int length = sizeof(milliseconds)
-    if error != WSA_IO_PENDING or patience.deadline:
+    if error != WSA_IO_PENDING or patience.deadline or not patience.asks:
         return patience
     if getsockopt(call.socket, SOL_SOCKET, option, <char *>&milliseconds, &length) or milliseconds == 0:
         return patience

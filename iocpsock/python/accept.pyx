@@ -69,7 +69,9 @@ cdef object accept_expose(object self, bint to_select):
     ahead any more. What was, is what the next calls of accept return, and whoever has the handle `to_select`
     on it is told to make them."""
     cdef _Acceptor holder = self._acceptor
+    cdef _Guard guard = self._guard
     self._shown = True
+    guard.asks = True
     if holder is not None:
         with nogil:
             acceptor_stop(holder.acceptor, to_select)

@@ -25,8 +25,10 @@ cdef enum:
 cdef class _Guard:
     """The guard of a socket object's handle. It is that of no handle until the object is initialised."""
     cdef Guard guard
+    cdef bint asks                  # somebody may have set SO_RCVTIMEO or SO_SNDTIMEO on the handle
 
     def __cinit__(self, handle=-1):
+        self.asks = True
         guard_init(&self.guard, INVALID_SOCKET if handle < 0 else <SOCKET><size_t>handle)
 
 
@@ -87,6 +89,7 @@ cdef DWORD call_receive(object sock, char *target, DWORD size, object timeout, b
     cdef _Guard guard = call_enter(sock, &call)
     cdef int error
     interrupt_patience(&patience, timeout)
+    patience.asks = guard.asks
     with nogil:
         error = waiter_receive(&call, target, min(size, <DWORD>CALL_RECEIVE), &patience, &received)
         piece = received
@@ -193,6 +196,7 @@ cdef object call_send(object self, object data, int flags, object timeout, bint 
     try:
         guard = call_enter(self, &call)
         interrupt_patience(&patience, timeout)
+        patience.asks = guard.asks
         with nogil:
             while True:
                 if everything and patience.deadline == 0 and view.len > cap:

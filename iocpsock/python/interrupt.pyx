@@ -98,6 +98,7 @@ cdef void interrupt_patience(Patience *patience, object timeout):
     patience_begin(patience, interrupt_milliseconds(timeout))
     patience.interrupt = interrupt_event() if interrupt_is_for_us() else NULL
     patience.interrupted = interrupt_ends_call
+    patience.asks = True
 
 
 cdef DWORD interrupt_milliseconds(object timeout):

@@ -26,8 +26,10 @@ class socket(_stdlib.socket):
         return self
 
     def __init__(self, family=-1, type=-1, proto=-1, fileno=None):
+        cdef _Guard guard
         super().__init__(family, type, proto, fileno)
-        self._guard = _Guard(_fileno(self))
+        self._guard = guard = _Guard(_fileno(self))
+        guard.asks = fileno is not None
         self._listens = False
         self._acceptor = None
         self._shown = fileno is not None
@@ -58,8 +60,11 @@ class socket(_stdlib.socket):
 
     def accept(self):
         """Wait for a connection: (socket, address of the peer)."""
+        cdef _Guard ours = self._guard, theirs
         timeout = _gettimeout(self)
         connection, address = accept_one(self, timeout)
+        theirs = connection._guard
+        theirs.asks = ours.asks                             # nobody else has had the new handle
         default = _stdlib.getdefaulttimeout()
         # The socket may have been made before this default was set, and it may have inherited the listener's
         # mode after that.
@@ -186,9 +191,10 @@ class socket(_stdlib.socket):
 
     def setsockopt(self, level, option, *value):
         """Set an option, to an int, to bytes, or to None and a length."""
+        cdef _Guard guard = self._guard
         super().setsockopt(level, option, *value)
         if level == _core.SOL_SOCKET and option in _limiting:
-            self._limits = True
+            self._limits = guard.asks = True
 
     def settimeout(self, value, /):
         """Let calls wait for `value` seconds, for ever (None), or not at all (0)."""

@@ -9,7 +9,7 @@ import socket
 import pytest
 
 import iocpsock
-from support import Net, assert_interrupted, eventually, live_counters, pattern, read_all, spawn
+from support import DEADLINE, Net, assert_interrupted, eventually, live_counters, pattern, read_all, read_exactly, spawn, still_waits
 
 DATA = pattern(200_000)
 WORKSTATION, SERVER = 1, 3         # wProductType
@@ -179,3 +179,23 @@ def test_a_wait_for_room_that_fails_is_reported(faults, status):
         assert faults.fired("NtDeviceIoControlFile") == 1
         client.close()
         assert len(read_all(server)) == sent
+
+
+def test_a_wait_asks_for_the_socket_s_own_time_out_if_there_may_be_one(faults):
+    """The question is a call of the system, which a socket of which nobody knows the handle need not make."""
+    def waits(call, act):
+        before = faults.calls("getsockopt")
+        waiting = spawn(call)
+        assert still_waits(waiting)
+        act()
+        waiting.result(DEADLINE)
+        return faults.calls("getsockopt") - before
+
+    with Net("iocpsock").pair() as (client, server):
+        for sock, peer in ((client, server), (server, client)):
+            assert waits(lambda: sock.recv(1), lambda: peer.sendall(b"x")) == 0
+        assert waits(lambda: client.sendall(bytes(16_000_000)), lambda: read_exactly(server, 16_000_000)) == 0
+        client.fileno()                                     # from now on anybody may have set it
+        assert waits(lambda: client.recv(1), lambda: server.sendall(b"x")) > 0
+        server.setsockopt(socket.SOL_SOCKET, 0x1006, 10_000)
+        assert waits(lambda: server.recv(1), lambda: client.sendall(b"x")) > 0
