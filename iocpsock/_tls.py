@@ -30,6 +30,12 @@ class SSLSocket(ssl.SSLSocket, socket):
             made = _Stream(self, made, self._session)
         self._stream = made
 
+    def _real_close(self):
+        """`ssl` takes the TLS away before it closes the handle. A call of another thread in between would receive
+        the records as they are, so no call begins from here on."""
+        self._end_calls()
+        super()._real_close()
+
     def _let_go(self):
         """A send that is posted uses the handle."""
         self._stream = None

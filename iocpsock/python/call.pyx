@@ -229,13 +229,18 @@ cdef object call_inherited(object sock, object method, tuple arguments):
         call_leave(&inside.call)
 
 
-cdef object call_close(object sock):
-    """Close a socket. Its calls on other threads end with WSAENOTSOCK, and its handle is closed when they
-    have left."""
+cdef object call_end(object sock):
+    """The calls on a socket end with WSAENOTSOCK, and no other begins."""
     cdef _Guard guard = sock._guard
-    cdef int error = 0
     with nogil:
         guard_close(&guard.guard, GUARD_CLOSED)
+
+
+cdef object call_close(object sock):
+    """Close a socket. Its calls on other threads end, and its handle is closed when they have left."""
+    cdef _Guard guard = sock._guard
+    cdef int error = 0
+    call_end(sock)
     sock._let_go()
     if _fileno(sock) < 0:
         return

@@ -208,6 +208,9 @@ class socket(_stdlib.socket):
         if _gettimeout(self) == 0.0:
             accept_expose(self, True)
 
+    def _end_calls(self):
+        call_end(self)
+
     def _real_close(self):
         call_close(self)
 

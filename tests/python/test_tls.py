@@ -329,3 +329,25 @@ def test_a_session_is_taken_up_again(net, version):
                     session = client.session
                     server.context = server_side
                     assert client.context is client_side and client.version() == f"TLSv{version}"
+
+
+def test_no_call_meets_the_records_of_a_socket_that_is_being_closed(pair, net, monkeypatch):
+    """`ssl` takes the TLS away before it closes the handle, and another thread may receive in between."""
+    if net.name == "stock":
+        pytest.skip("the stock socket returns ciphertext there")
+    client, server = pair
+    server.sendall(b"secret")
+    assert readable(client)
+    seen, close = [], iocpsock.socket._real_close
+
+    def receive_and_close(sock):
+        if sock is client:
+            try:
+                seen.append(sock.recv(100))
+            except OSError as error:
+                seen.append(error.winerror)
+        close(sock)
+
+    monkeypatch.setattr(iocpsock.socket, "_real_close", receive_and_close)
+    client.close()
+    assert seen == [10038]

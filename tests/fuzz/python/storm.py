@@ -235,7 +235,9 @@ class Life:
         stuck = [each for each in threads if each.is_alive()]
         where = f"connection {self.number}{', TLS' * self.tls}{', broken off' * ends[0].broken.is_set()}"
         if stuck:
-            self.storm.report(f"{where}: {len(stuck)} threads do not end")
+            frames = sys._current_frames()
+            stands = "".join("".join(traceback.format_stack(frames[each.ident])) for each in stuck if each.ident in frames)
+            self.storm.report(f"{where}: {len(stuck)} threads do not end:\n{stands}")
             return
         if not ends[0].broken.is_set():
             for end, other in (ends, ends[::-1]):
