@@ -3,6 +3,9 @@
 `ssl.SSLSocket` does all its input and output through `_sslobj`, an object of OpenSSL's that calls recv and
 send on the handle. Here it is a stream of ours (python/stream.pyx), which has OpenSSL work in memory and
 waits as an `iocpsock.socket` does.
+
+A method of `ssl.SSLSocket` asks first whether there is a stream, and then for the stream. Another thread's
+close takes it away in between. So the methods that programs call beside a close ask once.
 """
 
 import socket as _stdlib
@@ -10,6 +13,15 @@ import ssl
 
 from iocpsock import socket
 from iocpsock._iocpsock import _Stream
+
+_WSAENOTSOCK = 10038
+
+
+class _ClosedError(OSError, ValueError):
+    """The socket is closed: an OSError as for any call that a close ends, and the ValueError that `ssl` has for
+    `read` and `write`."""
+
+    __module__ = "iocpsock"
 
 
 class SSLSocket(ssl.SSLSocket, socket):
@@ -29,6 +41,38 @@ class SSLSocket(ssl.SSLSocket, socket):
         if made is not None and self.family in (_stdlib.AF_INET, _stdlib.AF_INET6):
             made = _Stream(self, made, self._session)
         self._stream = made
+
+    def _stream_to(self, action):
+        """The stream, once for a call that reads or writes."""
+        stream = self._stream
+        if stream is None:
+            text = f"{action} on closed or unwrapped SSL socket."
+            raise _ClosedError(0, text, None, _WSAENOTSOCK) if self._closed else ValueError(text)
+        return stream
+
+    def read(self, len=1024, buffer=None):
+        self._checkClosed()
+        stream = self._stream_to("Read")
+        try:
+            return stream.read(len) if buffer is None else stream.read(len, buffer)
+        except ssl.SSLEOFError:
+            if not self.suppress_ragged_eofs:
+                raise
+            return b"" if buffer is None else 0
+
+    def write(self, data):
+        self._checkClosed()
+        return self._stream_to("Write").write(data)
+
+    def send(self, data, flags=0):
+        if flags or self._stream is None:
+            return super().send(data, flags)
+        return self.write(data)
+
+    def pending(self):
+        self._checkClosed()
+        stream = self._stream
+        return 0 if stream is None else stream.pending()
 
     def _real_close(self):
         """`ssl` takes the TLS away before it closes the handle. A call of another thread in between would receive

@@ -351,3 +351,43 @@ def test_no_call_meets_the_records_of_a_socket_that_is_being_closed(pair, net, m
     monkeypatch.setattr(iocpsock.socket, "_real_close", receive_and_close)
     client.close()
     assert seen == [10038]
+
+
+LOOKS = 4                       # at the stream, in a method of `ssl.SSLSocket`
+CALLS = {
+    "recv": lambda sock: sock.recv(10),
+    "recv_into": lambda sock: sock.recv_into(bytearray(10)),
+    "read": lambda sock: sock.read(10),
+    "write": lambda sock: sock.write(b"x"),
+    "send": lambda sock: sock.send(b"x"),
+    "sendall": lambda sock: sock.sendall(b"x"),
+    "pending": lambda sock: sock.pending(),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_close_between_any_two_looks_at_the_stream(net, call, monkeypatch):
+    """The close of another thread is played at each look in turn."""
+    if net.name == "stock":
+        pytest.skip("the stock socket raises AttributeError there")
+    for last in range(LOOKS):
+        with secured_pair(net, "1.2") as (client, server):
+            server.sendall(b"secret")
+            assert readable(client)
+            looks = iter(range(LOOKS))
+
+            def look(sock, client=client, looks=looks, last=last):
+                if sock is client and next(looks, None) == last:
+                    client.close()
+                return vars(sock).get("_stream")
+
+            with monkeypatch.context() as patch:
+                hook = property(look, lambda sock, stream: vars(sock).update(_stream=stream))
+                patch.setattr(type(client), "_stream", hook, raising=False)
+                try:
+                    CALLS[call](client)
+                except OSError as error:
+                    assert error.winerror == 10038
+                if call in ("read", "write") and last == 0:
+                    with pytest.raises(ValueError, match="on closed or unwrapped SSL socket"):
+                        CALLS[call](client)
