@@ -1,5 +1,5 @@
-"""The test matrix: every cell, one more at a time than there are CPUs, up to three; then one table and one
-line of totals.
+"""The test matrix: every cell, one more at a time than there are CPUs, up to three; then what each failure
+said, one table and one line of totals.
 
 A cell is one suite of tests in one interpreter. It has a Wine slot of its own. It fails when a test fails,
 when it hangs, crashes or has no tests; a cell that cannot run here is named with the reason. The cells run on
@@ -22,6 +22,7 @@ PLUGIN = run.ROOT / "tools" / "plugin"
 SILENCE = 400           # seconds without a word from a cell
 TIMEOUT = 2400          # seconds for a whole cell
 TEST_TIMEOUT = 150      # seconds in one test: then pytest prints where every thread stands
+WORDS = 40              # lines of what a failure says, at the end of a run
 NO_TESTS = 5            # pytest's exit status when nothing was collected
 
 # The scenarios in tests/tcl are run again with other settings of the engine than the initial ones, which they
@@ -63,6 +64,7 @@ class Cell:
     skipped: int = 0
     seconds: float = 0.0
     remarks: list = field(default_factory=list)     # names of failures, and why a cell failed as a whole
+    words: dict = field(default_factory=dict)       # what was said of a failure
     unavailable: str = ""                           # why it did not run
 
     def fail(self, remark):
@@ -252,7 +254,9 @@ def _count(cell, verdicts):
     """Add up what the tests came to, each once, and return the one that started and did not end."""
     worst, running = {}, None
     for line in verdicts.read_text(encoding="utf-8").splitlines():
-        test, verdict = json.loads(line)
+        test, verdict, *words = json.loads(line)
+        if words:
+            cell.words[test] = words[0]
         if verdict == "started":
             running = test
         elif verdict == "ended":
@@ -304,10 +308,11 @@ def _suite(cell, suite, version, files):
 def _fuzz(cell, language):
     """Sequences with fixed seeds, and the proof that a planted fault is found. What differed only once is a
     remark."""
-    lines, chance = Lines(cell.name), []
+    lines, chance, said = Lines(cell.name), [], []
 
     def show(line):
         lines.show(line)
+        said.append(line)
         if line.startswith("by chance: "):
             chance.append(line)
 
@@ -318,12 +323,16 @@ def _fuzz(cell, language):
     found, totals = fuzz.fuzz(language, seconds=FUZZ[language], show=show)
     cell.remarks += chance + totals
     if found:
-        cell.fail("what differs, is wrong or died is said above")
+        cell.fail("something differs, is wrong or died")
+        cell.words[language] = "\n".join(said)
     else:
         cell.passed += sum(int(line.split()[0]) for line in totals)
 
 
 def _report(wanted, expression):
+    for cell in wanted:
+        for test, words in cell.words.items():
+            print("\n".join(["", f"-- {cell.name}: {test}", *words.splitlines()[-WORDS:]]))
     width = max(len(cell.name) for cell in wanted)
     print(f"\n{'cell':{width}}  passed  failed  skipped  seconds")
     for cell in wanted:

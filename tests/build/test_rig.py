@@ -258,6 +258,13 @@ def test_pytest_writes_each_verdict_at_once(tmp_path, monkeypatch):
     assert cell.passed == 1
     assert [remark.split(", in ")[0].rpartition("::")[2] for remark in cell.remarks] == ["test_bad", "pytest ended with status 3"]
     assert cell.remarks[1].endswith("test_end")
+    assert [(name.rpartition("::")[2], "assert 0" in words) for name, words in cell.words.items()] == [("test_bad", True)]
+
+
+def test_the_end_of_a_run_says_what_a_failure_said(capsys):
+    cell = matrix.Cell("one", None, failed=1, remarks=["a test"], words={"a test": "\n".join(map(str, range(matrix.WORDS + 1)))})
+    report_of(cell)
+    assert "\n".join(["-- one: a test", *map(str, range(1, matrix.WORDS + 1))]) in capsys.readouterr().out
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@
 $PYTEST_VERDICTS.
 
 Runs inside the Python under test. What was written before a crash or a hang stays, and the last "started"
-names the test that was running then. A test has several lines when its set-up or tear-down fails besides.
+names the test that was running then. A test has several lines when its set-up or tear-down fails besides. A
+line of a failure has pytest's words for it too.
 """
 
 import json
@@ -13,8 +14,8 @@ class Verdicts:
     def __init__(self, path):
         self.file = open(path, "w", encoding="utf-8")
 
-    def write(self, test, verdict):
-        self.file.write(json.dumps([test, verdict]) + "\n")
+    def write(self, test, verdict, *words):
+        self.file.write(json.dumps([test, verdict, *words]) + "\n")
         self.file.flush()
 
     def pytest_runtest_logstart(self, nodeid, location):
@@ -22,11 +23,15 @@ class Verdicts:
 
     def pytest_runtest_logreport(self, report):
         if report.failed or report.skipped or report.when == "call":
-            self.write(report.nodeid, report.outcome)
+            self.write(report.nodeid, report.outcome, *self.words(report))
 
     def pytest_collectreport(self, report):
         if not report.passed:
-            self.write(report.nodeid or "collection", report.outcome)
+            self.write(report.nodeid or "collection", report.outcome, *self.words(report))
+
+    @staticmethod
+    def words(report):
+        return [report.longreprtext] if report.failed else []
 
     def pytest_runtest_logfinish(self, nodeid, location):
         self.write(nodeid, "ended")
