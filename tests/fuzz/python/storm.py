@@ -225,10 +225,10 @@ class Life:
             end.broken.set()
         if self.chance.random() < 0.5:
             self.chance.choice(ends).sock.close()
-        else:
-            for end in ends:
-                with contextlib.suppress(OSError):          # the other was faster
-                    socket.socket.shutdown(end.sock, socket.SHUT_RDWR)
+        # A socket with an open file is closed with the file: its reader waits for the other end's FIN until then.
+        for end in ends:
+            with contextlib.suppress(OSError):              # it is closed, or the other end was faster
+                socket.socket.shutdown(end.sock, socket.SHUT_RDWR)
         self.storm.count("broken off")
 
     def judge(self, ends, threads):
