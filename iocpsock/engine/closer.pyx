@@ -41,11 +41,11 @@ cdef inline bint closer_resets(Connection *connection, int flags) noexcept nogil
 
 cdef void closer_leave(Connection *connection) noexcept nogil:
     """The socket is closed. Gives up the reference for the time of closing: the caller has one of its own."""
-    deadline_disarm(&connection.deadline)
-    deadline_disarm(&connection.recv_retry)
-    deadline_disarm(&connection.send_retry)
+    deadline_disarm(&connection.close.timer)
+    deadline_disarm(&connection.recv.retry)
+    deadline_disarm(&connection.send.retry)
     connection.state = CONNECTION_CLOSED
-    connection.step = NULL
+    connection.close.step = NULL
     source_drop(&connection.source)
 
 
@@ -53,11 +53,12 @@ cdef void closer_flush(Connection *connection) noexcept nogil:
     """Send what is queued. The time for it is running already if the host let go before there was a
     connection; that there is one now is progress."""
     connection.state = CONNECTION_CLOSING
-    connection.step = closer_step
-    connection.close_seen = 0
+    connection.close.state = CLOSING_FLUSH
+    connection.close.step = closer_step
+    connection.close.seen = 0
     receiver_cancel(connection)
     lent_cancel(connection)
-    if connection.send_head != NULL and connection.deadline.due == 0:
+    if connection.send.head != NULL and connection.close.timer.due == 0:
         closer_limit(connection, closer_expire)
     sender_post(connection)
     closer_step(connection)
@@ -71,7 +72,7 @@ cdef void closer_limit(Connection *connection, deadline_proc expire) noexcept no
         closer_progress(connection)
         milliseconds = <DWORD>settings_of_process(SETTING_closetimeout) * 1000 // CLOSER_LOOKS
     if milliseconds:
-        port_deadline(&connection.deadline, &connection.source, milliseconds, expire)
+        port_deadline(&connection.close.timer, &connection.source, milliseconds, expire)
 
 
 cdef bint closer_progress(Connection *connection) noexcept nogil:
@@ -90,28 +91,28 @@ cdef ULONGLONG closer_seen(Connection *connection) noexcept nogil:
     account. GetTickCount64."""
     cdef ULONGLONG taken = winsock_acknowledged(connection.socket)
     cdef ULONGLONG now = GetTickCount64()
-    if connection.close_seen == 0 or taken != connection.close_taken or connection.send_bytes != connection.close_bytes:
-        connection.close_seen = now
-        connection.close_taken = taken
-        connection.close_bytes = connection.send_bytes
-    return connection.close_seen
+    if connection.close.seen == 0 or taken != connection.close.taken or connection.send.bytes != connection.close.bytes:
+        connection.close.seen = now
+        connection.close.taken = taken
+        connection.close.bytes = connection.send.bytes
+    return connection.close.seen
 
 
 cdef void closer_reset(Connection *connection) noexcept nogil:
     """Make closesocket send RST, and forget what is queued but not posted."""
     winsock_reset(connection.socket)
-    connection.recv_ended = True
-    connection.send_error = WSAECONNABORTED
-    connection.send_finished = True
+    connection.recv.state = RECEIVING_ENDED
+    connection.send.error = WSAECONNABORTED
+    connection.send.state = SENDING_ABORTED
     sender_cancel(connection)
 
 
 cdef void closer_step(Connection *connection) noexcept nogil:
     """Go on with closing as far as possible. May give up the reference for the time of closing: the caller
     has one of its own."""
-    if connection.recv_posted or connection.send_posted or connection.drain != NULL or lent_polled(connection):
+    if connection.recv.posted or connection.send.posted or connection.close.drain != NULL or lent_polled(connection):
         return
-    if connection.send_head != NULL and not connection.send_error:
+    if connection.send.head != NULL and not connection.send.error:
         return
     if closer_must_drain(connection):
         sender_shutdown(connection)                         # otherwise closesocket sends FIN
@@ -126,11 +127,13 @@ cdef bint closer_must_drain(Connection *connection) noexcept nogil:
     """Whether the peer has sent, or may be sending, bytes that nobody read, and may lose something of ours by
     a reset. What a lent socket still brings may be another process' by now, as is the end of what it
     sends."""
-    if connection.lent or connection.send_error or connection.recv_ended or connection.close_expired or not connection.send_begun:
+    if connection.lent.state or connection.recv.state >= RECEIVING_ENDED:
         return False
-    if connection.drained >= CLOSER_DRAIN_BYTES:
+    if connection.send.error or not connection.send.begun or connection.close.state == CLOSING_EXPIRED:
         return False
-    return connection.drained != 0 or connection.recv_unread != 0 or winsock_unread(connection.socket) != 0
+    if connection.close.drained >= CLOSER_DRAIN_BYTES:
+        return False
+    return connection.close.drained != 0 or connection.recv.unread != 0 or winsock_unread(connection.socket) != 0
 
 
 cdef bint closer_drain(Connection *connection) noexcept nogil:
@@ -146,10 +149,10 @@ cdef bint closer_drain(Connection *connection) noexcept nogil:
         if WSARecv(connection.socket, &buffer, 1, NULL, &flags, &op.overlapped, NULL):
             error = error_last()
         if error == WSA_IO_PENDING or (error == 0 and port_posts_packet()):
-            connection.drain = op
-            if not connection.draining:
-                connection.draining = True
-                port_deadline(&connection.deadline, &connection.source, CLOSER_DRAIN_TIME, closer_expire)
+            connection.close.drain = op
+            if connection.close.state != CLOSING_DRAIN:
+                connection.close.state = CLOSING_DRAIN
+                port_deadline(&connection.close.timer, &connection.source, CLOSER_DRAIN_TIME, closer_expire)
             return True
         op_settle(op, -1 if error == 0 else error)
         source_drop(&connection.source)
@@ -161,15 +164,15 @@ cdef bint closer_drain(Connection *connection) noexcept nogil:
 
 
 cdef void closer_drained(Connection *connection, Op *op) noexcept nogil:
-    connection.drained += op.transferred
+    connection.close.drained += op.transferred
     if op.error or op.transferred == 0:
-        connection.recv_ended = True
+        connection.recv.state = RECEIVING_ENDED
 
 
 cdef void closer_drain_complete(Op *op) noexcept nogil:
     """The packet of a draining receive was dequeued."""
     cdef Connection *connection = <Connection *>op.source
-    connection.drain = NULL
+    connection.close.drain = NULL
     closer_drained(connection, op)
     op_free(op)
     closer_step(connection)
@@ -181,15 +184,15 @@ cdef void closer_expire(Source *source) noexcept nogil:
     peer that has taken something since gets more, unless `linger` counts."""
     cdef Connection *connection = <Connection *>source
     source_lock(source)
-    if connection.drain != NULL:
-        connection.close_expired = True
-        CancelIoEx(<HANDLE>connection.socket, &connection.drain.overlapped)
+    if connection.close.drain != NULL:
+        connection.close.state = CLOSING_EXPIRED
+        CancelIoEx(<HANDLE>connection.socket, &connection.close.drain.overlapped)
     elif connection.state == CONNECTION_CLOSED:
         pass                                                # in the meantime
     elif closer_has_time(connection):
         closer_limit(connection, closer_expire)
     else:
-        connection.close_expired = True
+        connection.close.state = CLOSING_EXPIRED
         closer_reset(connection)
         closer_step(connection)
     source_unlock_changed(source, 0)

@@ -29,6 +29,25 @@ cdef enum ConnectionState:
     CONNECTION_CLOSING              # the host let go: flushing, draining
     CONNECTION_CLOSED
 
+cdef enum ReceivingState:           # engine/receiver.pyx
+    RECEIVING = 0                   # the stream goes on: receives are posted as the rules allow
+    RECEIVING_UNBUFFERED            # one failed for lack of memory: the next has no buffer
+    RECEIVING_SIGNALLED             # a receive without a buffer ended: a read will tell more, and nothing is posted before
+    RECEIVING_ENDED                 # the end of the stream, or an error, was received; bytes before it may be unread
+    RECEIVING_OVER                  # and it was delivered: every read returns it
+
+cdef enum SendingState:             # engine/sender.pyx
+    SENDING = 0
+    SENDING_SHUTDOWN                # the runtime sends no more: FIN goes out behind the queue
+    SENDING_FINISHED                # and went
+    SENDING_ABORTED                 # no FIN: the close resets the connection
+
+cdef enum ClosingState:             # engine/closer.pyx
+    CLOSING_NOT = 0
+    CLOSING_FLUSH                   # the receives are cancelled, the queue is sent
+    CLOSING_DRAIN                   # what the peer still sends is thrown away
+    CLOSING_EXPIRED                 # the time for that is over
+
 cdef enum LentState:                # somebody else uses the socket as well (engine/lent.pyx)
     LENT_NOT = 0
     LENT_ASKED                      # the handle was asked for: no receive is posted, those that are come back
@@ -37,68 +56,72 @@ cdef enum LentState:                # somebody else uses the socket as well (eng
 ctypedef void (*connection_proc)(Connection *connection) noexcept nogil
 ctypedef void (*connection_departed_proc)(Listener *listener) noexcept nogil
 
+cdef struct Receiving:              # receiver's part
+    int state                       # RECEIVING_
+    int error                       # OVER: a Winsock code, or 0 at the end of the stream
+    Op *head                        # receives in the order in which they were posted, posted and done alike:
+    Op *tail                        # bytes are delivered from the head, so in that order, whoever completes them
+    int posted                      # how many are the kernel's
+    DWORD size                      # bytes of the next receive buffer, where the runtime has set none
+    bint awaited                    # a caller blocked to read: no direct receives, until events are asked for again
+    size_t unread                   # bytes received and not delivered
+    size_t held                     # bytes of memory in the list: posted, or holding them
+    Deadline retry                  # what failed for lack of memory is tried again
+
+cdef struct Sending:                # sender's part
+    int state                       # SENDING_
+    int error                       # Winsock code of a failed send; everything after it fails with the same
+    int lost                        # the same, if the runtime was told that the bytes are sent: its reads tell of it too
+    Op *head                        # data that the kernel did not take at once ...
+    Op *waiting                     # ... up to here it was posted; NULL: to the end
+    Op *tail
+    Op *ends[SENDER_POSTED]         # the first op of each posted send, in their order
+    int posted                      # how many: those that ended behind one that has not count too
+    bint cut_short                  # one of them has sent less than it was to send
+    bint begun                      # the kernel was given bytes of the stream
+    size_t bytes                    # in the queue
+    DWORD failed                    # bytes of a send that failed for lack of memory
+    DWORD limit                     # bytes of the next send, while sends fail for lack of memory; 0: no limit
+    Deadline retry                  # what failed for lack of memory is tried again
+
+cdef struct Closing:                # closer's part
+    int state                       # CLOSING_
+    connection_proc step            # goes on with it when an operation has ended; NULL: the connection is not being closed
+    Op *drain                       # the posted receive that throws away what still comes
+    size_t drained                  # bytes thrown away
+    ULONGLONG seen                  # GetTickCount64 when the peer was last seen to have taken something
+    size_t bytes                    # of the queue, then
+    ULONGLONG taken                 # bytes that the peer had acknowledged, then, if the system says so
+    Deadline timer                  # a bound of the flush, or of the drain
+
+cdef struct Lent:                   # lent's part
+    int state                       # LENT_
+    int maybe                       # READY_ bits of which nothing has said that they do not hold
+    Op *polls[2]                    # posted, for reading and for writing; NULL: none
+    bint over                       # the connection was reset: every call on it will tell
+
 cdef struct Connection:
     Source source                   # first: a Source * to it is the Connection *
     Settings settings
     int state
     SOCKET socket
+    Receiving recv
+    Sending send
+    Closing close
+    Lent lent
+
     Connection *next                # in a listener's queue of accepted connections
     bint arriving                   # there it is not adopted yet
     Endpoint *endpoint              # of that listener, where it came in ...
     LONGLONG slot                   # ... and the number of its slot
-    int wanted_flags[CONNECTION_FLAGS]  # keepalive, nodelay: what the host asked for; -1: nothing
+    int wanted_flags[CONNECTION_FLAGS]  # keepalive, nodelay: what the runtime asked for; -1: nothing
     sockaddr_storage peer           # accepted connections: the peer's address, 0 bytes otherwise
     int peer_length
 
     Connector *connector            # while connecting
-    bint connect_tried              # an address was tried; a failure before that is the host's own (a bad local address)
+    bint connect_tried              # an address was tried; a failure before that is the runtime's own (a bad local address)
     int connect_error               # Winsock code, when FAILED
-    int pending_error               # the same, until the host has asked for it: told once
-
-    Op *recv_head                   # receives in the order in which they were posted, posted and done alike:
-    Op *recv_tail                   # bytes are delivered from the head, so in that order, whoever completes them
-    int recv_posted                 # how many are the kernel's
-    DWORD recv_size                 # bytes of the next receive buffer, where the host has set none
-    bint recv_awaited               # a caller blocked to read: no direct receives, until events are asked for again
-    bint recv_signalled             # a zero-byte receive ended: a direct read will tell more
-    size_t recv_unread              # bytes received and not delivered
-    size_t recv_held                # bytes of memory in the list: posted, or holding them
-    bint recv_starved               # a receive failed for want of memory: the next has no buffer
-    bint recv_ended                 # end of file or an error was received: nothing more is posted
-    bint recv_eof                   # and it was delivered to the host
-    int recv_error                  # Winsock code, likewise
-
-    Op *send_head                   # data that the kernel did not take at once ...
-    Op *send_waiting                # ... up to here it was posted; NULL: to the end
-    Op *send_tail
-    Op *send_ends[SENDER_POSTED]    # the first op of each posted send, in their order
-    int send_posted                 # how many: those that ended behind one that has not count too
-    bint send_short                 # one of them has sent less than it was to send
-    DWORD send_starved              # bytes of one that failed for want of memory
-    size_t send_bytes               # bytes in the queue
-    int send_error                  # Winsock code of a failed send; everything after it fails with the same
-    int send_lost                   # the same, if the host was told that the bytes are sent: its reads tell of it too
-    bint send_shutdown              # the host sends no more; FIN goes out behind the queue
-    bint send_finished              # and went
-    bint send_begun                 # the kernel was given bytes of the stream
-    DWORD send_limit                # bytes of the next send, while sends fail for want of memory; 0: no limit
-
-    Op *drain                       # closing: the posted receive that throws away what still comes
-    bint draining                   # its time is running
-    size_t drained                  # bytes thrown away
-    bint close_expired              # closing: the time for flushing or draining is over
-    ULONGLONG close_seen            # GetTickCount64 when the peer was last seen to have taken something
-    size_t close_bytes              # of the queue, then
-    ULONGLONG close_taken           # bytes that the peer had acknowledged, then, if the system says so
-    Deadline deadline               # closing
-    connection_proc step            # goes on with it when an operation has ended; NULL: the connection is not being closed
-    Deadline recv_retry             # what failed for want of memory is tried again
-    Deadline send_retry
-
-    int lent                        # LENT_
-    int lent_maybe                  # READY_ bits of which nothing has said that they do not hold
-    Op *lent_polls[2]               # posted, for reading and for writing; NULL: none
-    bint lent_over                  # the connection was reset: every call on it will tell
+    int pending_error               # the same, until the runtime has asked for it: told once
 
     Listener *origin                # who accepted it, if that counts its connections; held
     connection_departed_proc departed   # it is to hear when the connection is gone
@@ -122,7 +145,7 @@ cdef Connection *connection_new(SOCKET sock) noexcept nogil:
     source_init(&connection.source, SOURCE_CONNECTION, connection_release)
     connection.socket = sock
     connection.state = CONNECTION_CONNECTING if sock == INVALID_SOCKET else CONNECTION_OPEN
-    connection.recv_size = OP_SMALL
+    connection.recv.size = OP_SMALL
     connection_no_flags(connection.wanted_flags)
     settings_init(&connection.settings)
     counter_born(COUNTER_connections)
@@ -166,8 +189,8 @@ cdef void connection_release(Source *source) noexcept nogil:
     """The last reference is gone, so nothing is posted and the socket is closed."""
     cdef Connection *connection = <Connection *>source
     connection_delist(connection)
-    connection_free_ops(connection.recv_head)
-    connection_free_ops(connection.send_head)
+    connection_free_ops(connection.recv.head)
+    connection_free_ops(connection.send.head)
     if connection.origin != NULL:
         connection.departed(connection.origin)
     counter_gone(COUNTER_connections)
@@ -224,16 +247,16 @@ cdef void connection_free_ops(Op *op) noexcept nogil:
 
 cdef inline bint connection_readable(Connection *connection) noexcept nogil:
     """Whether a read would return something of what the engine has: data, end of file or an error."""
-    if connection.recv_head != NULL:
-        return connection.recv_head.done
-    return connection.recv_signalled or connection.recv_eof or connection.recv_error != 0 or connection.send_lost != 0
+    if connection.recv.head != NULL:
+        return connection.recv.head.done
+    return connection.recv.state == RECEIVING_SIGNALLED or connection.recv.state == RECEIVING_OVER or connection.send.lost != 0
 
 
 cdef inline bint connection_writable(Connection *connection) noexcept nogil:
     """Whether there is room in the queue, or a write would return an error."""
-    if connection.send_error:
+    if connection.send.error:
         return True
-    return connection.lent != LENT_OUT and connection.send_bytes <= <size_t>connection.settings.value[SETTING_sendlimit] // 2
+    return connection.lent.state != LENT_OUT and connection.send.bytes <= <size_t>connection.settings.value[SETTING_sendlimit] // 2
 
 
 cdef int connection_ready(Connection *connection) noexcept nogil:
@@ -244,8 +267,8 @@ cdef int connection_ready(Connection *connection) noexcept nogil:
         return READY_READ | READY_WRITE
     if connection.state != CONNECTION_OPEN:
         return 0
-    if connection.lent == LENT_OUT:
-        ready = connection.lent_maybe
+    if connection.lent.state == LENT_OUT:
+        ready = connection.lent.maybe
     if connection_readable(connection):
         ready |= READY_READ
     if connection_writable(connection):
@@ -261,6 +284,6 @@ cdef void connection_unlock(Connection *connection) noexcept nogil:
 cdef void connection_ended(Connection *connection) noexcept nogil:
     """An operation has ended and is accounted for: go on with closing, if that waits for it. Releases the
     lock."""
-    if connection.step != NULL:
-        connection.step(connection)
+    if connection.close.step != NULL:
+        connection.close.step(connection)
     connection_unlock(connection)

@@ -96,7 +96,7 @@ cdef void connector_fail(Connection *connection, int error) noexcept nogil:
     connection.state = CONNECTION_FAILED
     connection.connect_error = connection.pending_error = error
     connector_finish(connection)
-    if connection.send_head != NULL:
+    if connection.send.head != NULL:
         sender_drop(connection, WSAENOTCONN)
 
 

@@ -20,8 +20,8 @@ cdef enum:
 cdef inline bint direct_wanted(Connection *connection) noexcept nogil:
     """Whether the next receive is to be posted by direct_post. With the connection's lock held."""
     cdef Consumer *consumer = connection.source.consumer
-    return (consumer != NULL and consumer.hot and consumer.thread == GetCurrentThreadId() and connection.recv_posted == 0
-            and connection.source.interest & READY_READ and not connection.recv_awaited and connection.send_head == NULL
+    return (consumer != NULL and consumer.hot and consumer.thread == GetCurrentThreadId() and connection.recv.posted == 0
+            and connection.source.interest & READY_READ and not connection.recv.awaited and connection.send.head == NULL
             and consumer.direct_count < DIRECT_MOST)
 
 
@@ -106,7 +106,7 @@ cdef bint direct_yield(Connection *connection) noexcept nogil:
     then has a receive posted on the port. With the lock held, which is given up meanwhile."""
     cdef Consumer *consumer = connection.source.consumer
     cdef Op *op
-    if connection.send_head != NULL or consumer == NULL or consumer.thread != GetCurrentThreadId():
+    if connection.send.head != NULL or consumer == NULL or consumer.thread != GetCurrentThreadId():
         return False
     op = consumer.direct
     while op != NULL and op.source != &connection.source:

@@ -24,15 +24,15 @@ cdef SOCKET lent_give(Connection *connection, bint to_read) noexcept nogil:
     cdef SOCKET sock = INVALID_SOCKET
     cdef bint given
     source_lock(&connection.source)
-    given = lent_begin(connection) and not (to_read and connection.recv_unread)
+    given = lent_begin(connection) and not (to_read and connection.recv.unread)
     if given:
         sock = connection.socket
-    if given and connection.lent == LENT_ASKED:
-        connection.lent = LENT_OUT
-        connection.lent_maybe = READY_READ | READY_WRITE    # nobody has looked yet
-        connection.recv_signalled = False
-    elif connection.lent == LENT_ASKED:
-        connection.lent = LENT_NOT
+    if given and connection.lent.state == LENT_ASKED:
+        connection.lent.state = LENT_OUT
+        connection.lent.maybe = READY_READ | READY_WRITE    # nobody has looked yet
+        receiver_looked(connection)
+    elif connection.lent.state == LENT_ASKED:
+        connection.lent.state = LENT_NOT
         if connection.source.interest & READY_READ:
             receiver_post(connection)
     connection_unlock(connection)
@@ -42,14 +42,14 @@ cdef SOCKET lent_give(Connection *connection, bint to_read) noexcept nogil:
 cdef bint lent_begin(Connection *connection) noexcept nogil:
     """Have the engine let go of the socket, if it can. The lock is given up meanwhile. Not with a provider
     whose sockets the driver does not know by their handles: it could not be polled for them."""
-    if connection.lent == LENT_OUT or connection.socket == INVALID_SOCKET or connection.state == CONNECTION_FAILED:
+    if connection.lent.state == LENT_OUT or connection.socket == INVALID_SOCKET or connection.state == CONNECTION_FAILED:
         return True
-    if not winsock.is_ifs or not winsock.is_base or connection.send_head != NULL:
+    if not winsock.is_ifs or not winsock.is_base or connection.send.head != NULL:
         return False
-    connection.lent = LENT_ASKED
+    connection.lent.state = LENT_ASKED
     direct_release(connection)
     receiver_withdraw(connection)
-    while connection.recv_posted:
+    while connection.recv.posted:
         source_wait(&connection.source, 0)
     return True
 
@@ -57,16 +57,16 @@ cdef bint lent_begin(Connection *connection) noexcept nogil:
 cdef void lent_poll(Connection *connection, int ready) noexcept nogil:
     """Hear of these READY_ bits: which hold is known at once, or by a packet."""
     cdef int direction
-    if connection.state != CONNECTION_OPEN or connection.lent_over:
+    if connection.state != CONNECTION_OPEN or connection.lent.over:
         return
     for direction in range(LENT_DIRECTIONS):
-        if ready & (1 << direction) and connection.lent_polls[direction] == NULL:
+        if ready & (1 << direction) and connection.lent.polls[direction] == NULL:
             lent_post(connection, direction)
 
 
 cdef void lent_await(Connection *connection, int ready) noexcept nogil:
     """See to it that the READY_ bits are heard of, whoever uses the socket. With the lock held."""
-    if connection.lent == LENT_OUT:
+    if connection.lent.state == LENT_OUT:
         lent_poll(connection, ready)
     elif ready & READY_READ:
         receiver_post(connection)
@@ -75,7 +75,7 @@ cdef void lent_await(Connection *connection, int ready) noexcept nogil:
 cdef void lent_starve(Connection *connection) noexcept nogil:
     """A poll could not be posted for want of memory: try again when time has passed. With the lock held."""
     counter_add(COUNTER_retries, 1)
-    port_deadline(&connection.recv_retry, &connection.source, CONNECTION_RETRY, lent_retry)
+    port_deadline(&connection.recv.retry, &connection.source, CONNECTION_RETRY, lent_retry)
 
 
 cdef void lent_retry(Source *source) noexcept nogil:
@@ -88,7 +88,7 @@ cdef void lent_retry(Source *source) noexcept nogil:
 cdef void lent_post(Connection *connection, int direction) noexcept nogil:
     cdef Op *op = op_new(sizeof(afd_poll), lent_complete, &connection.source)
     cdef int status
-    connection.lent_maybe &= ~(1 << direction)
+    connection.lent.maybe &= ~(1 << direction)
     if op == NULL:
         lent_starve(connection)
         return
@@ -96,7 +96,7 @@ cdef void lent_post(Connection *connection, int direction) noexcept nogil:
     op_post(op)
     status = afd_poll_packet(connection.socket, <afd_poll *>op.data, direction, &op.overlapped)
     if status == STATUS_PENDING:
-        connection.lent_polls[direction] = op
+        connection.lent.polls[direction] = op
         return
     op_settle(op, error_from_status(<ULONG_PTR>status))
     lent_account(connection, op)
@@ -108,15 +108,15 @@ cdef void lent_account(Connection *connection, Op *op) noexcept nogil:
     if op.error == WSAENOBUFS and connection.state == CONNECTION_OPEN:
         lent_starve(connection)
     elif op.error != WSA_OPERATION_ABORTED:
-        connection.lent_over = op.error != 0 or afd_poll_over(<afd_poll *>op.data)
-        connection.lent_maybe |= READY_READ | READY_WRITE if connection.lent_over else 1 << op.length
+        connection.lent.over = op.error != 0 or afd_poll_over(<afd_poll *>op.data)
+        connection.lent.maybe |= READY_READ | READY_WRITE if connection.lent.over else 1 << op.length
     op_free(op)
 
 
 cdef void lent_complete(Op *op) noexcept nogil:
     """The packet of a poll was dequeued."""
     cdef Connection *connection = <Connection *>op.source
-    connection.lent_polls[op.length] = NULL
+    connection.lent.polls[op.length] = NULL
     lent_account(connection, op)
     connection_ended(connection)
 
@@ -124,28 +124,28 @@ cdef void lent_complete(Op *op) noexcept nogil:
 cdef void lent_look(Connection *connection) noexcept nogil:
     """Before the consumer is told: is there something to read yet? A consumer that blocks would wait for it.
     Where there is no room any more it only learns so."""
-    if connection.lent_maybe & connection.source.interest & READY_READ and connection.state == CONNECTION_OPEN \
-            and not connection.lent_over and not winsock_readable(connection.socket):
+    if connection.lent.maybe & connection.source.interest & READY_READ and connection.state == CONNECTION_OPEN \
+            and not connection.lent.over and not winsock_readable(connection.socket):
         lent_poll(connection, READY_READ)
 
 
 cdef inline bint lent_polled(Connection *connection) noexcept nogil:
     """Whether a poll is the kernel's."""
-    return connection.lent_polls[0] != NULL or connection.lent_polls[1] != NULL
+    return connection.lent.polls[0] != NULL or connection.lent.polls[1] != NULL
 
 
 cdef void lent_cancel(Connection *connection) noexcept nogil:
     """The connection is being closed: end the polls. Their packets tell when they have."""
     cdef int direction
     for direction in range(LENT_DIRECTIONS):
-        if connection.lent_polls[direction] != NULL:
-            CancelIoEx(<HANDLE>connection.socket, &connection.lent_polls[direction].overlapped)
+        if connection.lent.polls[direction] != NULL:
+            CancelIoEx(<HANDLE>connection.socket, &connection.lent.polls[direction].overlapped)
 
 
 cdef int lent_put(Connection *connection, const char *data, int size, int *error) noexcept nogil:
     """As sender_put, for what the kernel takes at once: nothing is queued."""
     cdef int sent = -1
-    error[0] = WSAESHUTDOWN if connection.send_shutdown else connection.send_error
+    error[0] = WSAESHUTDOWN if sender_is_shut(connection) else connection.send.error
     if connection.state == CONNECTION_CONNECTING:
         error[0] = WSAEWOULDBLOCK
     elif not error[0]:
@@ -153,5 +153,5 @@ cdef int lent_put(Connection *connection, const char *data, int size, int *error
         if sent < 0 and error[0] == WSAEWOULDBLOCK:
             lent_poll(connection, READY_WRITE)
         elif sent < 0:
-            connection.send_error = error[0]
+            connection.send.error = error[0]
     return sent

@@ -15,31 +15,48 @@
 cdef bint receiver_zero(Connection *connection) noexcept nogil:
     """Whether the next receive is posted without a buffer."""
     cdef int mode = connection.settings.value[SETTING_recvmode]
-    return mode == RECV_ZERO or connection.recv_starved or (
+    return mode == RECV_ZERO or connection.recv.state == RECEIVING_UNBUFFERED or (
         mode == RECV_AUTO and counter_live[COUNTER_connections] > settings_of_process(SETTING_manyconnections))
 
 
 cdef inline DWORD receiver_size(Connection *connection) noexcept nogil:
     """Bytes of the next receive buffer."""
     cdef int size = connection.settings.value[SETTING_recvbufsize]
-    return <DWORD>size if size else connection.recv_size
+    return <DWORD>size if size else connection.recv.size
+
+
+cdef inline void receiver_set(Connection *connection, int state) noexcept nogil:
+    """The state, unless the stream has ended: what still comes is behind that."""
+    if connection.recv.state < RECEIVING_ENDED:
+        connection.recv.state = state
+
+
+cdef inline void receiver_over(Connection *connection, int error) noexcept nogil:
+    """The end of the stream (0), or an error, is being delivered."""
+    connection.recv.state = RECEIVING_OVER
+    connection.recv.error = error
+
+
+cdef inline void receiver_looked(Connection *connection) noexcept nogil:
+    """A read has followed the signal, so the next news is news."""
+    if connection.recv.state == RECEIVING_SIGNALLED:
+        connection.recv.state = RECEIVING
 
 
 cdef void receiver_account(Connection *connection, Op *op) noexcept nogil:
     """A receive is done: note the end of the stream, and fit the next buffer to the traffic."""
     if op.length == 0 and not op.error:
-        connection.recv_signalled = True
-        connection.recv_starved = False
+        receiver_set(connection, RECEIVING_SIGNALLED)
         return
     if op.error or op.transferred == 0:
-        connection.recv_ended = True
+        receiver_set(connection, RECEIVING_ENDED)
         return
-    connection.recv_unread += op.transferred
+    connection.recv.unread += op.transferred
     counter_add(COUNTER_bytes_received, op.transferred)
     if op.transferred == op.length:
-        connection.recv_size = OP_LARGE
+        connection.recv.size = OP_LARGE
     elif op.transferred < OP_SMALL:
-        connection.recv_size = OP_SMALL
+        connection.recv.size = OP_SMALL
 
 
 cdef int receiver_post_one(Connection *connection, DWORD size) noexcept nogil:
@@ -68,7 +85,7 @@ cdef int receiver_post_one(Connection *connection, DWORD size) noexcept nogil:
         return error
     receiver_append(connection, op)
     if error == WSA_IO_PENDING or (error == 0 and not direct and port_posts_packet()):
-        connection.recv_posted += 1
+        connection.recv.posted += 1
         if direct:
             direct_posted(op)
         return 0
@@ -80,19 +97,19 @@ cdef int receiver_post_one(Connection *connection, DWORD size) noexcept nogil:
 
 
 cdef void receiver_append(Connection *connection, Op *op) noexcept nogil:
-    if connection.recv_tail == NULL:
-        connection.recv_head = op
+    if connection.recv.tail == NULL:
+        connection.recv.head = op
     else:
-        connection.recv_tail.next = op
-    connection.recv_tail = op
-    connection.recv_held += op.capacity
+        connection.recv.tail.next = op
+    connection.recv.tail = op
+    connection.recv.held += op.capacity
 
 
 cdef void receiver_starve(Connection *connection) noexcept nogil:
     """A receive could not be posted for want of memory: try again when time has passed. With the lock
     held."""
     counter_add(COUNTER_retries, 1)
-    port_deadline(&connection.recv_retry, &connection.source, CONNECTION_RETRY, receiver_retry)
+    port_deadline(&connection.recv.retry, &connection.source, CONNECTION_RETRY, receiver_retry)
 
 
 cdef void receiver_retry(Source *source) noexcept nogil:
@@ -108,46 +125,46 @@ cdef void receiver_post(Connection *connection) noexcept nogil:
     somebody else's: it is polled."""
     cdef DWORD size
     cdef int error = 0
-    if connection.lent or (living.ending and not connection.recv_awaited):
+    if connection.lent.state or (living.ending and not connection.recv.awaited):
         return
-    while not error and connection.state == CONNECTION_OPEN and not connection.recv_ended and not connection.recv_signalled \
-            and not connection.send_lost and connection.recv_posted < connection.settings.value[SETTING_recvcount]:
+    while not error and connection.state == CONNECTION_OPEN and connection.recv.state <= RECEIVING_UNBUFFERED \
+            and not connection.send.lost and connection.recv.posted < connection.settings.value[SETTING_recvcount]:
         size = 0 if receiver_zero(connection) else receiver_size(connection)
-        if size == 0 and connection.recv_head != NULL:
+        if size == 0 and connection.recv.head != NULL:
             return                                          # what is posted or queued comes first
-        if connection.recv_held and connection.recv_held + size > <size_t>connection.settings.value[SETTING_recvlimit]:
+        if connection.recv.held and connection.recv.held + size > <size_t>connection.settings.value[SETTING_recvlimit]:
             return
         error = receiver_post_one(connection, size)
-        if error == WSAENOBUFS and connection.recv_head == NULL:
+        if error == WSAENOBUFS and connection.recv.head == NULL:
             if size == 0:
                 receiver_starve(connection)
             else:
-                connection.recv_starved = True
+                receiver_set(connection, RECEIVING_UNBUFFERED)
                 error = 0
 
 
 cdef void receiver_remove_signal(Connection *connection) noexcept nogil:
     """A zero-byte receive that ended well has said all it has to say. It is the head: it was posted to an
     empty list."""
-    cdef Op *op = connection.recv_head
-    if connection.recv_signalled and op != NULL and op.done and op.length == 0:
+    cdef Op *op = connection.recv.head
+    if connection.recv.state == RECEIVING_SIGNALLED and op != NULL and op.done and op.length == 0:
         receiver_remove(connection, op)
 
 
 cdef void receiver_remove(Connection *connection, Op *op) noexcept nogil:
     """Take an op that brought nothing out of the list, wherever it stands."""
     cdef Op *before = NULL
-    cdef Op *item = connection.recv_head
+    cdef Op *item = connection.recv.head
     while item != op:
         before = item
         item = item.next
     if before == NULL:
-        connection.recv_head = op.next
+        connection.recv.head = op.next
     else:
         before.next = op.next
-    if connection.recv_tail == op:
-        connection.recv_tail = before
-    connection.recv_held -= op.capacity
+    if connection.recv.tail == op:
+        connection.recv.tail = before
+    connection.recv.held -= op.capacity
     op_free(op)
 
 
@@ -157,11 +174,11 @@ cdef void receiver_complete(Op *op) noexcept nogil:
     cdef bint starved = op.error == WSAENOBUFS
     cdef bint wait = starved and op.length == 0
     cdef bint withdrawn = op.withdrawn
-    connection.recv_posted -= 1
+    connection.recv.posted -= 1
     if starved:
-        connection.recv_starved = True
+        receiver_set(connection, RECEIVING_UNBUFFERED)
         receiver_remove(connection, op)
-    elif op.error == WSA_OPERATION_ABORTED and (withdrawn or connection.send_lost or connection.state == CONNECTION_CLOSING):
+    elif op.error == WSA_OPERATION_ABORTED and (withdrawn or connection.send.lost or connection.state == CONNECTION_CLOSING):
         receiver_remove(connection, op)                     # our own cancel is not the end of the stream
     else:
         receiver_account(connection, op)
@@ -178,7 +195,7 @@ cdef void receiver_complete(Op *op) noexcept nogil:
 cdef void receiver_withdraw(Connection *connection) noexcept nogil:
     """Take back what is posted on an open connection. What one of them brings all the same can be read. The
     caller sees to it that nothing is posted meanwhile, and that no send is outstanding."""
-    cdef Op *op = connection.recv_head
+    cdef Op *op = connection.recv.head
     while op != NULL:
         if not op.done:
             op.withdrawn = True
@@ -194,29 +211,25 @@ cdef int receiver_direct(Connection *connection, char *buffer, int size, int *er
     target.len = size
     if WSARecv(connection.socket, &target, 1, &received, &flags, NULL, NULL):
         error[0] = error_last()
-        connection.recv_signalled = False
+        receiver_looked(connection)
         if error[0] == WSAENOBUFS:                          # posting finds its own way out of that
             error[0] = WSAEWOULDBLOCK
         if error[0] != WSAEWOULDBLOCK:
-            connection.recv_ended = True
-            connection.recv_error = error[0]
+            receiver_over(connection, error[0])
         return -1
     if <int>received < size:                                # that was all there is, so the next news is news
-        connection.recv_signalled = False
+        receiver_looked(connection)
     if received == 0 and size > 0:
-        connection.recv_ended = True
-        connection.recv_eof = True
+        receiver_over(connection, 0)
     counter_add(COUNTER_bytes_received, received)
     return <int>received
 
 
 cdef void receiver_remove_head(Connection *connection) noexcept nogil:
     """The head is done and consumed; if it ended the stream, remember how."""
-    cdef Op *op = connection.recv_head
-    if op.error:
-        connection.recv_error = op.error
-    elif op.transferred == 0:
-        connection.recv_eof = True
+    cdef Op *op = connection.recv.head
+    if op.error or op.transferred == 0:
+        receiver_over(connection, op.error)
     receiver_remove(connection, op)
 
 
@@ -224,8 +237,8 @@ cdef int receiver_copy(Connection *connection, char *buffer, int size) noexcept 
     """Deliver up to `size` bytes from the front of the list."""
     cdef Op *op
     cdef int count, copied = 0
-    while connection.recv_head != NULL and connection.recv_head.done and not connection.recv_eof and not connection.recv_error:
-        op = connection.recv_head
+    while connection.recv.head != NULL and connection.recv.head.done and connection.recv.state != RECEIVING_OVER:
+        op = connection.recv.head
         if op.error == 0 and op.transferred:
             if copied == size:
                 break
@@ -235,7 +248,7 @@ cdef int receiver_copy(Connection *connection, char *buffer, int size) noexcept 
             memcpy(buffer + copied, op.data + op.start, count)
             op.start += <DWORD>count
             copied += count
-            connection.recv_unread -= <size_t>count
+            connection.recv.unread -= <size_t>count
             if op.start < op.transferred:
                 break
         elif copied:
@@ -249,7 +262,7 @@ cdef int receiver_take(Connection *connection, char *buffer, int size, int *erro
     (WSAEWOULDBLOCK when there are none yet; a receive is then posted). With the lock held, on an open
     connection."""
     cdef int copied = 0
-    if connection.recv_head == NULL and not connection.recv_ended:
+    if connection.recv.head == NULL and connection.recv.state < RECEIVING_ENDED:
         copied = receiver_direct(connection, buffer, size, error)
         if copied < 0 and error[0] == WSAEWOULDBLOCK:
             receiver_post(connection)
@@ -259,14 +272,13 @@ cdef int receiver_take(Connection *connection, char *buffer, int size, int *erro
     if copied:
         receiver_post(connection)
         return copied
-    connection.recv_signalled = False
-    if connection.recv_eof:
-        return 0
+    receiver_looked(connection)
     error[0] = WSAEWOULDBLOCK
-    if connection.recv_error:
-        error[0] = connection.recv_error
-    elif connection.send_lost and connection.recv_head == NULL:
-        error[0] = connection.send_lost
+    if connection.recv.state == RECEIVING_OVER:
+        error[0] = connection.recv.error
+        return -1 if error[0] else 0
+    if connection.send.lost and connection.recv.head == NULL:
+        error[0] = connection.send.lost
     return -1
 
 
@@ -275,8 +287,7 @@ cdef void receiver_prefill(Connection *connection, Op *source) noexcept nogil:
     connection is ended: bytes must not be missing from its front."""
     cdef Op *op = op_new(source.transferred, receiver_complete, &connection.source)
     if op == NULL:
-        connection.recv_ended = True
-        connection.recv_error = WSAENOBUFS
+        receiver_over(connection, WSAENOBUFS)
         return
     memcpy(op.data, source.data, source.transferred)
     op.done = True
@@ -287,7 +298,7 @@ cdef void receiver_prefill(Connection *connection, Op *source) noexcept nogil:
 
 cdef void receiver_cancel(Connection *connection) noexcept nogil:
     """Ask the kernel to end all receives; some may be asked to already."""
-    cdef Op *op = connection.recv_head
+    cdef Op *op = connection.recv.head
     while op != NULL:
         if not op.done and not op.withdrawn:
             CancelIoEx(<HANDLE>connection.socket, &op.overlapped)

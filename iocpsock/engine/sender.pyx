@@ -27,6 +27,11 @@ cdef enum:
     SENDER_LEAST = 4096             # bytes to which a send that fails for want of memory is reduced: one page
 
 
+cdef inline bint sender_is_shut(Connection *connection) noexcept nogil:
+    """Whether the runtime has said that it sends no more."""
+    return connection.send.state == SENDING_SHUTDOWN or connection.send.state == SENDING_FINISHED
+
+
 cdef int sender_direct(Connection *connection, const char *data, int size, int *error) noexcept nogil:
     """Give the kernel what it takes at once: the number of bytes, or -1."""
     cdef WSABUF buffer
@@ -38,7 +43,7 @@ cdef int sender_direct(Connection *connection, const char *data, int size, int *
         if error[0] == WSAENOBUFS:                          # the queue finds its own way out of that
             error[0] = WSAEWOULDBLOCK
         return -1
-    connection.send_begun = True
+    connection.send.begun = True
     counter_add(COUNTER_bytes_sent, sent)
     return <int>sent
 
@@ -46,11 +51,11 @@ cdef int sender_direct(Connection *connection, const char *data, int size, int *
 cdef int sender_append(Connection *connection, const char *data, int size) noexcept nogil:
     """Copy to the queue's tail, which may have room unless it is being sent: how many bytes memory was found
     for."""
-    cdef Op *op = connection.send_tail
+    cdef Op *op = connection.send.tail
     cdef DWORD room, count
     cdef int appended = 0
     while appended < size:
-        room = op.capacity - op.length if connection.send_waiting != NULL else 0
+        room = op.capacity - op.length if connection.send.waiting != NULL else 0
         if room == 0:
             count = <DWORD>(size - appended)
             op = op_new(count if count < OP_LARGE else OP_LARGE, sender_complete, &connection.source)
@@ -63,19 +68,19 @@ cdef int sender_append(Connection *connection, const char *data, int size) noexc
             count = room
         memcpy(op.data + op.length, data + appended, count)
         op.length += count
-        connection.send_bytes += count
+        connection.send.bytes += count
         appended += <int>count
     return appended
 
 
 cdef inline void sender_queue(Connection *connection, Op *op) noexcept nogil:
-    if connection.send_head == NULL:
-        connection.send_head = op
+    if connection.send.head == NULL:
+        connection.send.head = op
     else:
-        connection.send_tail.next = op
-    connection.send_tail = op
-    if connection.send_waiting == NULL:
-        connection.send_waiting = op
+        connection.send.tail.next = op
+    connection.send.tail = op
+    if connection.send.waiting == NULL:
+        connection.send.waiting = op
 
 
 cdef int sender_put(Connection *connection, const char *data, int size, int *error) noexcept nogil:
@@ -85,22 +90,22 @@ cdef int sender_put(Connection *connection, const char *data, int size, int *err
     cdef bint yielded
     if connection.state != CONNECTION_OPEN and connection.state != CONNECTION_CONNECTING:
         error[0] = WSAENOTCONN
-    elif connection.send_shutdown:
+    elif sender_is_shut(connection):
         error[0] = WSAESHUTDOWN
     else:
-        error[0] = connection.send_error
+        error[0] = connection.send.error
     if error[0]:
         return -1
-    if connection.send_head == NULL and connection.state == CONNECTION_OPEN:
+    if connection.send.head == NULL and connection.state == CONNECTION_OPEN:
         taken = sender_direct(connection, data, size, error)
         if taken == size:
             return taken
         if taken < 0:
             if error[0] != WSAEWOULDBLOCK:
-                connection.send_error = error[0]
+                connection.send.error = error[0]
                 return -1
             taken = 0
-    if connection.send_bytes >= <size_t>connection.settings.value[SETTING_sendlimit]:
+    if connection.send.bytes >= <size_t>connection.settings.value[SETTING_sendlimit]:
         error[0] = WSAEWOULDBLOCK
         return -1
     yielded = direct_yield(connection)
@@ -109,7 +114,7 @@ cdef int sender_put(Connection *connection, const char *data, int size, int *err
         sender_post(connection)
     if yielded:
         receiver_post(connection)
-    error[0] = connection.send_error
+    error[0] = connection.send.error
     if not error[0] and taken == 0:
         error[0] = WSAENOBUFS
     return -1 if error[0] else taken
@@ -119,9 +124,9 @@ cdef inline DWORD sender_limit(Connection *connection) noexcept nogil:
     """The most bytes of the next send, which is then posted alone; 0: no limit. What is posted while closing,
     or at the process's end, ends soon enough to show whether the peer takes anything."""
     if (connection.state == CONNECTION_CLOSING or living.ending) and winsock.no_tcp_info and (
-            connection.send_limit == 0 or connection.send_limit > SENDER_CLOSING):
+            connection.send.limit == 0 or connection.send.limit > SENDER_CLOSING):
         return SENDER_CLOSING
-    return connection.send_limit
+    return connection.send.limit
 
 
 cdef inline size_t sender_piece(Connection *connection) noexcept nogil:
@@ -129,14 +134,14 @@ cdef inline size_t sender_piece(Connection *connection) noexcept nogil:
     so that it stays full when the other ends. Both are not more than the queue may hold, because the host
     fills it up when half of it is sent."""
     cdef size_t half = <size_t>connection.settings.value[SETTING_sendlimit] // 2
-    return min(<size_t>winsock_ideal_backlog(connection.socket), half) if connection.send_bytes > SENDER_PIECE else SENDER_PIECE
+    return min(<size_t>winsock_ideal_backlog(connection.socket), half) if connection.send.bytes > SENDER_PIECE else SENDER_PIECE
 
 
 cdef Op *sender_gather(Connection *connection, WSABUF *buffers, int *count) noexcept nogil:
     """Describe the next send, of what waits, whose OVERLAPPED is that of its first op: that op."""
     cdef DWORD limit = sender_limit(connection)
     cdef size_t most = limit if limit else sender_piece(connection), size
-    cdef Op *head = connection.send_waiting
+    cdef Op *head = connection.send.waiting
     cdef Op *op = head
     head.posted = 0
     count[0] = 0
@@ -153,16 +158,16 @@ cdef Op *sender_gather(Connection *connection, WSABUF *buffers, int *count) noex
         op = op.next
         if limit:
             break
-    connection.send_waiting = op
+    connection.send.waiting = op
     return head
 
 
 cdef bint sender_may_post(Connection *connection) noexcept nogil:
     """A second send beside the first, if the system says how much it wants to have outstanding. One that has
     to be small goes alone, and nothing goes behind one that came short."""
-    if connection.send_waiting == NULL or connection.send_error or connection.send_short:
+    if connection.send.waiting == NULL or connection.send.error or connection.send.cut_short:
         return False
-    return connection.send_posted == 0 or (connection.send_posted < SENDER_POSTED and not sender_limit(connection)
+    return connection.send.posted == 0 or (connection.send.posted < SENDER_POSTED and not sender_limit(connection)
                                            and winsock_tells_backlog(connection.socket))
 
 
@@ -174,21 +179,21 @@ cdef void sender_post(Connection *connection) noexcept nogil:
     cdef int error, count
     while sender_may_post(connection):
         head = sender_gather(connection, buffers, &count)
-        connection.send_ends[connection.send_posted] = head
-        connection.send_posted += 1
+        connection.send.ends[connection.send.posted] = head
+        connection.send.posted += 1
         error = 0
         op_post(head)
         if WSASend(connection.socket, buffers, count, NULL, 0, &head.overlapped, NULL):
             error = error_last()
         if error == WSA_IO_PENDING or (error == 0 and port_posts_packet()):
-            connection.send_begun = True
+            connection.send.begun = True
             continue
         op_settle(head, -1 if error == 0 else error)
         source_drop(&connection.source)
         if not sender_ended(connection, head):
             return
-    if connection.send_head == NULL and connection.send_shutdown and not connection.send_finished:
-        connection.send_finished = True
+    if connection.send.head == NULL and connection.send.state == SENDING_SHUTDOWN:
+        connection.send.state = SENDING_FINISHED
         shutdown(connection.socket, SD_SEND)                # after a reset it fails, and there is nobody to tell
 
 
@@ -197,25 +202,25 @@ cdef bint sender_ended(Connection *connection, Op *op) noexcept nogil:
     pass before the next."""
     cdef DWORD starved = 0
     cdef int index
-    if op.error and op.error != WSAENOBUFS and not connection.send_error:
+    if op.error and op.error != WSAENOBUFS and not connection.send.error:
         sender_fail(connection, op.error)
-    while connection.send_posted and connection.send_ends[0].done:
-        connection.send_posted -= 1
-        op = connection.send_ends[0]
-        for index in range(connection.send_posted):
-            connection.send_ends[index] = connection.send_ends[index + 1]
+    while connection.send.posted and connection.send.ends[0].done:
+        connection.send.posted -= 1
+        op = connection.send.ends[0]
+        for index in range(connection.send.posted):
+            connection.send.ends[index] = connection.send.ends[index + 1]
         sender_account(connection, op)
-    if connection.send_posted:
+    if connection.send.posted:
         return True
-    if connection.send_error:
-        sender_drop(connection, connection.send_error)
-        if connection.send_lost:
+    if connection.send.error:
+        sender_drop(connection, connection.send.error)
+        if connection.send.lost:
             receiver_cancel(connection)
         return True
-    connection.send_waiting = connection.send_head
-    connection.send_short = False
-    starved = connection.send_starved
-    connection.send_starved = 0
+    connection.send.waiting = connection.send.head
+    connection.send.cut_short = False
+    starved = connection.send.failed
+    connection.send.failed = 0
     return starved == 0 or sender_reduce(connection, starved)
 
 
@@ -223,28 +228,28 @@ cdef void sender_account(Connection *connection, Op *op) noexcept nogil:
     """Take from the front of the queue what the first of the posted sends has sent."""
     cdef DWORD sent = op.transferred, count
     counter_add(COUNTER_bytes_sent, sent)
-    if connection.send_error:
+    if connection.send.error:
         return                                              # the queue goes when nothing of it is posted
-    if connection.send_short and sent:
+    if connection.send.cut_short and sent:
         sender_fail(connection, WSAECONNABORTED)            # bytes are missing in the middle of the stream
         return
     if sent < op.posted:
-        connection.send_short = True
+        connection.send.cut_short = True
     if op.error == WSAENOBUFS:
-        connection.send_starved = op.posted if op.posted < OP_LARGE else OP_LARGE
-    connection.send_bytes -= sent
-    if sent and connection.send_limit:                      # memory is back: twice as much the next time
-        connection.send_limit = connection.send_limit * 2 if connection.send_limit < OP_LARGE else 0
+        connection.send.failed = op.posted if op.posted < OP_LARGE else OP_LARGE
+    connection.send.bytes -= sent
+    if sent and connection.send.limit:                      # memory is back: twice as much the next time
+        connection.send.limit = connection.send.limit * 2 if connection.send.limit < OP_LARGE else 0
     while sent:
-        op = connection.send_head
+        op = connection.send.head
         count = op.length - op.start
         if sent < count:                                    # the rest goes first next time
             op.start += sent
             return
         sent -= count
-        connection.send_head = op.next
-        if connection.send_head == NULL:
-            connection.send_tail = NULL
+        connection.send.head = op.next
+        if connection.send.head == NULL:
+            connection.send.tail = NULL
         op_free(op)
 
 
@@ -252,20 +257,20 @@ cdef void sender_fail(Connection *connection, int error) noexcept nogil:
     """Bytes that the host takes for sent are lost, so the stream ends here, for reads too: behind what was
     received they tell of it, because a host that only waits for the answer would wait for ever. The close
     resets the connection, lest the peer take what it got for whole."""
-    connection.send_error = connection.send_lost = error
-    connection.send_finished = True
+    connection.send.error = connection.send.lost = error
+    connection.send.state = SENDING_ABORTED
     winsock_reset(connection.socket)
 
 
 cdef bint sender_reduce(Connection *connection, DWORD size) noexcept nogil:
     """A send of `size` bytes failed for want of memory: is there a smaller one to try now? If not, time has
     to pass."""
-    connection.send_limit = size // 2
+    connection.send.limit = size // 2
     if size > SENDER_LEAST:
-        if connection.send_limit < SENDER_LEAST:
-            connection.send_limit = SENDER_LEAST
+        if connection.send.limit < SENDER_LEAST:
+            connection.send.limit = SENDER_LEAST
         return True
-    connection.send_limit = SENDER_LEAST
+    connection.send.limit = SENDER_LEAST
     sender_starve(connection)
     return False
 
@@ -273,7 +278,7 @@ cdef bint sender_reduce(Connection *connection, DWORD size) noexcept nogil:
 cdef void sender_starve(Connection *connection) noexcept nogil:
     """A send could not be posted for want of memory: try again when time has passed. With the lock held."""
     counter_add(COUNTER_retries, 1)
-    port_deadline(&connection.send_retry, &connection.source, CONNECTION_RETRY, sender_retry)
+    port_deadline(&connection.send.retry, &connection.source, CONNECTION_RETRY, sender_retry)
 
 
 cdef void sender_retry(Source *source) noexcept nogil:
@@ -286,18 +291,18 @@ cdef void sender_retry(Source *source) noexcept nogil:
 
 cdef void sender_drop(Connection *connection, int error) noexcept nogil:
     """Nothing is sent any more: forget the queue, of which nothing is posted."""
-    connection.send_error = error
-    connection_free_ops(connection.send_head)
-    connection.send_head = connection.send_tail = connection.send_waiting = NULL
-    connection.send_bytes = 0
+    connection.send.error = error
+    connection_free_ops(connection.send.head)
+    connection.send.head = connection.send.tail = connection.send.waiting = NULL
+    connection.send.bytes = 0
 
 
 cdef void sender_cancel(Connection *connection) noexcept nogil:
     """Only for a connection that is given up: nobody can tell how much of a cancelled send went out."""
     cdef int index
-    for index in range(connection.send_posted):
-        if not connection.send_ends[index].done:
-            CancelIoEx(<HANDLE>connection.socket, &connection.send_ends[index].overlapped)
+    for index in range(connection.send.posted):
+        if not connection.send.ends[index].done:
+            CancelIoEx(<HANDLE>connection.socket, &connection.send.ends[index].overlapped)
 
 
 cdef void sender_complete(Op *op) noexcept nogil:
@@ -310,6 +315,7 @@ cdef void sender_complete(Op *op) noexcept nogil:
 
 cdef void sender_shutdown(Connection *connection) noexcept nogil:
     """The host sends no more: FIN follows what is queued. With the lock held."""
-    connection.send_shutdown = True
+    if connection.send.state == SENDING:
+        connection.send.state = SENDING_SHUTDOWN
     if connection.state == CONNECTION_OPEN or connection.state == CONNECTION_CLOSING:
         sender_post(connection)

@@ -6,7 +6,7 @@
 cdef int tcp_look(Connection *connection) noexcept nogil:
     """READY_ bits that hold now, before the consumer is told: a socket that somebody else uses is asked anew.
     With the lock held."""
-    if connection.lent == LENT_OUT:
+    if connection.lent.state == LENT_OUT:
         lent_look(connection)
     return connection_ready(connection)
 
@@ -15,7 +15,7 @@ cdef void tcp_watch(Connection *connection, int interest) noexcept nogil:
     """The consumer wants to hear of these READY_ bits from now on, and at once if one holds already."""
     source_lock(&connection.source)
     connection.source.interest = interest
-    connection.recv_awaited = False
+    connection.recv.awaited = False
     lent_await(connection, interest)
     connection_unlock(connection)
 
@@ -25,7 +25,7 @@ cdef bint tcp_wait(Connection *connection, int ready, ULONGLONG deadline) noexce
     held."""
     cdef bint waiting = True
     if ready & READY_READ:
-        connection.recv_awaited = True
+        connection.recv.awaited = True
         direct_release(connection)
     while waiting and not connection_ready(connection) & ready:
         lent_await(connection, ready)
@@ -48,7 +48,7 @@ cdef void tcp_close(Connection *connection, int flags) noexcept nogil:
     tcp_detach(connection)
     source_lock(&connection.source)
     if connection.state == CONNECTION_CONNECTING:
-        if connection.send_head == NULL or closer_resets(connection, flags):
+        if connection.send.head == NULL or closer_resets(connection, flags):
             connector_cancel(connection)
         else:
             source_hold(&connection.source)
@@ -67,7 +67,7 @@ cdef bint tcp_flush(Connection *connection, ULONGLONG deadline) noexcept nogil:
     deadline has passed."""
     cdef bint waiting = True
     source_lock(&connection.source)
-    while waiting and (connection.state == CONNECTION_CLOSING or (connection.send_head != NULL and (
+    while waiting and (connection.state == CONNECTION_CLOSING or (connection.send.head != NULL and (
             connection.state == CONNECTION_OPEN or connection.state == CONNECTION_CONNECTING))):
         waiting = source_wait(&connection.source, deadline)
     source_unlock(&connection.source)

@@ -96,7 +96,7 @@ cdef int driver_connected(Channel *channel) noexcept nogil:
             return WSAETIMEDOUT
     if connection.state == CONNECTION_OPEN:
         return 0
-    connection.send_error = 0                               # the script hears of it
+    connection.send.error = 0                               # the script hears of it
     return WSAENOTCONN
 
 
@@ -138,7 +138,7 @@ cdef int driver_output(void *data, const char *buffer, int size, int *error) noe
         code = 0
         count = driver_put(connection, buffer, size, &code)
         while count < 0 and code == WSAEWOULDBLOCK and waits:
-            if not (driver_drain(channel) if driver_exit.deadline and not connection.lent
+            if not (driver_drain(channel) if driver_exit.deadline and not connection.lent.state
                     else tcp_wait(connection, READY_WRITE, driver_exit.deadline)):
                 code = WSAETIMEDOUT if channel.blocking else WSAEWOULDBLOCK
                 break
@@ -154,7 +154,7 @@ cdef int driver_output(void *data, const char *buffer, int size, int *error) noe
 
 
 cdef inline int driver_put(Connection *connection, const char *buffer, int size, int *error) noexcept nogil:
-    if connection.lent:
+    if connection.lent.state:
         return lent_put(connection, buffer, size, error)
     return sender_put(connection, buffer, size, error)
 
@@ -195,8 +195,8 @@ cdef int driver_settle(Channel *channel, int count, int *error) noexcept nogil:
     held."""
     cdef Connection *connection = channel.connection
     driver_drain(channel)
-    if connection.send_error:
-        error[0] = connection.send_error
+    if connection.send.error:
+        error[0] = connection.send.error
         return -1
     return count
 
@@ -207,7 +207,7 @@ cdef bint driver_drain(Channel *channel) noexcept nogil:
     lock held."""
     cdef Connection *connection = channel.connection
     cdef ULONGLONG now, latest, seen = 0
-    while connection.send_head != NULL and not connection.send_error:
+    while connection.send.head != NULL and not connection.send.error:
         if driver_exit.deadline == 0:
             source_wait(&connection.source, 0)
             continue
@@ -286,10 +286,10 @@ cdef int driver_untold(Channel *channel) noexcept nogil:
     cdef Connection *connection = channel.connection
     cdef int code = 0
     source_lock(&connection.source)
-    if connection.state == CONNECTION_CONNECTING and connection.send_head != NULL and channel.blocking:
+    if connection.state == CONNECTION_CONNECTING and connection.send.head != NULL and channel.blocking:
         code = driver_connected(channel)
     elif connection.state == CONNECTION_FAILED:
-        code = connection.send_error
+        code = connection.send.error
     source_unlock(&connection.source)
     return code
 
