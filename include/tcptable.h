@@ -11,17 +11,25 @@
 #include <iphlpapi.h>
 #include <stdlib.h>
 
-/* The rows of one address family, or NULL when there is no memory for them. free() takes them. */
+#define TCPTABLE_TRIES 8        /* the table of a busy machine grows between two calls; by half of it, eight times, does none */
+
+/* The rows of one address family, or NULL where they cannot be had. free() takes them. */
 static inline void *tcptable_read(int family)
 {
-    DWORD size = 0;
+    DWORD size = 4096, error = ERROR_INSUFFICIENT_BUFFER;
     void *table = NULL;
-    while (GetExtendedTcpTable(table, &size, FALSE, (ULONG)family, TCP_TABLE_OWNER_PID_ALL, 0) == ERROR_INSUFFICIENT_BUFFER) {
+    int tries;
+    for (tries = 0; tries < TCPTABLE_TRIES && error == ERROR_INSUFFICIENT_BUFFER; tries++) {
         free(table);
-        size += 4096;                           /* it grows meanwhile: room for some seventy more */
+        size += size / 2;
         table = malloc(size);
         if (table == NULL)
             return NULL;
+        error = GetExtendedTcpTable(table, &size, FALSE, (ULONG)family, TCP_TABLE_BASIC_ALL, 0);
+    }
+    if (error != NO_ERROR) {
+        free(table);
+        return NULL;
     }
     return table;
 }
@@ -30,8 +38,8 @@ static inline void *tcptable_read(int family)
 static inline int tcptable_has(int family, unsigned short port)
 {
     void *rows = tcptable_read(family);
-    MIB_TCPTABLE_OWNER_PID *four = family == AF_INET ? rows : NULL;
-    MIB_TCP6TABLE_OWNER_PID *six = family == AF_INET6 ? rows : NULL;
+    MIB_TCPTABLE *four = family == AF_INET ? rows : NULL;
+    MIB_TCP6TABLE *six = family == AF_INET6 ? rows : NULL;
     DWORD index;
     int found = 0;
     for (index = 0; four != NULL && !found && index < four->dwNumEntries; index++)

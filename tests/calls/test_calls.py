@@ -166,6 +166,20 @@ def test_every_waiter_needs_an_event(faults):
             future.exception(20)
 
 
+@pytest.mark.parametrize("code, times, said", [(122, 3, 10048), (122, -1, 10013), (1450, 1, 10013)])
+def test_the_table_of_tcp_sockets_grows_or_cannot_be_had(faults, code, times, said, monkeypatch):
+    """Between two calls for a busy machine's table it grows (122, ERROR_INSUFFICIENT_BUFFER)."""
+    def bind(sock, address):
+        raise OSError(None, "refused", None, 10013)
+
+    with iocpsock.create_server(("127.0.0.1", 0)) as holder:
+        monkeypatch.setattr(iocpsock.socket, "bind", bind, raising=False)
+        faults.plan("GetExtendedTcpTable", "fail", code, times=times)
+        with pytest.raises(OSError) as caught:
+            iocpsock.create_server(holder.getsockname())
+    assert faults.fired("GetExtendedTcpTable") and caught.value.winerror == said
+
+
 @pytest.mark.parametrize("status", [INSUFFICIENT, status(0xC0000008)])
 def test_a_wait_for_room_that_fails_is_reported(faults, status):
     """No more and no less was sent than was said."""

@@ -166,6 +166,14 @@ DWORD WINAPI fault_GetActiveProcessorCount(WORD group)
     return take(FAULT_GetActiveProcessorCount, &code) == FAULT_VALUE ? (DWORD)code : GetActiveProcessorCount(group);
 }
 
+DWORD WINAPI fault_GetExtendedTcpTable(void *table, DWORD *size, BOOL sorted, ULONG family, TCP_TABLE_CLASS kind, ULONG reserved)
+{
+    int code;
+    if (take(FAULT_GetExtendedTcpTable, &code) == FAULT_FAIL)
+        return code;
+    return GetExtendedTcpTable(table, size, sorted, family, kind, reserved);
+}
+
 NTSYSAPI LONG NTAPI RtlGetVersion(OSVERSIONINFOW *);
 
 LONG NTAPI fault_RtlGetVersion(OSVERSIONINFOW *info)

@@ -26,6 +26,7 @@
 #include <winsock2.h>
 #include <ws2tcpip.h>
 #include <mswsock.h>
+#include <iphlpapi.h>
 #include <windows.h>
 #include <winternl.h>
 
@@ -36,7 +37,7 @@
     X(CreateIoCompletionPort) X(SetFileCompletionNotificationModes) X(GetQueuedCompletionStatusEx) X(PostQueuedCompletionStatus) \
     X(CreateThread) X(CreateEventW) X(CreateWaitableTimerExW) X(SetWaitableTimer) X(WaitForSingleObject) X(WaitForMultipleObjects) \
     X(GetModuleHandleExW) X(GetActiveProcessorCount) X(RtlGetVersion) X(TlsAlloc) X(NtDeviceIoControlFile) \
-    X(MultiByteToWideChar) X(malloc)
+    X(GetExtendedTcpTable) X(MultiByteToWideChar) X(malloc)
 
 #define FAULT_ENUM(name) FAULT_##name,
 enum fault_call { FAULT_CALLS(FAULT_ENUM) FAULT_COUNT };
@@ -117,6 +118,7 @@ LONG NTAPI fault_RtlGetVersion(OSVERSIONINFOW *info);
 DWORD WINAPI fault_TlsAlloc(void);
 NTSTATUS NTAPI fault_NtDeviceIoControlFile(HANDLE file, HANDLE event, PIO_APC_ROUTINE routine, void *context, IO_STATUS_BLOCK *ended,
                                            ULONG code, void *in, ULONG in_size, void *out, ULONG out_size);
+DWORD WINAPI fault_GetExtendedTcpTable(void *table, DWORD *size, BOOL sorted, ULONG family, TCP_TABLE_CLASS kind, ULONG reserved);
 int WINAPI fault_MultiByteToWideChar(UINT page, DWORD flags, const char *text, int length, WCHAR *wide, int capacity);
 
 #ifdef IOCPSOCK_STRICT
@@ -156,6 +158,7 @@ int WINAPI fault_MultiByteToWideChar(UINT page, DWORD flags, const char *text, i
 #define RtlGetVersion fault_RtlGetVersion
 #define TlsAlloc fault_TlsAlloc
 #define NtDeviceIoControlFile fault_NtDeviceIoControlFile
+#define GetExtendedTcpTable fault_GetExtendedTcpTable
 #define MultiByteToWideChar fault_MultiByteToWideChar
 #endif
 
