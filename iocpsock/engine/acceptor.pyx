@@ -12,7 +12,7 @@
 # like the others. A connection that a slot has taken is seen by nobody else who looks at the listening
 # socket. So the host ends the slots for good (acceptor_stop) before anybody can; connections taken until then
 # are still handed out. As long as there are any, select has to report the socket as readable: a connection of
-# our own, the knock, waits in its backlog, and is taken out again together with the last of them.
+# our own waits in its backlog (engine/selfconnect.pyx), and is taken out again together with the last of them.
 # The system clears the event whenever a slot is posted. So whoever posts looks at all slots afterwards, and
 # sets the event again if one is done; a thread that waits may be woken for nothing, and never sleeps over a
 # connection.
@@ -22,12 +22,11 @@
 
 cdef enum:
     ACCEPTOR_LULL = 5               # milliseconds without a connection after which it is quiet; on Windows up to a tick, 16
-    ACCEPTOR_KNOCK = 500            # milliseconds for a connection to oneself, which takes none
     ACCEPTOR_WANTS = -1             # no Winsock code: the host is to post `missing` sockets, and to call again
 
 cdef struct Slot:
     OVERLAPPED overlapped           # first: the kernel's pointer to it is the pointer to the slot
-    Slot *next
+    Link link
     SOCKET socket                   # made for the connection to come
     void *owner                     # the host's; NULL for a connection that came without AcceptEx
     bint accepted                   # Winsock knows of its connection
@@ -42,15 +41,15 @@ cdef struct Acceptor:
     int fitted
     int run                         # connections taken since it was last quiet
     ULONGLONG burst                 # GetTickCount64 milliseconds when a run last needed more than half of them
-    int count                       # slots in the list
-    Slot *head                      # posted or done, in the order of posting, which is the order the kernel fills them in
-    Slot *dropped                   # ended by acceptor_stop without a connection
+    int count                       # slots in the queue
+    Queue slots                     # posted or done, in the order of posting, which is the order the kernel fills them in
+    Queue dropped                   # ended by acceptor_stop without a connection
     HANDLE changed                  # set when a slot is done, and when the slots have ended
-    SOCKET knock                    # our connection to the listening socket, or INVALID_SOCKET
+    SOCKET selfconnect              # our connection to the listening socket (engine/selfconnect.pyx), or INVALID_SOCKET
     bint stopped
 
-cdef struct AcceptCall:             # a call of the host's, zero at first but for its patience, and what comes of it
-    Patience patience
+cdef struct AcceptCall:             # a call of the host's, zero at first but for its timeout, and what comes of it
+    Timeout timeout
     bint quiet                      # nothing has come for a moment
     int missing                     # with ACCEPTOR_WANTS: how many sockets are to be posted
     int refused                     # Winsock code: no more slots can be posted, and it has to do with those that there are
@@ -69,7 +68,7 @@ cdef Acceptor *acceptor_new(SOCKET listening, int family, int wanted) noexcept n
     acceptor.family = family
     acceptor.wanted = wanted
     acceptor.fitted = ENDPOINT_SLOTS
-    acceptor.knock = INVALID_SOCKET
+    acceptor.selfconnect = INVALID_SOCKET
     acceptor.changed = CreateEventW(NULL, TRUE, FALSE, NULL)
     if acceptor.changed == NULL:
         memory_free(acceptor, sizeof(Acceptor))
@@ -96,26 +95,25 @@ cdef void acceptor_slot_free(Slot *slot) noexcept nogil:
 
 cdef bint acceptor_has(Acceptor *acceptor, bint pending) noexcept nogil:
     """Whether any slot is pending, or any is done. With the lock held."""
-    cdef Slot *slot = acceptor.head
+    cdef Slot *slot = <Slot *>queue_first(&acceptor.slots)
     while slot != NULL and acceptor_slot_pending(slot) != pending:
-        slot = slot.next
+        slot = <Slot *>queue_next(&slot.link)
     return slot != NULL
 
 
 cdef Slot *acceptor_pop(Acceptor *acceptor) noexcept nogil:
-    """Take the first slot that is done out of the list, or NULL."""
-    cdef Slot **link = &acceptor.head
+    """Take the first slot that is done out of the queue, or NULL."""
     cdef Slot *slot
     AcquireSRWLockExclusive(&acceptor.lock)
-    while link[0] != NULL and acceptor_slot_pending(link[0]):
-        link = &link[0].next
-    slot = link[0]
+    slot = <Slot *>queue_first(&acceptor.slots)
+    while slot != NULL and acceptor_slot_pending(slot):
+        slot = <Slot *>queue_next(&slot.link)
     if slot != NULL:
-        link[0] = slot.next
+        queue_remove(&slot.link)
         acceptor.count -= 1
         acceptor.run += slot.overlapped.Internal == 0
-        if acceptor.head == NULL and acceptor.knock != INVALID_SOCKET:
-            acceptor_end_knock(acceptor)
+        if acceptor.selfconnect != INVALID_SOCKET:
+            acceptor_show(acceptor)
     ReleaseSRWLockExclusive(&acceptor.lock)
     return slot
 
@@ -141,10 +139,7 @@ cdef bint acceptor_take(Acceptor *acceptor, AcceptCall *call) noexcept nogil:
 
 cdef void acceptor_append(Acceptor *acceptor, Slot *slot) noexcept nogil:
     """With the lock held."""
-    cdef Slot **link = &acceptor.head
-    while link[0] != NULL:
-        link = &link[0].next
-    link[0] = slot
+    queue_append(&acceptor.slots, &slot.link, slot)
     acceptor.count += 1
     counter_born(COUNTER_operations)
 
@@ -161,7 +156,7 @@ cdef int acceptor_begin(Acceptor *acceptor, SOCKET sock, void *owner) noexcept n
     cdef int error
     if slot == NULL:
         return WSAENOBUFS
-    op_begin(&slot.overlapped)
+    op_reset(&slot.overlapped)
     slot.overlapped.hEvent = <HANDLE>(<ULONG_PTR>acceptor.changed | 1)
     slot.socket = sock
     slot.owner = owner
@@ -176,7 +171,7 @@ cdef int acceptor_begin(Acceptor *acceptor, SOCKET sock, void *owner) noexcept n
 
 
 cdef int acceptor_post(Acceptor *acceptor, AcceptCall *call, SOCKET *socks, void **owners, int count) noexcept nogil:
-    """Post slots with these sockets at the end of the list: how many of them were. The others are still the
+    """Post slots with these sockets at the end of the queue: how many of them were. The others are still the
     host's, and the next acceptor_accept knows whether there is a need for more."""
     cdef int posted = 0, error = 0
     AcquireSRWLockExclusive(&acceptor.lock)
@@ -228,12 +223,12 @@ cdef int acceptor_want(Acceptor *acceptor, AcceptCall *call) noexcept nogil:
 
 
 cdef int acceptor_wait(Acceptor *acceptor, AcceptCall *call) noexcept nogil:
-    """Wait for a change, as patience_wait; for a moment only if it is not quiet yet."""
-    cdef Patience lull = call.patience
+    """Wait for a change, as timeout_wait; for a moment only if it is not quiet yet."""
+    cdef Timeout lull = call.timeout
     if call.quiet:
-        return patience_wait(&call.patience, acceptor.changed)
-    patience_begin(&lull, min(patience_left(&call.patience), <DWORD>ACCEPTOR_LULL))
-    return patience_wait(&lull, acceptor.changed)
+        return timeout_wait(&call.timeout, acceptor.changed)
+    timeout_begin(&lull, min(timeout_left(&call.timeout), <DWORD>ACCEPTOR_LULL))
+    return timeout_wait(&lull, acceptor.changed)
 
 
 cdef int acceptor_accept(Acceptor *acceptor, AcceptCall *call) noexcept nogil:
@@ -247,11 +242,11 @@ cdef int acceptor_accept(Acceptor *acceptor, AcceptCall *call) noexcept nogil:
         if error:
             return error
         error = acceptor_wait(acceptor, call)
-        call.quiet = error == PATIENCE_EXPIRED and not call.quiet
+        call.quiet = error == TIMEOUT_EXPIRED and not call.quiet
         if call.quiet:
             acceptor_fit(acceptor)
             continue
-        if error == WSAEINTR and not call.patience.interrupted():
+        if error == WSAEINTR and not call.timeout.interrupted():
             error = 0
         if error:
             return error
@@ -267,8 +262,8 @@ cdef void acceptor_stop(Acceptor *acceptor, bint shown) noexcept nogil:
     if not acceptor.stopped:
         acceptor.stopped = True
         acceptor_cancel(acceptor)
-    if shown and acceptor.head != NULL and acceptor.knock == INVALID_SOCKET:
-        acceptor_begin_knock(acceptor)
+    if shown:
+        acceptor_show(acceptor)
     ReleaseSRWLockExclusive(&acceptor.lock)
 
 
@@ -276,28 +271,28 @@ cdef void acceptor_cancel(Acceptor *acceptor) noexcept nogil:
     """End the slots that are pending, and drop those that have no connection. Those that have one get to know
     it while the listening socket is open: the host may close it before they are taken, or reset. With the
     lock held."""
-    cdef Slot **link = &acceptor.head
-    cdef Slot *slot = acceptor.head
+    cdef Slot *slot = <Slot *>queue_first(&acceptor.slots)
+    cdef Slot *next
     while slot != NULL:
         if acceptor_slot_pending(slot):
             CancelIoEx(<HANDLE>acceptor.listening, &slot.overlapped)
-        slot = slot.next
+        slot = <Slot *>queue_next(&slot.link)
     while True:
         ResetEvent(acceptor.changed)
         if not acceptor_has(acceptor, True):
             break
         WaitForSingleObject(acceptor.changed, INFINITE)
     SetEvent(acceptor.changed)
-    while link[0] != NULL:
-        slot = link[0]
+    slot = <Slot *>queue_first(&acceptor.slots)
+    while slot != NULL:
+        next = <Slot *>queue_next(&slot.link)
         if error_from_status(slot.overlapped.Internal) == 0:
             acceptor_slot_accept(acceptor, slot)
-            link = &slot.next
-            continue
-        link[0] = slot.next
-        acceptor.count -= 1
-        slot.next = acceptor.dropped
-        acceptor.dropped = slot
+        else:
+            queue_remove(&slot.link)
+            acceptor.count -= 1
+            queue_prepend(&acceptor.dropped, &slot.link, slot)
+        slot = next
 
 
 cdef void *acceptor_drop(Acceptor *acceptor) noexcept nogil:
@@ -306,62 +301,34 @@ cdef void *acceptor_drop(Acceptor *acceptor) noexcept nogil:
     cdef Slot *slot
     cdef void *owner = NULL
     AcquireSRWLockExclusive(&acceptor.lock)
-    slot = acceptor.dropped
+    slot = <Slot *>queue_take(&acceptor.dropped)
     if slot != NULL:
-        acceptor.dropped = slot.next
         owner = slot.owner
         acceptor_slot_free(slot)
     ReleaseSRWLockExclusive(&acceptor.lock)
     return owner
 
 
-cdef void acceptor_begin_knock(Acceptor *acceptor) noexcept nogil:
-    """Connect to the listening socket. Where that fails because its backlog is full, it is readable already.
-    With the lock held."""
-    cdef Address address
-    cdef Patience patience
-    cdef GuardCall call
-    memset(&address, 0, sizeof(address))
-    memset(&patience, 0, sizeof(patience))
-    address.family = acceptor.family
-    address.length = sizeof(sockaddr_storage)
-    if getsockname(acceptor.listening, <sockaddr *>&address.storage, &address.length):
-        return
-    acceptor.knock = winsock_socket(acceptor.family)
-    if acceptor.knock == INVALID_SOCKET:
-        return
-    patience_begin(&patience, ACCEPTOR_KNOCK)
-    guard_own(&call, acceptor.knock)
-    if waiter_connect(&call, &address, &patience):
-        closesocket(acceptor.knock)
-        acceptor.knock = INVALID_SOCKET
-
-
-cdef void acceptor_end_knock(Acceptor *acceptor) noexcept nogil:
-    """Take the knock out of the backlog. Connections that came before it are kept, and another knock behind
-    them. With the lock held."""
-    cdef sockaddr_storage ours, peer
-    cdef SOCKET sock = INVALID_SOCKET
-    cdef Patience patience
-    cdef GuardCall call
-    cdef int length = sizeof(ours)
-    cdef bint found = False
-    memset(&patience, 0, sizeof(patience))
-    memset(&ours, 0, sizeof(ours))
-    patience_begin(&patience, ACCEPTOR_KNOCK)
-    getsockname(acceptor.knock, <sockaddr *>&ours, &length)
-    guard_own(&call, acceptor.listening)                    # the host's, whose calls are inside its guard
-    while not found and waiter_accept(&call, acceptor.family, &patience, &sock, &peer) == 0:
-        found = address_same(<const sockaddr *>&peer, <const sockaddr *>&ours)
-        if found:
-            closesocket(sock)
-        else:
+cdef void acceptor_show(Acceptor *acceptor) noexcept nogil:
+    """Have select report the listening socket as readable as long as there is a connection for a caller. With
+    the lock held."""
+    cdef sockaddr_storage peer
+    cdef SOCKET sock
+    if acceptor.slots.first != NULL and acceptor.selfconnect == INVALID_SOCKET:
+        acceptor.selfconnect = selfconnect_new(acceptor.listening, acceptor.family)
+    elif acceptor.slots.first == NULL and acceptor.selfconnect != INVALID_SOCKET:
+        # Connections that came before it are kept, and another one goes behind them.
+        while selfconnect_take(acceptor.selfconnect, acceptor.listening, acceptor.family, &sock, &peer):
             acceptor_keep(acceptor, sock, &peer)
-    winsock_reset(acceptor.knock)
-    closesocket(acceptor.knock)
-    acceptor.knock = INVALID_SOCKET
-    if acceptor.head != NULL:
-        acceptor_begin_knock(acceptor)
+        acceptor_end_selfconnect(acceptor)
+        if acceptor.slots.first != NULL:
+            acceptor.selfconnect = selfconnect_new(acceptor.listening, acceptor.family)
+
+
+cdef void acceptor_end_selfconnect(Acceptor *acceptor) noexcept nogil:
+    if acceptor.selfconnect != INVALID_SOCKET:
+        selfconnect_close(acceptor.selfconnect)
+        acceptor.selfconnect = INVALID_SOCKET
 
 
 cdef void acceptor_keep(Acceptor *acceptor, SOCKET sock, sockaddr_storage *peer) noexcept nogil:
@@ -381,9 +348,7 @@ cdef void acceptor_end(Acceptor *acceptor) noexcept nogil:
     is there, and frees the acceptor."""
     cdef Slot *slot
     acceptor_stop(acceptor, False)
-    if acceptor.knock != INVALID_SOCKET:
-        closesocket(acceptor.knock)
-        acceptor.knock = INVALID_SOCKET
+    acceptor_end_selfconnect(acceptor)
     slot = acceptor_pop(acceptor)
     while slot != NULL:
         winsock_reset(slot.socket)
@@ -391,8 +356,7 @@ cdef void acceptor_end(Acceptor *acceptor) noexcept nogil:
             closesocket(slot.socket)
             acceptor_slot_free(slot)
         else:
-            slot.next = acceptor.dropped
-            acceptor.dropped = slot
+            queue_prepend(&acceptor.dropped, &slot.link, slot)
         slot = acceptor_pop(acceptor)
 
 

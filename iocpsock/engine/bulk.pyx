@@ -50,12 +50,12 @@ cdef int bulk_post(Bulk *bulk, GuardCall *call, const char *data, DWORD size, DW
     return 0
 
 
-cdef int bulk_finish(Bulk *bulk, GuardCall *call, Patience *patience, DWORD *unsent) noexcept nogil:
+cdef int bulk_finish(Bulk *bulk, GuardCall *call, Timeout *timeout, DWORD *unsent) noexcept nogil:
     """Wait for the end of the first: 0, with as many of its last bytes in `unsent` as are still to be sent,
     or a Winsock code, and then nothing is outstanding."""
     cdef int index = bulk.first
-    cdef Patience limited
-    cdef Patience *limit = waiter_limit(call, SO_SNDTIMEO, bulk.errors[index], patience, &limited)
+    cdef Timeout limited
+    cdef Timeout *limit = waiter_limit(call, SO_SNDTIMEO, bulk.errors[index], timeout, &limited)
     cdef int error = waiter_finish(bulk.waiters[index], call, bulk.errors[index], limit, False)
     cdef DWORD sent = <DWORD>bulk.waiters[index].overlapped.InternalHigh if not error else 0
     counter_add(COUNTER_bytes_sent, sent)
@@ -65,7 +65,7 @@ cdef int bulk_finish(Bulk *bulk, GuardCall *call, Patience *patience, DWORD *uns
     if unsent[0] and bulk.count:
         bulk_give_up(bulk, call)
         error = error if error else WSAECONNABORTED
-    if error == PATIENCE_EXPIRED:
+    if error == TIMEOUT_EXPIRED:
         guard_break(call)                                   # nobody can tell how much went out, as with the stock call
         error = WSAETIMEDOUT
     return error
@@ -79,7 +79,7 @@ cdef void bulk_give_up(Bulk *bulk, GuardCall *call) noexcept nogil:
     guard_break(call)
 
 
-cdef int bulk_send(GuardCall *call, const char *data, size_t size, DWORD piece, DWORD flags, Patience *patience) noexcept nogil:
+cdef int bulk_send(GuardCall *call, const char *data, size_t size, DWORD piece, DWORD flags, Timeout *timeout) noexcept nogil:
     """Send all of `data` in pieces, and wait, with no time-out but the socket's own, until the kernel took
     it: 0 or a Winsock code."""
     cdef Bulk bulk
@@ -96,7 +96,7 @@ cdef int bulk_send(GuardCall *call, const char *data, size_t size, DWORD piece, 
             if not refused:
                 posted += next
         if bulk.count:
-            error = bulk_finish(&bulk, call, patience, &unsent)
+            error = bulk_finish(&bulk, call, timeout, &unsent)
             posted -= unsent
         else:
             error = refused

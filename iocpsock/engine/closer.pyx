@@ -41,9 +41,9 @@ cdef inline bint closer_resets(Connection *connection, int flags) noexcept nogil
 
 cdef void closer_leave(Connection *connection) noexcept nogil:
     """The socket is closed. Gives up the reference for the time of closing: the caller has one of its own."""
-    deadline_disarm(&connection.close.timer)
-    deadline_disarm(&connection.recv.retry)
-    deadline_disarm(&connection.send.retry)
+    timer_disarm(&connection.close.timer)
+    timer_disarm(&connection.recv.retry)
+    timer_disarm(&connection.send.retry)
     connection.state = CONNECTION_CLOSED
     connection.close.step = NULL
     source_drop(&connection.source)
@@ -58,13 +58,13 @@ cdef void closer_flush(Connection *connection) noexcept nogil:
     connection.close.seen = 0
     receiver_cancel(connection)
     lent_cancel(connection)
-    if connection.send.head != NULL and connection.close.timer.due == 0:
+    if connection.send.ops.first != NULL and connection.close.timer.due == 0:
         closer_limit(connection, closer_expire)
     sender_post(connection)
     closer_step(connection)
 
 
-cdef void closer_limit(Connection *connection, deadline_proc expire) noexcept nogil:
+cdef void closer_limit(Connection *connection, timer_proc expire) noexcept nogil:
     """Bound the flush: by `linger` altogether, or by `closetimeout` since the peer took something, which is
     looked at several times."""
     cdef DWORD milliseconds = <DWORD>connection.settings.value[SETTING_linger] * 1000
@@ -72,7 +72,7 @@ cdef void closer_limit(Connection *connection, deadline_proc expire) noexcept no
         closer_progress(connection)
         milliseconds = <DWORD>settings_of_process(SETTING_closetimeout) * 1000 // CLOSER_LOOKS
     if milliseconds:
-        port_deadline(&connection.close.timer, &connection.source, milliseconds, expire)
+        port_timer(&connection.close.timer, &connection.source, milliseconds, expire)
 
 
 cdef bint closer_progress(Connection *connection) noexcept nogil:
@@ -112,7 +112,7 @@ cdef void closer_step(Connection *connection) noexcept nogil:
     has one of its own."""
     if connection.recv.posted or connection.send.posted or connection.close.drain != NULL or lent_polled(connection):
         return
-    if connection.send.head != NULL and not connection.send.error:
+    if connection.send.ops.first != NULL and not connection.send.error:
         return
     if closer_must_drain(connection):
         sender_shutdown(connection)                         # otherwise closesocket sends FIN
@@ -145,16 +145,16 @@ cdef bint closer_drain(Connection *connection) noexcept nogil:
     while op != NULL:
         buffer.buf = op.data
         buffer.len = op.capacity
-        op_post(op)
+        op_begin(op)
         if WSARecv(connection.socket, &buffer, 1, NULL, &flags, &op.overlapped, NULL):
             error = error_last()
         if error == WSA_IO_PENDING or (error == 0 and port_posts_packet()):
             connection.close.drain = op
             if connection.close.state != CLOSING_DRAIN:
                 connection.close.state = CLOSING_DRAIN
-                port_deadline(&connection.close.timer, &connection.source, CLOSER_DRAIN_TIME, closer_expire)
+                port_timer(&connection.close.timer, &connection.source, CLOSER_DRAIN_TIME, closer_expire)
             return True
-        op_settle(op, -1 if error == 0 else error)
+        op_finish(op, -1 if error == 0 else error)
         source_drop(&connection.source)
         closer_drained(connection, op)
         if not closer_must_drain(connection):

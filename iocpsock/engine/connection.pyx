@@ -17,7 +17,7 @@ cdef enum:
     CONNECTION_KEEPALIVE = 0        # wanted_flags: SO_KEEPALIVE
     CONNECTION_NODELAY              # wanted_flags: TCP_NODELAY
     CONNECTION_FLAGS
-    CONNECTION_RETRY = PORT_TICK    # milliseconds before a failure for want of memory is tried again
+    CONNECTION_RETRY = PORT_TICK    # milliseconds before a failure for lack of memory is tried again
     SENDER_POSTED = 2               # sends outstanding (engine/sender.pyx)
     CONNECTION_SLOWEST = 32768      # bytes a second: a peer that takes as many is seen to read, by whatever system ...
     CONNECTION_BOUNDED = 32         # ... if it is to be seen in less than so many seconds
@@ -59,22 +59,21 @@ ctypedef void (*connection_departed_proc)(Listener *listener) noexcept nogil
 cdef struct Receiving:              # receiver's part
     int state                       # RECEIVING_
     int error                       # OVER: a Winsock code, or 0 at the end of the stream
-    Op *head                        # receives in the order in which they were posted, posted and done alike:
-    Op *tail                        # bytes are delivered from the head, so in that order, whoever completes them
+    Queue ops                       # receives in the order in which they were posted, posted and done alike: bytes are
+                                    # delivered from the front, so in that order, whoever completes them
     int posted                      # how many are the kernel's
     DWORD size                      # bytes of the next receive buffer, where the runtime has set none
     bint awaited                    # a caller blocked to read: no direct receives, until events are asked for again
     size_t unread                   # bytes received and not delivered
-    size_t held                     # bytes of memory in the list: posted, or holding them
-    Deadline retry                  # what failed for lack of memory is tried again
+    size_t held                     # bytes of memory in the queue: posted, or holding them
+    Timer retry                     # what failed for lack of memory is tried again
 
 cdef struct Sending:                # sender's part
     int state                       # SENDING_
     int error                       # Winsock code of a failed send; everything after it fails with the same
     int lost                        # the same, if the runtime was told that the bytes are sent: its reads tell of it too
-    Op *head                        # data that the kernel did not take at once ...
+    Queue ops                       # data that the kernel did not take at once ...
     Op *waiting                     # ... up to here it was posted; NULL: to the end
-    Op *tail
     Op *ends[SENDER_POSTED]         # the first op of each posted send, in their order
     int posted                      # how many: those that ended behind one that has not count too
     bint cut_short                  # one of them has sent less than it was to send
@@ -82,7 +81,7 @@ cdef struct Sending:                # sender's part
     size_t bytes                    # in the queue
     DWORD failed                    # bytes of a send that failed for lack of memory
     DWORD limit                     # bytes of the next send, while sends fail for lack of memory; 0: no limit
-    Deadline retry                  # what failed for lack of memory is tried again
+    Timer retry                     # what failed for lack of memory is tried again
 
 cdef struct Closing:                # closer's part
     int state                       # CLOSING_
@@ -92,7 +91,7 @@ cdef struct Closing:                # closer's part
     ULONGLONG seen                  # GetTickCount64 when the peer was last seen to have taken something
     size_t bytes                    # of the queue, then
     ULONGLONG taken                 # bytes that the peer had acknowledged, then, if the system says so
-    Deadline timer                  # a bound of the flush, or of the drain
+    Timer timer                     # a bound of the flush, or of the drain
 
 cdef struct Lent:                   # lent's part
     int state                       # LENT_
@@ -110,7 +109,7 @@ cdef struct Connection:
     Closing close
     Lent lent
 
-    Connection *next                # in a listener's queue of accepted connections
+    Link accepted                   # in a listener's queue of accepted connections
     bint arriving                   # there it is not adopted yet
     Endpoint *endpoint              # of that listener, where it came in ...
     LONGLONG slot                   # ... and the number of its slot
@@ -125,12 +124,11 @@ cdef struct Connection:
 
     Listener *origin                # who accepted it, if that counts its connections; held
     connection_departed_proc departed   # it is to hear when the connection is gone
-    Connection *living_next         # in the list of all, under its lock
-    Connection **living_link
+    Link living                     # in the queue of all, under its lock
 
 cdef struct Living:
-    SRWLOCK lock                    # of the list; taken with a source's lock held or without
-    Connection *first
+    SRWLOCK lock                    # of the queue; taken with a source's lock held or without
+    Queue connections
     bint ending                     # the process is about to end: nothing is received that no caller waits for
 
 cdef Living living
@@ -155,19 +153,13 @@ cdef Connection *connection_new(SOCKET sock) noexcept nogil:
 
 cdef void connection_enlist(Connection *connection) noexcept nogil:
     AcquireSRWLockExclusive(&living.lock)
-    connection.living_next = living.first
-    connection.living_link = &living.first
-    if living.first != NULL:
-        living.first.living_link = &connection.living_next
-    living.first = connection
+    queue_prepend(&living.connections, &connection.living, connection)
     ReleaseSRWLockExclusive(&living.lock)
 
 
 cdef void connection_delist(Connection *connection) noexcept nogil:
     AcquireSRWLockExclusive(&living.lock)
-    connection.living_link[0] = connection.living_next
-    if connection.living_next != NULL:
-        connection.living_next.living_link = connection.living_link
+    queue_remove(&connection.living)
     ReleaseSRWLockExclusive(&living.lock)
 
 
@@ -176,9 +168,9 @@ cdef Connection *connection_living(Connection *last) noexcept nogil:
     NULL: no more."""
     cdef Connection *connection
     AcquireSRWLockExclusive(&living.lock)
-    connection = last.living_next if last != NULL else living.first
+    connection = <Connection *>(queue_next(&last.living) if last != NULL else queue_first(&living.connections))
     while connection != NULL and not source_hold_living(&connection.source):
-        connection = connection.living_next
+        connection = <Connection *>queue_next(&connection.living)
     ReleaseSRWLockExclusive(&living.lock)
     if last != NULL:
         source_drop(&last.source)
@@ -189,8 +181,8 @@ cdef void connection_release(Source *source) noexcept nogil:
     """The last reference is gone, so nothing is posted and the socket is closed."""
     cdef Connection *connection = <Connection *>source
     connection_delist(connection)
-    connection_free_ops(connection.recv.head)
-    connection_free_ops(connection.send.head)
+    connection_free_ops(&connection.recv.ops)
+    connection_free_ops(&connection.send.ops)
     if connection.origin != NULL:
         connection.departed(connection.origin)
     counter_gone(COUNTER_connections)
@@ -237,18 +229,18 @@ cdef int connection_set_flag(Connection *connection, int flag, int value) noexce
     return error
 
 
-cdef void connection_free_ops(Op *op) noexcept nogil:
-    cdef Op *next
+cdef void connection_free_ops(Queue *ops) noexcept nogil:
+    cdef Op *op = <Op *>queue_take(ops)
     while op != NULL:
-        next = op.next
         op_free(op)
-        op = next
+        op = <Op *>queue_take(ops)
 
 
 cdef inline bint connection_readable(Connection *connection) noexcept nogil:
     """Whether a read would return something of what the engine has: data, end of file or an error."""
-    if connection.recv.head != NULL:
-        return connection.recv.head.done
+    cdef Op *op = <Op *>queue_first(&connection.recv.ops)
+    if op != NULL:
+        return op.done
     return connection.recv.state == RECEIVING_SIGNALLED or connection.recv.state == RECEIVING_OVER or connection.send.lost != 0
 
 

@@ -96,7 +96,7 @@ cdef void connector_fail(Connection *connection, int error) noexcept nogil:
     connection.state = CONNECTION_FAILED
     connection.connect_error = connection.pending_error = error
     connector_finish(connection)
-    if connection.send.head != NULL:
+    if connection.send.ops.first != NULL:
         sender_drop(connection, WSAENOTCONN)
 
 
@@ -174,7 +174,7 @@ cdef int connector_attempt(Connection *connection, Address *remote, Address *loc
     op = op_new(0, connector_complete, &connection.source)
     if op == NULL:
         return WSAENOBUFS
-    op_post(op)
+    op_begin(op)
     connection.connect_tried = True
     if not winsock.ConnectEx(connection.socket, <const sockaddr *>&remote.storage, remote.length, NULL, 0, NULL, &op.overlapped):
         error = error_last()

@@ -13,8 +13,7 @@ cdef struct Consumer:
     SRWLOCK lock
     LONG references
     DWORD thread                    # the thread that drains the queue: it needs no waking
-    Source *head
-    Source *tail
+    Queue ready                     # of sources
     bint closed                     # the host is gone: no wake() begins any more
     LONG waking                     # wake() calls under way
     CONDITION_VARIABLE idle         # waking came down to 0
@@ -26,7 +25,7 @@ cdef struct Consumer:
     HANDLE event                    # auto-reset; NULL before it was first hot
     HANDLE timer                    # ends its waits where the clock is coarse
     bint coarse                     # a wait of its has lasted much longer than asked
-    Op *direct                      # its receives on the event
+    Queue direct                    # its receives on the event
     int direct_count
 
 
@@ -70,13 +69,8 @@ cdef bint consumer_push(Consumer *consumer, Source *source) noexcept nogil:
         ReleaseSRWLockExclusive(&consumer.lock)
         return False
     InterlockedIncrement(&source.references)                # the queue's
-    source.ready_next = NULL
-    wake = consumer.head == NULL and consumer.thread != GetCurrentThreadId()
-    if consumer.tail == NULL:
-        consumer.head = source
-    else:
-        consumer.tail.ready_next = source
-    consumer.tail = source
+    wake = consumer.ready.first == NULL and consumer.thread != GetCurrentThreadId()
+    queue_append(&consumer.ready, &source.ready, source)
     if wake:
         QueryPerformanceCounter(<LARGE_INTEGER *>&consumer.filled)
     if wake and consumer.lingering:
@@ -99,11 +93,8 @@ cdef Source *consumer_pop(Consumer *consumer) noexcept nogil:
     """Take the first ready source, with the queue's reference, or NULL."""
     cdef Source *source
     AcquireSRWLockExclusive(&consumer.lock)
-    source = consumer.head
+    source = <Source *>queue_take(&consumer.ready)
     if source != NULL:
-        consumer.head = source.ready_next
-        if consumer.head == NULL:
-            consumer.tail = NULL
         InterlockedExchange(&source.queued, 0)
     ReleaseSRWLockExclusive(&consumer.lock)
     return source
@@ -111,29 +102,20 @@ cdef Source *consumer_pop(Consumer *consumer) noexcept nogil:
 
 cdef bint consumer_remove(Consumer *consumer, Source *source) noexcept nogil:
     """Take `source` out of the ready queue: whether it was there, and the caller has the queue's reference."""
-    cdef Source *before = NULL
-    cdef Source *item
+    cdef bint there
     AcquireSRWLockExclusive(&consumer.lock)
-    item = consumer.head
-    while item != NULL and item != source:
-        before = item
-        item = item.ready_next
-    if item != NULL:
-        if before == NULL:
-            consumer.head = item.ready_next
-        else:
-            before.ready_next = item.ready_next
-        if consumer.tail == item:
-            consumer.tail = before
+    there = source.ready.queue == &consumer.ready
+    if there:
+        queue_remove(&source.ready)
         InterlockedExchange(&source.queued, 0)
     ReleaseSRWLockExclusive(&consumer.lock)
-    return item != NULL
+    return there
 
 
 cdef bint consumer_has_ready(Consumer *consumer) noexcept nogil:
     cdef bint ready
     AcquireSRWLockExclusive(&consumer.lock)
-    ready = consumer.head != NULL
+    ready = consumer.ready.first != NULL
     ReleaseSRWLockExclusive(&consumer.lock)
     return ready
 

@@ -15,7 +15,7 @@ cdef enum:
     ENDPOINT_BURST = 10000          # milliseconds after which a burst counts as over
 
 cdef struct Endpoint:
-    Endpoint *next
+    Link link                       # in the queue of its listener
     Listener *listener
     SOCKET socket
     int family
@@ -26,7 +26,7 @@ cdef struct Endpoint:
     int run                         # connections since `since`
     ULONGLONG since                 # GetTickCount64 milliseconds
     ULONGLONG burst                 # likewise, when the slots were last too few
-    Op *slots                       # the posted ones
+    Queue slots                     # the posted ones
     LONGLONG number                 # of the slot posted last
 
 
@@ -83,7 +83,7 @@ cdef int endpoint_accept(Endpoint *endpoint, Op *op) noexcept nogil:
     caller's."""
     cdef DWORD received = 0
     cdef int error
-    op_post(op)
+    op_begin(op)
     if not winsock.AcceptEx(endpoint.socket, op.socket, op.data, op.length, WINSOCK_ADDRESS, WINSOCK_ADDRESS, &received,
                             &op.overlapped):
         error = error_last()
@@ -93,17 +93,13 @@ cdef int endpoint_accept(Endpoint *endpoint, Op *op) noexcept nogil:
     endpoint.posted += 1
     endpoint.number += 1
     op.number = endpoint.number
-    op.next = endpoint.slots
-    endpoint.slots = op
+    queue_prepend(&endpoint.slots, &op.link, op)
     return 0
 
 
 cdef void endpoint_remove(Endpoint *endpoint, Op *op) noexcept nogil:
     """The slot is not posted any more."""
-    cdef Op **link = &endpoint.slots
-    while link[0] != op:
-        link = &link[0].next
-    link[0] = op.next
+    queue_remove(&op.link)
     endpoint.posted -= 1
 
 

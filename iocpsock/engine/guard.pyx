@@ -35,7 +35,7 @@ cdef enum:
 
 cdef struct GuardCall:
     Guard *guard                    # NULL: the handle is the engine's own, and nobody else closes it
-    GuardCall *next                 # inside the same guard
+    Link link                       # in the queue of the guard
     DWORD thread                    # who calls; 0: an object that outlives calls
     SOCKET socket
     OVERLAPPED *posted              # the kernel's now, or NULL ...
@@ -51,7 +51,7 @@ cdef struct Guard:
     SOCKET socket
     SOCKET base                     # its handle below layered providers; INVALID_SOCKET until it is asked for
     int send_error                  # Winsock code that every further send fails with: one was cancelled half way
-    GuardCall *calls                # inside
+    Queue calls                     # inside
 
 
 cdef void guard_init(Guard *guard, SOCKET sock) noexcept nogil:
@@ -90,8 +90,7 @@ cdef int guard_add(Guard *guard, GuardCall *call) noexcept nogil:
         call.guard = guard
         call.socket = guard.socket
         call.thread = GetCurrentThreadId()
-        call.next = guard.calls
-        guard.calls = call
+        queue_prepend(&guard.calls, &call.link, call)
     ReleaseSRWLockExclusive(&guard.lock)
     return 0 if is_open else WSAENOTSOCK
 
@@ -122,13 +121,10 @@ cdef bint guard_try_leave(GuardCall *call) noexcept nogil:
 cdef void guard_remove(GuardCall *call) noexcept nogil:
     """With the lock held, which it releases."""
     cdef Guard *guard = call.guard
-    cdef GuardCall **link = &guard.calls
     cdef bint last
-    while link[0] != call:
-        link = &link[0].next
-    link[0] = call.next
+    queue_remove(&call.link)
     call.guard = NULL
-    last = guard.calls == NULL and guard.orphaned
+    last = guard.calls.first == NULL and guard.orphaned
     if last:
         guard.orphaned = False
         closesocket(guard.socket)
@@ -223,12 +219,12 @@ cdef void guard_close(Guard *guard, int state) noexcept nogil:
     AcquireSRWLockExclusive(&guard.lock)
     if guard.state == GUARD_OPEN:
         guard.state = state
-        call = guard.calls
+        call = <GuardCall *>queue_first(&guard.calls)
         while call != NULL:
             if state == GUARD_CLOSED or call.use == GUARD_TAKES:
                 guard_cancel(call)
-            call = call.next
-        if state == GUARD_CLOSED and guard.calls != NULL:
+            call = <GuardCall *>queue_next(&call.link)
+        if state == GUARD_CLOSED and guard.calls.first != NULL:
             CancelIoEx(<HANDLE>guard.socket, NULL)          # also what a call waits for in the system itself
     ReleaseSRWLockExclusive(&guard.lock)
 
@@ -238,17 +234,17 @@ cdef void guard_wait(Guard *guard) noexcept nogil:
     thread may be inside too: a signal handler closes the socket that its thread waits on. An object leaves
     with the last call that uses it."""
     cdef DWORD thread = GetCurrentThreadId()
-    cdef Patience patience
+    cdef Timeout timeout
     cdef GuardCall *call
     cdef DWORD left
-    memset(&patience, 0, sizeof(patience))
-    patience_begin(&patience, GUARD_LEAVING)
+    memset(&timeout, 0, sizeof(timeout))
+    timeout_begin(&timeout, GUARD_LEAVING)
     AcquireSRWLockExclusive(&guard.lock)
     while True:
-        call = guard.calls
+        call = <GuardCall *>queue_first(&guard.calls)
         while call != NULL and (call.thread == thread or call.thread == 0):
-            call = call.next
-        left = patience_left(&patience)
+            call = <GuardCall *>queue_next(&call.link)
+        left = timeout_left(&timeout)
         if call == NULL or left == 0:
             break
         SleepConditionVariableSRW(&guard.left, &guard.lock, left, 0)
@@ -259,7 +255,7 @@ cdef int guard_finish(Guard *guard) noexcept nogil:
     """Close the handle, or leave that to the last of the calls inside: 0 or a Winsock code."""
     cdef bint empty
     AcquireSRWLockExclusive(&guard.lock)
-    empty = guard.calls == NULL
+    empty = guard.calls.first == NULL
     guard.orphaned = not empty
     if not empty:
         CancelIoEx(<HANDLE>guard.socket, NULL)

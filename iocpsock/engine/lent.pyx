@@ -44,7 +44,7 @@ cdef bint lent_begin(Connection *connection) noexcept nogil:
     whose sockets the driver does not know by their handles: it could not be polled for them."""
     if connection.lent.state == LENT_OUT or connection.socket == INVALID_SOCKET or connection.state == CONNECTION_FAILED:
         return True
-    if not winsock.is_ifs or not winsock.is_base or connection.send.head != NULL:
+    if not winsock.is_ifs or not winsock.is_base or connection.send.ops.first != NULL:
         return False
     connection.lent.state = LENT_ASKED
     direct_release(connection)
@@ -72,10 +72,10 @@ cdef void lent_await(Connection *connection, int ready) noexcept nogil:
         receiver_post(connection)
 
 
-cdef void lent_starve(Connection *connection) noexcept nogil:
-    """A poll could not be posted for want of memory: try again when time has passed. With the lock held."""
+cdef void lent_retry_later(Connection *connection) noexcept nogil:
+    """A poll could not be posted for lack of memory: try again when time has passed. With the lock held."""
     counter_add(COUNTER_retries, 1)
-    port_deadline(&connection.recv.retry, &connection.source, CONNECTION_RETRY, lent_retry)
+    port_timer(&connection.recv.retry, &connection.source, CONNECTION_RETRY, lent_retry)
 
 
 cdef void lent_retry(Source *source) noexcept nogil:
@@ -90,23 +90,23 @@ cdef void lent_post(Connection *connection, int direction) noexcept nogil:
     cdef int status
     connection.lent.maybe &= ~(1 << direction)
     if op == NULL:
-        lent_starve(connection)
+        lent_retry_later(connection)
         return
     op.length = <DWORD>direction
-    op_post(op)
+    op_begin(op)
     status = afd_poll_packet(connection.socket, <afd_poll *>op.data, direction, &op.overlapped)
     if status == STATUS_PENDING:
         connection.lent.polls[direction] = op
         return
-    op_settle(op, error_from_status(<ULONG_PTR>status))
-    lent_account(connection, op)
+    op_finish(op, error_from_status(<ULONG_PTR>status))
+    lent_record(connection, op)
     source_drop(&connection.source)
 
 
-cdef void lent_account(Connection *connection, Op *op) noexcept nogil:
+cdef void lent_record(Connection *connection, Op *op) noexcept nogil:
     """A poll is done: note what it says. One that fails has the next read or write find out why."""
     if op.error == WSAENOBUFS and connection.state == CONNECTION_OPEN:
-        lent_starve(connection)
+        lent_retry_later(connection)
     elif op.error != WSA_OPERATION_ABORTED:
         connection.lent.over = op.error != 0 or afd_poll_over(<afd_poll *>op.data)
         connection.lent.maybe |= READY_READ | READY_WRITE if connection.lent.over else 1 << op.length
@@ -117,7 +117,7 @@ cdef void lent_complete(Op *op) noexcept nogil:
     """The packet of a poll was dequeued."""
     cdef Connection *connection = <Connection *>op.source
     connection.lent.polls[op.length] = NULL
-    lent_account(connection, op)
+    lent_record(connection, op)
     connection_ended(connection)
 
 
@@ -142,14 +142,14 @@ cdef void lent_cancel(Connection *connection) noexcept nogil:
             CancelIoEx(<HANDLE>connection.socket, &connection.lent.polls[direction].overlapped)
 
 
-cdef int lent_put(Connection *connection, const char *data, int size, int *error) noexcept nogil:
-    """As sender_put, for what the kernel takes at once: nothing is queued."""
+cdef int lent_write(Connection *connection, const char *data, int size, int *error) noexcept nogil:
+    """As sender_write, for what the kernel takes at once: nothing is queued."""
     cdef int sent = -1
     error[0] = WSAESHUTDOWN if sender_is_shut(connection) else connection.send.error
     if connection.state == CONNECTION_CONNECTING:
         error[0] = WSAEWOULDBLOCK
     elif not error[0]:
-        sent = sender_direct(connection, data, size, error)
+        sent = sender_try(connection, data, size, error)
         if sent < 0 and error[0] == WSAEWOULDBLOCK:
             lent_poll(connection, READY_WRITE)
         elif sent < 0:

@@ -28,16 +28,15 @@ cdef struct Listener:
     Source source                   # first: a Source * to it is the Listener *
     Settings settings
     int wanted_flags[CONNECTION_FLAGS]  # of the connections to come
-    Endpoint *endpoints
+    Queue endpoints
     bint closed
-    Connection *head                # accepted, in order of completion; some are still being adopted
-    Connection *tail
+    Queue accepted                  # connections in order of completion; some are still being adopted
     int waiting                     # how many
     int endpoint_count
     int connections                 # alive, of those that count for `maxconnections`
     DWORD retry                     # milliseconds of the last pause, 0 when all is well
-    Deadline deadline               # for trying again
-    Deadline watchdog
+    Timer again                     # for trying again
+    Timer watchdog
 
 
 cdef Listener *listener_new() noexcept nogil:
@@ -55,11 +54,10 @@ cdef Listener *listener_new() noexcept nogil:
 cdef void listener_release(Source *source) noexcept nogil:
     """The last reference is gone: no slot is posted."""
     cdef Listener *listener = <Listener *>source
-    cdef Endpoint *endpoint
-    while listener.endpoints != NULL:
-        endpoint = listener.endpoints
-        listener.endpoints = endpoint.next
+    cdef Endpoint *endpoint = <Endpoint *>queue_take(&listener.endpoints)
+    while endpoint != NULL:
         memory_free(endpoint, sizeof(Endpoint))
+        endpoint = <Endpoint *>queue_take(&listener.endpoints)
     counter_gone(COUNTER_listeners)
     memory_free(listener, sizeof(Listener))
 
@@ -68,7 +66,6 @@ cdef int listener_add(Listener *listener, SOCKET sock, int family) noexcept nogi
     """Accept on `sock`, which listens already and is taken over when this returns 0; otherwise a Winsock
     code."""
     cdef Endpoint *endpoint
-    cdef Endpoint **tail
     cdef int error = port_associate_listener(sock)
     if error:
         return error
@@ -80,10 +77,7 @@ cdef int listener_add(Listener *listener, SOCKET sock, int family) noexcept nogi
     endpoint.family = family
     endpoint.target = ENDPOINT_SLOTS
     source_lock(&listener.source)
-    tail = &listener.endpoints
-    while tail[0] != NULL:
-        tail = &tail[0].next
-    tail[0] = endpoint
+    queue_append(&listener.endpoints, &endpoint.link, endpoint)
     listener.endpoint_count += 1
     source_unlock(&listener.source)
     listener_fill(listener)
@@ -110,11 +104,12 @@ cdef int listener_slots(Endpoint *endpoint) noexcept nogil:
 
 cdef Endpoint *listener_want(Listener *listener) noexcept nogil:
     """An endpoint that has too few slots, for which the caller now makes one, or NULL."""
-    cdef Endpoint *endpoint
+    cdef Endpoint *endpoint = NULL
     source_lock(&listener.source)
-    endpoint = NULL if listener.closed or listener.waiting >= LISTENER_QUEUE else listener.endpoints
+    if not listener.closed and listener.waiting < LISTENER_QUEUE:
+        endpoint = <Endpoint *>queue_first(&listener.endpoints)
     while endpoint != NULL and endpoint.posted + endpoint.making >= listener_slots(endpoint):
-        endpoint = endpoint.next
+        endpoint = <Endpoint *>queue_next(&endpoint.link)
     if endpoint != NULL:
         endpoint.making += 1
     source_unlock(&listener.source)
@@ -123,7 +118,7 @@ cdef Endpoint *listener_want(Listener *listener) noexcept nogil:
 
 cdef void listener_fill(Listener *listener) noexcept nogil:
     """Post every slot that is missing, unless the queue is full; what cannot be posted waits for the
-    deadline. Without the lock, as for all that is said to be so below; the caller has a reference."""
+    timer. Without the lock, as for all that is said to be so below; the caller has a reference."""
     cdef Endpoint *endpoint = listener_want(listener)
     while endpoint != NULL and listener_post(endpoint) == 0:
         endpoint = listener_want(listener)
@@ -135,7 +130,7 @@ cdef void listener_pause(Listener *listener) noexcept nogil:
     listener.retry = LISTENER_RETRY_FIRST if listener.retry == 0 else listener.retry * 2
     if listener.retry > LISTENER_RETRY_LAST:
         listener.retry = LISTENER_RETRY_LAST
-    port_deadline(&listener.deadline, &listener.source, listener.retry, listener_expire)
+    port_timer(&listener.again, &listener.source, listener.retry, listener_expire)
 
 
 cdef void listener_expire(Source *source) noexcept nogil:
@@ -178,7 +173,7 @@ cdef int listener_post(Endpoint *endpoint) noexcept nogil:
     elif posted:
         listener.retry = 0
         if op.length and listener.watchdog.due == 0:
-            port_deadline(&listener.watchdog, &listener.source, LISTENER_WATCH, listener_watch_silence)
+            port_timer(&listener.watchdog, &listener.source, LISTENER_WATCH, listener_watch_silence)
     source_unlock(&listener.source)
     if op != NULL and not posted:
         closesocket(op.socket)
@@ -193,17 +188,17 @@ cdef void listener_watch_silence(Source *source) noexcept nogil:
     cdef Op *op
     cdef bint waiting = False
     source_lock(source)
-    endpoint = listener.endpoints
+    endpoint = <Endpoint *>queue_first(&listener.endpoints)
     while endpoint != NULL and not listener.closed:
-        op = endpoint.slots
+        op = <Op *>queue_first(&endpoint.slots)
         while op != NULL:
             waiting = waiting or op.length
             if op.length and winsock_connect_time(op.socket) >= listener.settings.value[SETTING_acceptdatatimeout]:
                 CancelIoEx(<HANDLE>endpoint.socket, &op.overlapped)
-            op = op.next
-        endpoint = endpoint.next
+            op = <Op *>queue_next(&op.link)
+        endpoint = <Endpoint *>queue_next(&endpoint.link)
     if waiting:
-        port_deadline(&listener.watchdog, source, LISTENER_WATCH, listener_watch_silence)
+        port_timer(&listener.watchdog, source, LISTENER_WATCH, listener_watch_silence)
     source_unlock(source)
 
 
@@ -213,14 +208,14 @@ cdef void listener_renew_slots(Listener *listener) noexcept nogil:
     cdef Endpoint *endpoint
     cdef Op *op
     source_lock(&listener.source)
-    endpoint = listener.endpoints
+    endpoint = <Endpoint *>queue_first(&listener.endpoints)
     while endpoint != NULL:
-        op = endpoint.slots
+        op = <Op *>queue_first(&endpoint.slots)
         while op != NULL:
             if op.length != <DWORD>listener.settings.value[SETTING_acceptbufsize] and winsock_connect_time(op.socket) < 0:
                 CancelIoEx(<HANDLE>endpoint.socket, &op.overlapped)
-            op = op.next
-        endpoint = endpoint.next
+            op = <Op *>queue_next(&op.link)
+        endpoint = <Endpoint *>queue_next(&endpoint.link)
     source_unlock(&listener.source)
     listener_fill(listener)
 
@@ -238,7 +233,7 @@ cdef bint listener_adopt(Endpoint *endpoint, Op *op, Connection *connection) noe
     memcpy(connection.wanted_flags, listener.wanted_flags, sizeof(connection.wanted_flags))
     connection_apply_flags(connection)
     if op.transferred:
-        receiver_prefill(connection, op)
+        receiver_preload(connection, op)
     winsock.GetAcceptExSockaddrs(op.data, op.length, WINSOCK_ADDRESS, WINSOCK_ADDRESS, &local, &local_length, &peer, &peer_length)
     if peer != NULL and 0 < peer_length <= <int>sizeof(sockaddr_storage):
         memcpy(&connection.peer, peer, peer_length)
@@ -251,7 +246,7 @@ cdef void listener_complete(Op *op) noexcept nogil:
     cdef Listener *listener = <Listener *>op.source
     cdef Endpoint *endpoint = <Endpoint *>op.owner
     cdef Connection *connection = NULL
-    cdef bint counts = False, adopted = False, starved = op.error == WSAENOBUFS or op.error == WSAEMFILE
+    cdef bint counts = False, adopted = False, out_of_buffers = op.error == WSAENOBUFS or op.error == WSAEMFILE
     endpoint_remove(endpoint, op)
     endpoint.adopting += 1
     if not listener.closed:
@@ -265,10 +260,10 @@ cdef void listener_complete(Op *op) noexcept nogil:
             listener_enqueue(listener, connection)
         elif op.error != WSA_OPERATION_ABORTED:
             counter_add(COUNTER_accept_failures, 1)
-        if starved:
+        if out_of_buffers:
             listener_pause(listener)
     source_unlock(&listener.source)
-    if not starved:
+    if not out_of_buffers:
         listener_fill(listener)
     if connection == NULL:
         endpoint_refuse(endpoint, op)
@@ -316,38 +311,26 @@ cdef void listener_departed(Listener *listener) noexcept nogil:
 cdef void listener_enqueue(Listener *listener, Connection *connection) noexcept nogil:
     """Behind those that wait, but before any whose slot at the same endpoint is a later one: threads that
     dequeue packets may overtake each other."""
-    cdef Connection **link = &listener.head
-    if listener.tail != NULL and (listener.tail.endpoint != connection.endpoint or listener.tail.slot < connection.slot):
-        link = &listener.tail.next
-    while link[0] != NULL and (link[0].endpoint != connection.endpoint or link[0].slot < connection.slot):
-        link = &link[0].next
-    connection.next = link[0]
-    link[0] = connection
-    if connection.next == NULL:
-        listener.tail = connection
+    cdef Connection *item = <Connection *>queue_last(&listener.accepted)
+    cdef Link *next = NULL
+    while item != NULL and (item.endpoint != connection.endpoint or item.slot > connection.slot):
+        if item.endpoint == connection.endpoint:
+            next = &item.accepted
+        item = <Connection *>queue_previous(&item.accepted)
+    queue_insert(&listener.accepted, next, &connection.accepted, connection)
     connection.arriving = True
     listener.waiting += 1
 
 
 cdef void listener_dequeue(Listener *listener, Connection *connection) noexcept nogil:
     """Take it out of the queue, wherever it stands."""
-    cdef Connection *before = NULL
-    cdef Connection *item = listener.head
-    while item != connection:
-        before = item
-        item = item.next
-    if before == NULL:
-        listener.head = connection.next
-    else:
-        before.next = connection.next
-    if listener.tail == connection:
-        listener.tail = before
-    connection.next = NULL
+    queue_remove(&connection.accepted)
     listener.waiting -= 1
 
 
 cdef inline int listener_ready(Listener *listener) noexcept nogil:
-    return READY_READ if listener.head != NULL and not listener.head.arriving else 0
+    cdef Connection *first = <Connection *>queue_first(&listener.accepted)
+    return READY_READ if first != NULL and not first.arriving else 0
 
 
 cdef void listener_watch(Listener *listener) noexcept nogil:
@@ -365,7 +348,7 @@ cdef Connection *listener_take(Listener *listener, int *more) noexcept nogil:
     source_lock(&listener.source)
     held_up = listener.waiting >= LISTENER_QUEUE
     if listener_ready(listener):
-        connection = listener.head
+        connection = <Connection *>queue_first(&listener.accepted)
         listener_dequeue(listener, connection)
     more[0] = listener_ready(listener)
     source_unlock(&listener.source)
@@ -380,36 +363,33 @@ cdef void listener_end(Listener *listener) noexcept nogil:
     another thread may be for a while. Then close the endpoints, but not under the hands of whoever adopts a
     connection. With the lock held, which the wait releases."""
     cdef ULONGLONG deadline = GetTickCount64() + LISTENER_ENDING
-    cdef Endpoint *endpoint = listener.endpoints
+    cdef Endpoint *endpoint = <Endpoint *>queue_first(&listener.endpoints)
     while endpoint != NULL:
         CancelIoEx(<HANDLE>endpoint.socket, NULL)
-        endpoint = endpoint.next
-    endpoint = listener.endpoints
+        endpoint = <Endpoint *>queue_next(&endpoint.link)
+    endpoint = <Endpoint *>queue_first(&listener.endpoints)
     while endpoint != NULL:
         while endpoint.adopting or endpoint.posted:
             if not source_wait(&listener.source, 0 if endpoint.adopting else deadline):
                 break
         endpoint_close(endpoint)
-        endpoint = endpoint.next
+        endpoint = <Endpoint *>queue_next(&endpoint.link)
 
 
 cdef void listener_close(Listener *listener) noexcept nogil:
     """The host lets go: takes its reference. The port is free when this returns; connections nobody took are
     reset."""
     cdef Connection *connection
-    cdef Connection *next
     source_attach(&listener.source, NULL)
     source_lock(&listener.source)
     listener.closed = True
     listener_end(listener)
-    connection = listener.head
-    listener.head = listener.tail = NULL
     listener.waiting = 0
     source_unlock_changed(&listener.source, 0)
+    connection = <Connection *>queue_take(&listener.accepted)   # nobody else has it: the listener is closed
     while connection != NULL:
-        next = connection.next
         tcp_close(connection, CLOSER_ABORT)
-        connection = next
-    deadline_disarm(&listener.deadline)
-    deadline_disarm(&listener.watchdog)
+        connection = <Connection *>queue_take(&listener.accepted)
+    timer_disarm(&listener.again)
+    timer_disarm(&listener.watchdog)
     source_drop(&listener.source)

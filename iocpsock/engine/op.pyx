@@ -23,13 +23,13 @@ cdef struct Op:
     op_completion complete          # called once for each packet, on the thread that dequeued it, with the source's lock
                                     # held; it releases the lock
     Source *source                  # who posted it; referenced while posted
-    Op *next                        # in the source's queue, or in the free list
+    Link link                       # in a queue of its source's, or in the free list
     bint done                       # the packet was dequeued (or the call completed inline)
     int error                       # Winsock code, valid when done
     DWORD transferred               # bytes, valid when done
     DWORD start                     # first byte of data not consumed yet
     DWORD length                    # bytes of data to send
-    Op *direct_next                 # in the list of its consumer
+    Link direct                     # in the queue of its consumer
     bint withdrawn                  # a receive that was taken back: its cancelling says nothing of the stream
     DWORD posted                    # send: bytes of the WSASend that begins with it
     DWORD capacity                  # bytes of data
@@ -41,7 +41,7 @@ cdef struct Op:
 
 cdef struct OpPool:
     SRWLOCK lock
-    Op *free
+    Queue free
     size_t kept
 
 cdef OpPool op_pools[OP_CLASSES]
@@ -92,9 +92,8 @@ cdef Op *op_new(DWORD bytes, op_completion complete, Source *source) noexcept no
     cdef char *data
     cdef Slab *slab
     AcquireSRWLockExclusive(&pool.lock)
-    op = pool.free
+    op = <Op *>queue_take(&pool.free)
     if op != NULL:
-        pool.free = op.next
         pool.kept -= sizeof(Op) + op.capacity
     ReleaseSRWLockExclusive(&pool.lock)
     if op == NULL:
@@ -123,15 +122,14 @@ cdef void op_free(Op *op) noexcept nogil:
     AcquireSRWLockExclusive(&pool.lock)
     keep = pool.kept < OP_KEEP_BYTES
     if keep:
-        op.next = pool.free
-        pool.free = op
+        queue_prepend(&pool.free, &op.link, op)
         pool.kept += sizeof(Op) + op.capacity
     ReleaseSRWLockExclusive(&pool.lock)
     if not keep:
         op_unmake(op)
 
 
-cdef inline void op_begin(OVERLAPPED *overlapped) noexcept nogil:
+cdef inline void op_reset(OVERLAPPED *overlapped) noexcept nogil:
     """Before any operation on it is posted: until its end it says so itself, whichever of Winsock and the
     kernel would."""
     memset(overlapped, 0, sizeof(OVERLAPPED))
@@ -148,16 +146,16 @@ cdef inline bint op_pending(OVERLAPPED *overlapped) noexcept nogil:
     return False
 
 
-cdef inline void op_post(Op *op) noexcept nogil:
+cdef inline void op_begin(Op *op) noexcept nogil:
     """Call before handing the op to the kernel: it now also keeps its source alive."""
-    op_begin(&op.overlapped)
+    op_reset(&op.overlapped)
     op.done = False
     op.error = 0
     op.transferred = 0
     source_hold(op.source)
 
 
-cdef inline void op_settle(Op *op, int error) noexcept nogil:
+cdef inline void op_finish(Op *op, int error) noexcept nogil:
     """The op is no longer the kernel's: take its result. `error` is a Winsock code, or -1 to read the op's
     own status."""
     op.error = error_from_status(op.overlapped.Internal) if error < 0 else error
@@ -170,6 +168,6 @@ cdef void op_dispatch(Op *op) noexcept nogil:
     follows from it."""
     cdef Source *source = op.source
     source_lock(source)
-    op_settle(op, -1)
+    op_finish(op, -1)
     op.complete(op)
     source_drop(source)

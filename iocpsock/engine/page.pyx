@@ -9,14 +9,13 @@ cdef enum:
     PAGE_BYTES = 4096               # of a page of Windows on x64 and ARM64 ("dwPageSize" on Microsoft's page SYSTEM_INFO)
 
 cdef struct Slab:
-    Slab *next                      # in the list of slabs with unused pages
-    Slab **link
+    Link link                       # in the queue of slabs with unused pages
     void *unused                    # a list through the first words of its unused pages
     int used                        # behind it PAGE_SLAB pages, from the first aligned place on
 
 cdef struct Pages:
     SRWLOCK lock
-    Slab *slabs                     # with unused pages
+    Queue slabs                     # with unused pages
 
 cdef Pages pages
 
@@ -37,22 +36,8 @@ cdef Slab *page_new_slab() noexcept nogil:
         (<void **>page)[0] = slab.unused
         slab.unused = page
         page += PAGE_BYTES
-    page_enlist(slab)
+    queue_prepend(&pages.slabs, &slab.link, slab)
     return slab
-
-
-cdef inline void page_enlist(Slab *slab) noexcept nogil:
-    slab.next = pages.slabs
-    slab.link = &pages.slabs
-    if slab.next != NULL:
-        slab.next.link = &slab.next
-    pages.slabs = slab
-
-
-cdef inline void page_delist(Slab *slab) noexcept nogil:
-    slab.link[0] = slab.next
-    if slab.next != NULL:
-        slab.next.link = slab.link
 
 
 cdef char *page_new(Slab **owner) noexcept nogil:
@@ -61,13 +46,15 @@ cdef char *page_new(Slab **owner) noexcept nogil:
     cdef Slab *slab
     cdef void **page = NULL
     AcquireSRWLockExclusive(&pages.lock)
-    slab = pages.slabs if pages.slabs != NULL else page_new_slab()
+    slab = <Slab *>queue_first(&pages.slabs)
+    if slab == NULL:
+        slab = page_new_slab()
     if slab != NULL:
         page = <void **>slab.unused
         slab.unused = page[0]
         slab.used += 1
         if slab.unused == NULL:
-            page_delist(slab)
+            queue_remove(&slab.link)
     ReleaseSRWLockExclusive(&pages.lock)
     owner[0] = slab
     return <char *>page
@@ -76,12 +63,12 @@ cdef char *page_new(Slab **owner) noexcept nogil:
 cdef void page_free(char *page, Slab *slab) noexcept nogil:
     AcquireSRWLockExclusive(&pages.lock)
     if slab.unused == NULL:
-        page_enlist(slab)
+        queue_prepend(&pages.slabs, &slab.link, slab)
     (<void **>page)[0] = slab.unused
     slab.unused = page
     slab.used -= 1
     if slab.used == 0:
-        page_delist(slab)
+        queue_remove(&slab.link)
     else:
         slab = NULL
     ReleaseSRWLockExclusive(&pages.lock)

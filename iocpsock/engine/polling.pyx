@@ -26,14 +26,14 @@ cdef bint polling_begin(Consumer *consumer) noexcept nogil:
 cdef void polling_end(Consumer *consumer) noexcept nogil:
     """Back to the port, before the consumer sleeps or ends: its direct receives are posted there."""
     cdef Source *sources[DIRECT_MOST]
-    cdef Op *op = consumer.direct
+    cdef Op *op = <Op *>queue_first(&consumer.direct)
     cdef int index, count = 0
     consumer.hot = False
     while op != NULL:
         source_hold(op.source)
         sources[count] = op.source
         count += 1
-        op = op.direct_next
+        op = <Op *>queue_next(&op.direct)
     direct_withdraw(consumer, NULL)
     for index in range(count):
         source_lock(sources[index])
@@ -69,7 +69,7 @@ cdef bint polling_wait(Consumer *consumer, DWORD milliseconds) noexcept nogil:
     direct_reap(consumer)
     while result == WAIT_OBJECT_0:
         AcquireSRWLockExclusive(&consumer.lock)
-        consumer.lingering = consumer.head == NULL
+        consumer.lingering = consumer.ready.first == NULL
         ReleaseSRWLockExclusive(&consumer.lock)
         if not consumer.lingering:
             return True

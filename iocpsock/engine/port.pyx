@@ -6,12 +6,12 @@
 # back.
 # Threads: port_thread is the completion thread. There are two at first, and one more whenever all are found
 # to be busy, up to one for each CPU or what the setting `threads` says. It never blocks except in the
-# dequeue, never calls a host language, and looks at the deadlines between batches.
+# dequeue, never calls a host language, and looks at the timers between batches.
 
 cdef enum:
     PORT_BATCH = 16                 # packets for one dequeue; small, because a batch held by one thread delays the others
     PORT_THREADS = 2                # completion threads to begin with
-    PORT_TICK = 100                 # milliseconds between looks at the deadlines, while there are any
+    PORT_TICK = 100                 # milliseconds between looks at the timers, while there are any
     PORT_STACK = 262144             # bytes of stack reserved for each completion thread
     PORT_KEY = 0x10C9               # the completion key of every handle that the engine itself associates
 
@@ -111,12 +111,12 @@ cdef DWORD port_thread(void *unused) noexcept nogil:
     cdef ULONG count
     while True:
         count = 0
-        if GetQueuedCompletionStatusEx(port.handle, entries, PORT_BATCH, &count, PORT_TICK if deadlines.count else INFINITE, FALSE):
+        if GetQueuedCompletionStatusEx(port.handle, entries, PORT_BATCH, &count, PORT_TICK if timers.count else INFINITE, FALSE):
             if InterlockedIncrement(&port.busy) >= port.threads and port.threads < port.limit:
                 port_add_thread()
             port_dispatch(entries, count)
             InterlockedDecrement(&port.busy)
-        if deadlines.count:
+        if timers.count:
             port_tick()
     return 0
 
@@ -132,15 +132,15 @@ cdef void port_dispatch(OVERLAPPED_ENTRY *entries, ULONG count) noexcept nogil:
 
 
 cdef void port_tick() noexcept nogil:
-    """Expire deadlines, at most once in PORT_TICK milliseconds."""
+    """Expire timers, at most once in PORT_TICK milliseconds."""
     cdef ULONGLONG now = GetTickCount64()
-    if now - deadlines.last_tick >= PORT_TICK:
-        deadlines.last_tick = now                           # a race here only means one look more
-        deadline_tick(now)
+    if now - timers.last_tick >= PORT_TICK:
+        timers.last_tick = now                           # a race here only means one look more
+        timer_tick(now)
 
 
-cdef void port_deadline(Deadline *deadline, Source *source, DWORD milliseconds, deadline_proc expire) noexcept nogil:
+cdef void port_timer(Timer *timer, Source *source, DWORD milliseconds, timer_proc expire) noexcept nogil:
     """Arm a deadline. The packet makes one thread give up its endless wait; should the system have no memory
     for it, the next packet of any kind does."""
-    if deadline_arm(deadline, source, milliseconds, expire):
+    if timer_arm(timer, source, milliseconds, expire):
         PostQueuedCompletionStatus(port.handle, 0, PORT_KEY, NULL)

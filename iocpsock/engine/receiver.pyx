@@ -5,7 +5,7 @@
 # buffer apart, so a host that does not read holds a bounded amount of memory and TCP slows the peer down. In
 # mode `zero` one receive without a buffer is posted instead, which costs an idle connection no memory and no
 # locked page; when it ends, the host reads directly. Mode `auto` is `zero` while there are many connections.
-# A receive that fails for want of memory has taken no byte from the stream: the next one is posted without a
+# A receive that fails for lack of memory has taken no byte from the stream: the next one is posted without a
 # buffer, and if that fails too, when time has passed. Posting happens under the connection's lock and appends
 # to the connection's list, so the list is in the kernel's order, and only its head is ever delivered:
 # completion threads may finish receives in any order. The first read of a connection on which nothing was
@@ -43,7 +43,7 @@ cdef inline void receiver_looked(Connection *connection) noexcept nogil:
         connection.recv.state = RECEIVING
 
 
-cdef void receiver_account(Connection *connection, Op *op) noexcept nogil:
+cdef void receiver_record(Connection *connection, Op *op) noexcept nogil:
     """A receive is done: note the end of the stream, and fit the next buffer to the traffic."""
     if op.length == 0 and not op.error:
         receiver_set(connection, RECEIVING_SIGNALLED)
@@ -60,7 +60,7 @@ cdef void receiver_account(Connection *connection, Op *op) noexcept nogil:
 
 
 cdef int receiver_post_one(Connection *connection, DWORD size) noexcept nogil:
-    """Post one receive of `size` bytes at the tail of the list: 0, or the Winsock code with which it failed
+    """Post one receive of `size` bytes at the end of the queue: 0, or the Winsock code with which it failed
     at once. What came without TCP's push may be held back until the buffer is full (Microsoft's page "WSARecv
     function", flags): a small receive asks for it at once; a large one is posted while the traffic fills it,
     and had better end when it is full."""
@@ -74,7 +74,7 @@ cdef int receiver_post_one(Connection *connection, DWORD size) noexcept nogil:
     op.length = size
     buffer.buf = op.data
     buffer.len = size
-    op_post(op)
+    op_begin(op)
     if direct:
         direct_prepare(op)
     if WSARecv(connection.socket, &buffer, 1, NULL, &flags, &op.overlapped, NULL):
@@ -89,27 +89,23 @@ cdef int receiver_post_one(Connection *connection, DWORD size) noexcept nogil:
         if direct:
             direct_posted(op)
         return 0
-    op_settle(op, -1 if error == 0 else error)
-    receiver_account(connection, op)
+    op_finish(op, -1 if error == 0 else error)
+    receiver_record(connection, op)
     receiver_remove_signal(connection)
     source_drop(&connection.source)
     return error
 
 
 cdef void receiver_append(Connection *connection, Op *op) noexcept nogil:
-    if connection.recv.tail == NULL:
-        connection.recv.head = op
-    else:
-        connection.recv.tail.next = op
-    connection.recv.tail = op
+    queue_append(&connection.recv.ops, &op.link, op)
     connection.recv.held += op.capacity
 
 
-cdef void receiver_starve(Connection *connection) noexcept nogil:
-    """A receive could not be posted for want of memory: try again when time has passed. With the lock
+cdef void receiver_retry_later(Connection *connection) noexcept nogil:
+    """A receive could not be posted for lack of memory: try again when time has passed. With the lock
     held."""
     counter_add(COUNTER_retries, 1)
-    port_deadline(&connection.recv.retry, &connection.source, CONNECTION_RETRY, receiver_retry)
+    port_timer(&connection.recv.retry, &connection.source, CONNECTION_RETRY, receiver_retry)
 
 
 cdef void receiver_retry(Source *source) noexcept nogil:
@@ -130,14 +126,14 @@ cdef void receiver_post(Connection *connection) noexcept nogil:
     while not error and connection.state == CONNECTION_OPEN and connection.recv.state <= RECEIVING_UNBUFFERED \
             and not connection.send.lost and connection.recv.posted < connection.settings.value[SETTING_recvcount]:
         size = 0 if receiver_zero(connection) else receiver_size(connection)
-        if size == 0 and connection.recv.head != NULL:
+        if size == 0 and connection.recv.ops.first != NULL:
             return                                          # what is posted or queued comes first
         if connection.recv.held and connection.recv.held + size > <size_t>connection.settings.value[SETTING_recvlimit]:
             return
         error = receiver_post_one(connection, size)
-        if error == WSAENOBUFS and connection.recv.head == NULL:
+        if error == WSAENOBUFS and connection.recv.ops.first == NULL:
             if size == 0:
-                receiver_starve(connection)
+                receiver_retry_later(connection)
             else:
                 receiver_set(connection, RECEIVING_UNBUFFERED)
                 error = 0
@@ -146,24 +142,14 @@ cdef void receiver_post(Connection *connection) noexcept nogil:
 cdef void receiver_remove_signal(Connection *connection) noexcept nogil:
     """A zero-byte receive that ended well has said all it has to say. It is the head: it was posted to an
     empty list."""
-    cdef Op *op = connection.recv.head
+    cdef Op *op = <Op *>queue_first(&connection.recv.ops)
     if connection.recv.state == RECEIVING_SIGNALLED and op != NULL and op.done and op.length == 0:
         receiver_remove(connection, op)
 
 
 cdef void receiver_remove(Connection *connection, Op *op) noexcept nogil:
-    """Take an op that brought nothing out of the list, wherever it stands."""
-    cdef Op *before = NULL
-    cdef Op *item = connection.recv.head
-    while item != op:
-        before = item
-        item = item.next
-    if before == NULL:
-        connection.recv.head = op.next
-    else:
-        before.next = op.next
-    if connection.recv.tail == op:
-        connection.recv.tail = before
+    """An op that brings nothing more leaves the queue, wherever it stands."""
+    queue_remove(&op.link)
     connection.recv.held -= op.capacity
     op_free(op)
 
@@ -171,40 +157,40 @@ cdef void receiver_remove(Connection *connection, Op *op) noexcept nogil:
 cdef void receiver_complete(Op *op) noexcept nogil:
     """The packet of a receive was dequeued."""
     cdef Connection *connection = <Connection *>op.source
-    cdef bint starved = op.error == WSAENOBUFS
-    cdef bint wait = starved and op.length == 0
+    cdef bint out_of_buffers = op.error == WSAENOBUFS
+    cdef bint wait = out_of_buffers and op.length == 0
     cdef bint withdrawn = op.withdrawn
     connection.recv.posted -= 1
-    if starved:
+    if out_of_buffers:
         receiver_set(connection, RECEIVING_UNBUFFERED)
         receiver_remove(connection, op)
     elif op.error == WSA_OPERATION_ABORTED and (withdrawn or connection.send.lost or connection.state == CONNECTION_CLOSING):
         receiver_remove(connection, op)                     # our own cancel is not the end of the stream
     else:
-        receiver_account(connection, op)
+        receiver_record(connection, op)
     receiver_remove_signal(connection)
     if connection.state == CONNECTION_CLOSING:
         pass                                                # which goes on below
     elif wait:
-        receiver_starve(connection)
-    elif not withdrawn and (starved or not direct_left(connection)):
-        receiver_post(connection)                           # one that starved is no news on which the consumer would read
+        receiver_retry_later(connection)
+    elif not withdrawn and (out_of_buffers or not direct_left(connection)):
+        receiver_post(connection)                           # one that out_of_buffers is no news on which the consumer would read
     connection_ended(connection)
 
 
 cdef void receiver_withdraw(Connection *connection) noexcept nogil:
     """Take back what is posted on an open connection. What one of them brings all the same can be read. The
     caller sees to it that nothing is posted meanwhile, and that no send is outstanding."""
-    cdef Op *op = connection.recv.head
+    cdef Op *op = <Op *>queue_first(&connection.recv.ops)
     while op != NULL:
         if not op.done:
             op.withdrawn = True
             CancelIoEx(<HANDLE>connection.socket, &op.overlapped)
-        op = op.next
+        op = <Op *>queue_next(&op.link)
 
 
-cdef int receiver_direct(Connection *connection, char *buffer, int size, int *error) noexcept nogil:
-    """Receive straight into the caller's memory; only while nothing is posted or queued. As receiver_take."""
+cdef int receiver_try(Connection *connection, char *buffer, int size, int *error) noexcept nogil:
+    """Receive straight into the caller's memory; only while nothing is posted or queued. As receiver_read."""
     cdef WSABUF target
     cdef DWORD received = 0, flags = 0
     target.buf = buffer
@@ -225,9 +211,9 @@ cdef int receiver_direct(Connection *connection, char *buffer, int size, int *er
     return <int>received
 
 
-cdef void receiver_remove_head(Connection *connection) noexcept nogil:
-    """The head is done and consumed; if it ended the stream, remember how."""
-    cdef Op *op = connection.recv.head
+cdef void receiver_remove_first(Connection *connection) noexcept nogil:
+    """The front is done and consumed; if it ended the stream, remember how."""
+    cdef Op *op = <Op *>queue_first(&connection.recv.ops)
     if op.error or op.transferred == 0:
         receiver_over(connection, op.error)
     receiver_remove(connection, op)
@@ -235,10 +221,9 @@ cdef void receiver_remove_head(Connection *connection) noexcept nogil:
 
 cdef int receiver_copy(Connection *connection, char *buffer, int size) noexcept nogil:
     """Deliver up to `size` bytes from the front of the list."""
-    cdef Op *op
+    cdef Op *op = <Op *>queue_first(&connection.recv.ops)
     cdef int count, copied = 0
-    while connection.recv.head != NULL and connection.recv.head.done and connection.recv.state != RECEIVING_OVER:
-        op = connection.recv.head
+    while op != NULL and op.done and connection.recv.state != RECEIVING_OVER:
         if op.error == 0 and op.transferred:
             if copied == size:
                 break
@@ -253,17 +238,18 @@ cdef int receiver_copy(Connection *connection, char *buffer, int size) noexcept 
                 break
         elif copied:
             break                                           # data first; the end on its own, with the next read
-        receiver_remove_head(connection)
+        receiver_remove_first(connection)
+        op = <Op *>queue_first(&connection.recv.ops)
     return copied
 
 
-cdef int receiver_take(Connection *connection, char *buffer, int size, int *error) noexcept nogil:
+cdef int receiver_read(Connection *connection, char *buffer, int size, int *error) noexcept nogil:
     """Received bytes: their count, 0 at the end of the stream, or -1 with a Winsock code in `error`
     (WSAEWOULDBLOCK when there are none yet; a receive is then posted). With the lock held, on an open
     connection."""
     cdef int copied = 0
-    if connection.recv.head == NULL and connection.recv.state < RECEIVING_ENDED:
-        copied = receiver_direct(connection, buffer, size, error)
+    if connection.recv.ops.first == NULL and connection.recv.state < RECEIVING_ENDED:
+        copied = receiver_try(connection, buffer, size, error)
         if copied < 0 and error[0] == WSAEWOULDBLOCK:
             receiver_post(connection)
         if copied >= 0 or error[0] != WSAEWOULDBLOCK:
@@ -277,12 +263,12 @@ cdef int receiver_take(Connection *connection, char *buffer, int size, int *erro
     if connection.recv.state == RECEIVING_OVER:
         error[0] = connection.recv.error
         return -1 if error[0] else 0
-    if connection.send.lost and connection.recv.head == NULL:
+    if connection.send.lost and connection.recv.ops.first == NULL:
         error[0] = connection.send.lost
     return -1
 
 
-cdef void receiver_prefill(Connection *connection, Op *source) noexcept nogil:
+cdef void receiver_preload(Connection *connection, Op *source) noexcept nogil:
     """Queue the bytes that came with an accept, as if a receive had brought them. Without memory the
     connection is ended: bytes must not be missing from its front."""
     cdef Op *op = op_new(source.transferred, receiver_complete, &connection.source)
@@ -293,13 +279,13 @@ cdef void receiver_prefill(Connection *connection, Op *source) noexcept nogil:
     op.done = True
     op.length = op.transferred = source.transferred
     receiver_append(connection, op)
-    receiver_account(connection, op)
+    receiver_record(connection, op)
 
 
 cdef void receiver_cancel(Connection *connection) noexcept nogil:
     """Ask the kernel to end all receives; some may be asked to already."""
-    cdef Op *op = connection.recv.head
+    cdef Op *op = <Op *>queue_first(&connection.recv.ops)
     while op != NULL:
         if not op.done and not op.withdrawn:
             CancelIoEx(<HANDLE>connection.socket, &op.overlapped)
-        op = op.next
+        op = <Op *>queue_next(&op.link)

@@ -13,7 +13,7 @@ cdef enum:
 ctypedef void (*resolver_done)(Lookup *lookup) noexcept nogil
 
 cdef struct Lookup:
-    Lookup *next
+    Link link
     Source *source                  # who asked; referenced until done() has returned
     resolver_done done
     int port_number
@@ -25,11 +25,10 @@ cdef struct Lookup:
 cdef struct Resolver:
     SRWLOCK lock
     CONDITION_VARIABLE submitted
-    Lookup *head
-    Lookup *tail
+    Queue lookups                   # that no thread has taken
     int threads
     int idle                        # threads that wait for work
-    int waiting                     # lookups that no thread has taken
+    int waiting                     # how many of those
 
 cdef Resolver resolver
 
@@ -75,11 +74,7 @@ cdef bint resolver_submit(Lookup *lookup) noexcept nogil:
             counter_add(COUNTER_threads, 1)
     served = resolver.threads != 0
     if served:
-        if resolver.tail == NULL:
-            resolver.head = lookup
-        else:
-            resolver.tail.next = lookup
-        resolver.tail = lookup
+        queue_append(&resolver.lookups, &lookup.link, lookup)
         resolver.waiting += 1
         WakeConditionVariable(&resolver.submitted)
     ReleaseSRWLockExclusive(&resolver.lock)
@@ -94,14 +89,11 @@ cdef DWORD resolver_thread(void *unused) noexcept nogil:
     while True:
         AcquireSRWLockExclusive(&resolver.lock)
         resolver.idle += 1
-        while resolver.head == NULL:
+        while resolver.lookups.first == NULL:
             SleepConditionVariableSRW(&resolver.submitted, &resolver.lock, INFINITE, 0)
         resolver.idle -= 1
         resolver.waiting -= 1
-        lookup = resolver.head
-        resolver.head = lookup.next
-        if resolver.head == NULL:
-            resolver.tail = NULL
+        lookup = <Lookup *>queue_take(&resolver.lookups)
         ReleaseSRWLockExclusive(&resolver.lock)
         lookup.error = address_lookup(lookup.host, lookup.port_number, lookup.family, False, False, &lookup.result)
         lookup.done(lookup)

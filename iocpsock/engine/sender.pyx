@@ -8,12 +8,12 @@
 # outstanding, or the stream would be empty for a round trip after each. They are posted under the
 # connection's lock, which is the order of their bytes, and may end in any order; they are accounted for in
 # the order of the queue. One that comes short has to be the last: if the one behind it sent anything, the
-# stream has a hole, and the connection is ended. A send that fails for want of memory has sent nothing: it is
+# stream has a hole, and the connection is ended. A send that fails for lack of memory has sent nothing: it is
 # tried again with half of it, and when even SENDER_LEAST bytes are too many, when time has passed. After any
 # other error the queue behind it is dropped, and the next call of the host reports it, a read as well as a
 # write.
 #
-#     send_head -> ... -> send_waiting -> ... -> send_tail
+#     the first -> ... -> send.waiting -> ... -> the last
 #     |  posted: the kernel's  |  appended to, and posted next  |
 #
 # Threads: any, with the connection's lock held; sender_complete on a completion thread.
@@ -24,7 +24,7 @@ cdef enum:
                                     # has under way at most without window scaling
     SENDER_CLOSING = 16384          # and less while closing, where only the end of a send shows that the peer takes anything
                                     # (winsock_acknowledged)
-    SENDER_LEAST = 4096             # bytes to which a send that fails for want of memory is reduced: one page
+    SENDER_LEAST = 4096             # bytes to which a send that fails for lack of memory is reduced: one page
 
 
 cdef inline bint sender_is_shut(Connection *connection) noexcept nogil:
@@ -32,7 +32,7 @@ cdef inline bint sender_is_shut(Connection *connection) noexcept nogil:
     return connection.send.state == SENDING_SHUTDOWN or connection.send.state == SENDING_FINISHED
 
 
-cdef int sender_direct(Connection *connection, const char *data, int size, int *error) noexcept nogil:
+cdef int sender_try(Connection *connection, const char *data, int size, int *error) noexcept nogil:
     """Give the kernel what it takes at once: the number of bytes, or -1."""
     cdef WSABUF buffer
     cdef DWORD sent = 0
@@ -51,7 +51,7 @@ cdef int sender_direct(Connection *connection, const char *data, int size, int *
 cdef int sender_append(Connection *connection, const char *data, int size) noexcept nogil:
     """Copy to the queue's tail, which may have room unless it is being sent: how many bytes memory was found
     for."""
-    cdef Op *op = connection.send.tail
+    cdef Op *op = <Op *>queue_last(&connection.send.ops)
     cdef DWORD room, count
     cdef int appended = 0
     while appended < size:
@@ -74,16 +74,12 @@ cdef int sender_append(Connection *connection, const char *data, int size) noexc
 
 
 cdef inline void sender_queue(Connection *connection, Op *op) noexcept nogil:
-    if connection.send.head == NULL:
-        connection.send.head = op
-    else:
-        connection.send.tail.next = op
-    connection.send.tail = op
+    queue_append(&connection.send.ops, &op.link, op)
     if connection.send.waiting == NULL:
         connection.send.waiting = op
 
 
-cdef int sender_put(Connection *connection, const char *data, int size, int *error) noexcept nogil:
+cdef int sender_write(Connection *connection, const char *data, int size, int *error) noexcept nogil:
     """Send `size` bytes: how many were taken (sent or queued), or -1 with a Winsock code in `error`,
     WSAEWOULDBLOCK when the queue is full. With the lock held."""
     cdef int taken = 0
@@ -96,8 +92,8 @@ cdef int sender_put(Connection *connection, const char *data, int size, int *err
         error[0] = connection.send.error
     if error[0]:
         return -1
-    if connection.send.head == NULL and connection.state == CONNECTION_OPEN:
-        taken = sender_direct(connection, data, size, error)
+    if connection.send.ops.first == NULL and connection.state == CONNECTION_OPEN:
+        taken = sender_try(connection, data, size, error)
         if taken == size:
             return taken
         if taken < 0:
@@ -155,7 +151,7 @@ cdef Op *sender_gather(Connection *connection, WSABUF *buffers, int *count) noex
         buffers[count[0]].len = <DWORD>size
         head.posted += <DWORD>size
         count[0] += 1
-        op = op.next
+        op = <Op *>queue_next(&op.link)
         if limit:
             break
     connection.send.waiting = op
@@ -182,17 +178,17 @@ cdef void sender_post(Connection *connection) noexcept nogil:
         connection.send.ends[connection.send.posted] = head
         connection.send.posted += 1
         error = 0
-        op_post(head)
+        op_begin(head)
         if WSASend(connection.socket, buffers, count, NULL, 0, &head.overlapped, NULL):
             error = error_last()
         if error == WSA_IO_PENDING or (error == 0 and port_posts_packet()):
             connection.send.begun = True
             continue
-        op_settle(head, -1 if error == 0 else error)
+        op_finish(head, -1 if error == 0 else error)
         source_drop(&connection.source)
         if not sender_ended(connection, head):
             return
-    if connection.send.head == NULL and connection.send.state == SENDING_SHUTDOWN:
+    if connection.send.ops.first == NULL and connection.send.state == SENDING_SHUTDOWN:
         connection.send.state = SENDING_FINISHED
         shutdown(connection.socket, SD_SEND)                # after a reset it fails, and there is nobody to tell
 
@@ -200,7 +196,7 @@ cdef void sender_post(Connection *connection) noexcept nogil:
 cdef bint sender_ended(Connection *connection, Op *op) noexcept nogil:
     """A posted send has ended. Account for those at the front of the queue that have. False if time has to
     pass before the next."""
-    cdef DWORD starved = 0
+    cdef DWORD out_of_buffers = 0
     cdef int index
     if op.error and op.error != WSAENOBUFS and not connection.send.error:
         sender_fail(connection, op.error)
@@ -209,7 +205,7 @@ cdef bint sender_ended(Connection *connection, Op *op) noexcept nogil:
         op = connection.send.ends[0]
         for index in range(connection.send.posted):
             connection.send.ends[index] = connection.send.ends[index + 1]
-        sender_account(connection, op)
+        sender_record(connection, op)
     if connection.send.posted:
         return True
     if connection.send.error:
@@ -217,14 +213,14 @@ cdef bint sender_ended(Connection *connection, Op *op) noexcept nogil:
         if connection.send.lost:
             receiver_cancel(connection)
         return True
-    connection.send.waiting = connection.send.head
+    connection.send.waiting = <Op *>queue_first(&connection.send.ops)
     connection.send.cut_short = False
-    starved = connection.send.failed
+    out_of_buffers = connection.send.failed
     connection.send.failed = 0
-    return starved == 0 or sender_reduce(connection, starved)
+    return out_of_buffers == 0 or sender_reduce(connection, out_of_buffers)
 
 
-cdef void sender_account(Connection *connection, Op *op) noexcept nogil:
+cdef void sender_record(Connection *connection, Op *op) noexcept nogil:
     """Take from the front of the queue what the first of the posted sends has sent."""
     cdef DWORD sent = op.transferred, count
     counter_add(COUNTER_bytes_sent, sent)
@@ -241,15 +237,13 @@ cdef void sender_account(Connection *connection, Op *op) noexcept nogil:
     if sent and connection.send.limit:                      # memory is back: twice as much the next time
         connection.send.limit = connection.send.limit * 2 if connection.send.limit < OP_LARGE else 0
     while sent:
-        op = connection.send.head
+        op = <Op *>queue_first(&connection.send.ops)
         count = op.length - op.start
         if sent < count:                                    # the rest goes first next time
             op.start += sent
             return
         sent -= count
-        connection.send.head = op.next
-        if connection.send.head == NULL:
-            connection.send.tail = NULL
+        queue_remove(&op.link)
         op_free(op)
 
 
@@ -263,7 +257,7 @@ cdef void sender_fail(Connection *connection, int error) noexcept nogil:
 
 
 cdef bint sender_reduce(Connection *connection, DWORD size) noexcept nogil:
-    """A send of `size` bytes failed for want of memory: is there a smaller one to try now? If not, time has
+    """A send of `size` bytes failed for lack of memory: is there a smaller one to try now? If not, time has
     to pass."""
     connection.send.limit = size // 2
     if size > SENDER_LEAST:
@@ -271,14 +265,14 @@ cdef bint sender_reduce(Connection *connection, DWORD size) noexcept nogil:
             connection.send.limit = SENDER_LEAST
         return True
     connection.send.limit = SENDER_LEAST
-    sender_starve(connection)
+    sender_retry_later(connection)
     return False
 
 
-cdef void sender_starve(Connection *connection) noexcept nogil:
-    """A send could not be posted for want of memory: try again when time has passed. With the lock held."""
+cdef void sender_retry_later(Connection *connection) noexcept nogil:
+    """A send could not be posted for lack of memory: try again when time has passed. With the lock held."""
     counter_add(COUNTER_retries, 1)
-    port_deadline(&connection.send.retry, &connection.source, CONNECTION_RETRY, sender_retry)
+    port_timer(&connection.send.retry, &connection.source, CONNECTION_RETRY, sender_retry)
 
 
 cdef void sender_retry(Source *source) noexcept nogil:
@@ -292,8 +286,8 @@ cdef void sender_retry(Source *source) noexcept nogil:
 cdef void sender_drop(Connection *connection, int error) noexcept nogil:
     """Nothing is sent any more: forget the queue, of which nothing is posted."""
     connection.send.error = error
-    connection_free_ops(connection.send.head)
-    connection.send.head = connection.send.tail = connection.send.waiting = NULL
+    connection_free_ops(&connection.send.ops)
+    connection.send.waiting = NULL
     connection.send.bytes = 0
 
 

@@ -23,8 +23,8 @@ cdef struct Source:
     int kind
     source_free_proc release        # frees the object of which this is the head
     Consumer *consumer              # held; NULL when nobody listens
-    Source *ready_next
-    LONG queued                     # 1 while in a ready queue, which then also holds a reference
+    Link ready                      # in a ready queue, which then also holds a reference; under the consumer's lock ...
+    LONG queued                     # ... and 1 as long
     int interest                    # READY_ bits that the consumer wants to hear of
     void *context                   # the host's object for this source; the engine never follows it
 

@@ -48,7 +48,7 @@ cdef void tcp_close(Connection *connection, int flags) noexcept nogil:
     tcp_detach(connection)
     source_lock(&connection.source)
     if connection.state == CONNECTION_CONNECTING:
-        if connection.send.head == NULL or closer_resets(connection, flags):
+        if connection.send.ops.first == NULL or closer_resets(connection, flags):
             connector_cancel(connection)
         else:
             source_hold(&connection.source)
@@ -67,7 +67,7 @@ cdef bint tcp_flush(Connection *connection, ULONGLONG deadline) noexcept nogil:
     deadline has passed."""
     cdef bint waiting = True
     source_lock(&connection.source)
-    while waiting and (connection.state == CONNECTION_CLOSING or (connection.send.head != NULL and (
+    while waiting and (connection.state == CONNECTION_CLOSING or (connection.send.ops.first != NULL and (
             connection.state == CONNECTION_OPEN or connection.state == CONNECTION_CONNECTING))):
         waiting = source_wait(&connection.source, deadline)
     source_unlock(&connection.source)

@@ -86,9 +86,9 @@ cdef inline bint waiter_pending(Waiter *waiter) noexcept nogil:
     return False
 
 
-cdef int waiter_finish(Waiter *waiter, GuardCall *call, int error, Patience *patience, bint repeatable) noexcept nogil:
+cdef int waiter_finish(Waiter *waiter, GuardCall *call, int error, Timeout *timeout, bint repeatable) noexcept nogil:
     """After the call that posted: wait for the end of the operation. 0 or a Winsock code, which is
-    PATIENCE_EXPIRED or WSAEINTR only if nothing happened.
+    TIMEOUT_EXPIRED or WSAEINTR only if nothing happened.
 
     A `repeatable` operation ends at an interrupt, and the caller asks the host whether to post it again; one
     that cannot be taken back goes on while the host is asked."""
@@ -99,8 +99,8 @@ cdef int waiter_finish(Waiter *waiter, GuardCall *call, int error, Patience *pat
         if ended:
             WaitForSingleObject(waiter.event, INFINITE)
             continue
-        ended = patience_wait(patience, waiter.event)
-        if ended == WSAEINTR and not repeatable and not patience.interrupted():
+        ended = timeout_wait(timeout, waiter.event)
+        if ended == WSAEINTR and not repeatable and not timeout.interrupted():
             ended = 0
         if ended:
             guard_cancel(call)
@@ -122,26 +122,26 @@ cdef void waiter_await(Waiter *waiter, GuardCall *call) noexcept nogil:
     guard_ended(call, &waiter.overlapped)
 
 
-cdef Patience *waiter_limit(GuardCall *call, int option, int error, Patience *patience, Patience *limited) noexcept nogil:
-    """With what patience to wait for an operation that is under way: a caller who would wait for ever does so
+cdef Timeout *waiter_limit(GuardCall *call, int option, int error, Timeout *timeout, Timeout *limited) noexcept nogil:
+    """With what timeout to wait for an operation that is under way: a caller who would wait for ever does so
     for as long as the socket's option SO_RCVTIMEO or SO_SNDTIMEO says. Only who has to wait asks for it."""
     cdef DWORD milliseconds = 0
     cdef int length = sizeof(milliseconds)
-    if error != WSA_IO_PENDING or patience.deadline or not patience.asks:
-        return patience
+    if error != WSA_IO_PENDING or timeout.deadline or not timeout.asks:
+        return timeout
     if getsockopt(call.socket, SOL_SOCKET, option, <char *>&milliseconds, &length) or milliseconds == 0:
-        return patience
-    limited[0] = patience[0]
-    patience_begin(limited, milliseconds)
+        return timeout
+    limited[0] = timeout[0]
+    timeout_begin(limited, milliseconds)
     return limited
 
 
-cdef int waiter_receive(GuardCall *call, char *buffer, DWORD size, Patience *patience, DWORD *received) noexcept nogil:
+cdef int waiter_receive(GuardCall *call, char *buffer, DWORD size, Timeout *timeout, DWORD *received) noexcept nogil:
     """Receive into `buffer` and wait for it: 0 with the count in `received` (0 bytes: end of stream), or a
     Winsock code. With a `size` of 0: wait until there is something to receive, and leave it there."""
     cdef Waiter *waiter = waiter_take()
-    cdef Patience limited
-    cdef Patience *limit = patience
+    cdef Timeout limited
+    cdef Timeout *limit = timeout
     cdef WSABUF target
     cdef DWORD flags
     cdef int error
@@ -157,12 +157,12 @@ cdef int waiter_receive(GuardCall *call, char *buffer, DWORD size, Patience *pat
             if WSARecv(call.socket, &target, 1, NULL, &flags, &waiter.overlapped, NULL):
                 error = error_last()
             error = waiter_posted(waiter, call, error)
-        if limit == patience:
-            limit = waiter_limit(call, SO_RCVTIMEO, error, patience, &limited)
+        if limit == timeout:
+            limit = waiter_limit(call, SO_RCVTIMEO, error, timeout, &limited)
         error = waiter_finish(waiter, call, error, limit, True)
-        if error != WSAEINTR or patience.interrupted():
+        if error != WSAEINTR or timeout.interrupted():
             break
-    if error == PATIENCE_EXPIRED and limit != patience:
+    if error == TIMEOUT_EXPIRED and limit != timeout:
         error = WSAETIMEDOUT
     if not error:
         received[0] = <DWORD>waiter.overlapped.InternalHigh
@@ -185,31 +185,31 @@ cdef int waiter_post_send(Waiter *waiter, GuardCall *call, const char *data, DWO
     return waiter_posted(waiter, call, error)
 
 
-cdef int waiter_wait(Waiter *waiter, Patience *patience) noexcept nogil:
-    """Wait for the end of an operation, which goes on if the wait ends before: 0, PATIENCE_EXPIRED or
+cdef int waiter_wait(Waiter *waiter, Timeout *timeout) noexcept nogil:
+    """Wait for the end of an operation, which goes on if the wait ends before: 0, TIMEOUT_EXPIRED or
     WSAEINTR."""
     cdef int ended
     while waiter_pending(waiter):
-        ended = patience_wait(patience, waiter.event)
-        if ended and (ended != WSAEINTR or patience.interrupted()):
+        ended = timeout_wait(timeout, waiter.event)
+        if ended and (ended != WSAEINTR or timeout.interrupted()):
             return ended
     return 0
 
 
-cdef int waiter_send(GuardCall *call, const char *data, DWORD size, DWORD flags, Patience *patience, DWORD *sent) noexcept nogil:
+cdef int waiter_send(GuardCall *call, const char *data, DWORD size, DWORD flags, Timeout *timeout, DWORD *sent) noexcept nogil:
     """Send from `data` and wait, with no time-out but the socket's own, until the kernel took it: 0 with the
     count in `sent`, or a Winsock code."""
     cdef Waiter *waiter = waiter_take()
-    cdef Patience limited
-    cdef Patience *limit
+    cdef Timeout limited
+    cdef Timeout *limit
     cdef int error
     sent[0] = 0
     if waiter == NULL:
         return WSAENOBUFS
     error = waiter_post_send(waiter, call, data, size, flags)
-    limit = waiter_limit(call, SO_SNDTIMEO, error, patience, &limited)
+    limit = waiter_limit(call, SO_SNDTIMEO, error, timeout, &limited)
     error = waiter_finish(waiter, call, error, limit, False)
-    if error == PATIENCE_EXPIRED:
+    if error == TIMEOUT_EXPIRED:
         guard_break(call)                                   # nobody can tell how much went out, as with the stock call
         error = WSAETIMEDOUT
     if not error:
@@ -219,7 +219,7 @@ cdef int waiter_send(GuardCall *call, const char *data, DWORD size, DWORD flags,
     return error
 
 
-cdef int waiter_room(GuardCall *call, Patience *patience) noexcept nogil:
+cdef int waiter_room(GuardCall *call, Timeout *timeout) noexcept nogil:
     """Wait until a connected socket has room to send, or can tell why not: 0 or a Winsock code."""
     cdef SOCKET base = guard_base(call)
     cdef Waiter *waiter = waiter_take()
@@ -233,14 +233,14 @@ cdef int waiter_room(GuardCall *call, Patience *patience) noexcept nogil:
             status = afd_poll_room(base, &poll, waiter.event, &waiter.overlapped)
             error = WSA_IO_PENDING if status == STATUS_PENDING else error_from_status(<ULONG_PTR>status)
             error = guard_posted(call, base, &waiter.overlapped, error)
-        error = waiter_finish(waiter, call, error, patience, True)
-        if error != WSAEINTR or patience.interrupted():
+        error = waiter_finish(waiter, call, error, timeout, True)
+        if error != WSAEINTR or timeout.interrupted():
             break
     waiter_give(waiter)
     return error
 
 
-cdef int waiter_send_some(GuardCall *call, const char *data, DWORD size, DWORD flags, Patience *patience, DWORD *sent) noexcept nogil:
+cdef int waiter_send_some(GuardCall *call, const char *data, DWORD size, DWORD flags, Timeout *timeout, DWORD *sent) noexcept nogil:
     """Send what the kernel takes at once of `data`, on a non-blocking socket, waiting until it takes any: 0
     with the count in `sent`, or a Winsock code, and then nothing was sent."""
     cdef WSABUF source
@@ -253,14 +253,14 @@ cdef int waiter_send_some(GuardCall *call, const char *data, DWORD size, DWORD f
         if not error and WSASend(call.socket, &source, 1, sent, flags, NULL, NULL):
             error = error_last()
         if error == WSAEWOULDBLOCK:
-            error = waiter_room(call, patience)
+            error = waiter_room(call, timeout)
             if not error:
                 continue
         counter_add(COUNTER_bytes_sent, sent[0])
         return error
 
 
-cdef int waiter_transmit(GuardCall *call, HANDLE file, ULONGLONG offset, DWORD size, Patience *patience, DWORD *sent) noexcept nogil:
+cdef int waiter_transmit(GuardCall *call, HANDLE file, ULONGLONG offset, DWORD size, Timeout *timeout, DWORD *sent) noexcept nogil:
     """Send `size` bytes of `file` from `offset` on and wait, without a time-out, until the kernel took them:
     0 with the count in `sent`, which is less at the end of the file, or a Winsock code."""
     cdef Waiter *waiter = waiter_take()
@@ -275,7 +275,7 @@ cdef int waiter_transmit(GuardCall *call, HANDLE file, ULONGLONG offset, DWORD s
         if not winsock.TransmitFile(call.socket, file, size, 0, &waiter.overlapped, NULL, 0):
             error = error_last()
         error = waiter_posted(waiter, call, error)
-    error = waiter_finish(waiter, call, error, patience, False)
+    error = waiter_finish(waiter, call, error, timeout, False)
     if not error:
         sent[0] = <DWORD>waiter.overlapped.InternalHigh
     waiter_give(waiter)
@@ -283,7 +283,7 @@ cdef int waiter_transmit(GuardCall *call, HANDLE file, ULONGLONG offset, DWORD s
     return 0 if error == ERROR_HANDLE_EOF else error
 
 
-cdef int waiter_connect(GuardCall *call, Address *remote, Patience *patience) noexcept nogil:
+cdef int waiter_connect(GuardCall *call, Address *remote, Timeout *timeout) noexcept nogil:
     """Connect the call's socket, binding it first if it is not bound, and wait for it: 0 or a Winsock
     code."""
     cdef Waiter *waiter
@@ -302,7 +302,7 @@ cdef int waiter_connect(GuardCall *call, Address *remote, Patience *patience) no
                                  &waiter.overlapped):
             error = error_last()
         error = waiter_posted(waiter, call, error)
-    error = waiter_finish(waiter, call, error, patience, False)
+    error = waiter_finish(waiter, call, error, timeout, False)
     waiter_give(waiter)
     if not error and setsockopt(call.socket, SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, NULL, 0):
         error = error_last()
@@ -310,7 +310,7 @@ cdef int waiter_connect(GuardCall *call, Address *remote, Patience *patience) no
     return error
 
 
-cdef int waiter_accept_once(GuardCall *call, int family, Patience *patience, SOCKET *accepted, sockaddr_storage *peer) noexcept nogil:
+cdef int waiter_accept_once(GuardCall *call, int family, Timeout *timeout, SOCKET *accepted, sockaddr_storage *peer) noexcept nogil:
     """One AcceptEx: 0, or a Winsock code and no socket."""
     cdef Waiter *waiter = waiter_take()
     cdef char addresses[2 * WINSOCK_ADDRESS]
@@ -326,7 +326,7 @@ cdef int waiter_accept_once(GuardCall *call, int family, Patience *patience, SOC
                                     &waiter.overlapped):
                 error = error_last()
             error = waiter_posted(waiter, call, error)
-        error = waiter_finish(waiter, call, error, patience, True)
+        error = waiter_finish(waiter, call, error, timeout, True)
         if not error:
             error = winsock_adopt(call.socket, sock, addresses, peer)
         if error:
@@ -343,18 +343,18 @@ cdef bint waiter_peer_is_gone(int error) noexcept nogil:
     return error == WSAECONNRESET or error == WSAECONNABORTED or error == WSAENOTCONN or error == WSAETIMEDOUT
 
 
-cdef int waiter_accept(GuardCall *call, int family, Patience *patience, SOCKET *accepted, sockaddr_storage *peer) noexcept nogil:
+cdef int waiter_accept(GuardCall *call, int family, Timeout *timeout, SOCKET *accepted, sockaddr_storage *peer) noexcept nogil:
     """Wait for a connection on a listening socket: 0 with its socket and its peer's address, or a Winsock
     code. A peer that is gone before it could be accepted is passed over. Nothing stays posted, so the
     listening socket is an ordinary one between calls."""
     cdef int error
     while True:
-        error = waiter_accept_once(call, family, patience, accepted, peer)
-        if error == WSAEINTR and not patience.interrupted():
+        error = waiter_accept_once(call, family, timeout, accepted, peer)
+        if error == WSAEINTR and not timeout.interrupted():
             continue
         if not error:
             counter_add(COUNTER_accepts, 1)
-        elif error != PATIENCE_EXPIRED and error != WSAEINTR:
+        elif error != TIMEOUT_EXPIRED and error != WSAEINTR:
             counter_add(COUNTER_accept_failures, 1)
-        if not waiter_peer_is_gone(error) or patience_left(patience) == 0:
+        if not waiter_peer_is_gone(error) or timeout_left(timeout) == 0:
             return error

@@ -166,7 +166,7 @@ cdef object accept_once(object self, GuardCall *inside, AcceptCall *call, int *e
     cdef int family = _family(self)
     call.owner, call.failure = NULL, 0
     with nogil:
-        error[0] = waiter_accept(inside, family, &call.patience, &call.socket, &call.peer)
+        error[0] = waiter_accept(inside, family, &call.timeout, &call.socket, &call.peer)
     return None if error[0] else accept_taken(self, call)
 
 
@@ -193,7 +193,7 @@ cdef object accept_one(object self, object timeout):
             holder = accept_holder(self, inside.call.socket) if self._acceptcount > 0 else None     # perhaps it is the only one
         else:
             holder = accept_holder(self, inside.call.socket)
-        interrupt_patience(&call.patience, timeout)
+        interrupt_timeout(&call.timeout, timeout)
         if holder is not None:
             taken = accept_ahead(self, holder, &call, &error)
         if error == WSA_OPERATION_ABORTED:                  # there are no slots, or they ended meanwhile

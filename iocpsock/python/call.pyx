@@ -83,19 +83,19 @@ cdef object call_raise(_Guard guard, int error):
 cdef DWORD call_receive(object sock, char *target, DWORD size, object timeout, bint whole=False) except? 0xFFFFFFFF:
     """Receive so many bytes at most, or with a size of 0 wait until there are any. If `whole`, fewer only at
     the end of the stream, and when an error or a signal comes between, of which the caller hears later."""
-    cdef Patience patience
+    cdef Timeout limit
     cdef GuardCall call
     cdef DWORD received = 0, piece
     cdef _Guard guard = call_enter(sock, &call)
     cdef int error
-    interrupt_patience(&patience, timeout)
-    patience.asks = guard.asks
+    interrupt_timeout(&limit, timeout)
+    limit.asks = guard.asks
     with nogil:
-        error = waiter_receive(&call, target, min(size, <DWORD>CALL_RECEIVE), &patience, &received)
+        error = waiter_receive(&call, target, min(size, <DWORD>CALL_RECEIVE), &limit, &received)
         piece = received
-        patience.interrupted = interrupt_ends_call_with_data
+        limit.interrupted = interrupt_ends_call_with_data
         while whole and not error and piece and received < size:
-            if waiter_receive(&call, target + received, min(size - received, <DWORD>CALL_RECEIVE), &patience, &piece):
+            if waiter_receive(&call, target + received, min(size - received, <DWORD>CALL_RECEIVE), &limit, &piece):
                 break
             received += piece
         guard_leave(&call)
@@ -161,7 +161,7 @@ cdef bint call_receives_whole(object flags, object timeout):
 cdef int call_connect(object self, bytes host, object address, object timeout) except -1:
     """0 or a Winsock code. A lookup that fails, and what a signal handler raises, are raised."""
     cdef Address remote
-    cdef Patience patience
+    cdef Timeout limit
     cdef GuardCall call
     cdef _Guard guard = self._guard                         # a lookup takes time, and may find another handle when it is over
     cdef int error, family = _family(self)
@@ -171,11 +171,11 @@ cdef int call_connect(object self, bytes host, object address, object timeout) e
         if len(address) > 3:
             (<sockaddr_in6 *>&remote.storage).sin6_scope_id = address[3]
     _sys.audit("socket.connect", self, address)
-    interrupt_patience(&patience, timeout)
+    interrupt_timeout(&limit, timeout)
     with nogil:
         error = guard_enter(&guard.guard, &call)
         if not error:
-            error = waiter_connect(&call, &remote, &patience)
+            error = waiter_connect(&call, &remote, &limit)
             guard_leave(&call)
     if error == WSAEINTR:
         interrupt_raise()
@@ -186,7 +186,7 @@ cdef object call_send(object self, object data, int flags, object timeout, bint 
     """Send from the caller's memory: all of it, or one piece; with a time-out as much of it as the kernel
     takes at once. How many bytes; when all were to be sent, all."""
     cdef Py_buffer view
-    cdef Patience patience
+    cdef Timeout limit
     cdef GuardCall call
     cdef _Guard guard
     cdef Py_ssize_t done = 0, cap = self._sendlimit
@@ -195,19 +195,19 @@ cdef object call_send(object self, object data, int flags, object timeout, bint 
     PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
     try:
         guard = call_enter(self, &call)
-        interrupt_patience(&patience, timeout)
-        patience.asks = guard.asks
+        interrupt_timeout(&limit, timeout)
+        limit.asks = guard.asks
         with nogil:
             while True:
-                if everything and patience.deadline == 0 and view.len > cap:
-                    error = bulk_send(&call, <const char *>view.buf, <size_t>view.len, <DWORD>(cap // BULK_SENDS), flags, &patience)
+                if everything and limit.deadline == 0 and view.len > cap:
+                    error = bulk_send(&call, <const char *>view.buf, <size_t>view.len, <DWORD>(cap // BULK_SENDS), flags, &limit)
                     done = view.len
                     break
                 piece = <DWORD>min(view.len - done, cap)
-                if patience.deadline == 0:
-                    error = waiter_send(&call, <const char *>view.buf + done, piece, flags, &patience, &sent)
+                if limit.deadline == 0:
+                    error = waiter_send(&call, <const char *>view.buf + done, piece, flags, &limit, &sent)
                 else:                                       # a send whose time is up must not be under way
-                    error = waiter_send_some(&call, <const char *>view.buf + done, piece, flags, &patience, &sent)
+                    error = waiter_send_some(&call, <const char *>view.buf + done, piece, flags, &limit, &sent)
                 done += sent
                 if error or not everything or done == view.len:
                     break

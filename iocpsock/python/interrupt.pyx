@@ -93,16 +93,16 @@ cdef int interrupt_start_ticking() except -1:
     return 0
 
 
-cdef void interrupt_patience(Patience *patience, object timeout):
+cdef void interrupt_timeout(Timeout *limit, object timeout):
     """Begin a call with a time-out in seconds, or None."""
-    patience_begin(patience, interrupt_milliseconds(timeout))
-    patience.interrupt = interrupt_event() if interrupt_is_for_us() else NULL
-    patience.interrupted = interrupt_ends_call
-    patience.asks = True
+    timeout_begin(limit, interrupt_milliseconds(timeout))
+    limit.interrupt = interrupt_event() if interrupt_is_for_us() else NULL
+    limit.interrupted = interrupt_ends_call
+    limit.asks = True
 
 
 cdef DWORD interrupt_milliseconds(object timeout):
     """A time-out in seconds, or None, as the engine counts; rounded up, so that it never ends early."""
     if timeout is None:
-        return PATIENCE_FOREVER
+        return TIMEOUT_FOREVER
     return <DWORD>min(int(timeout * 1000) + 1, 0x7FFFFFFF)

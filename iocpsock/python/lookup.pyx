@@ -39,12 +39,12 @@ cdef class _Lookup:
             SetEvent(self.done)
 
     cdef object wait(self):
-        cdef Patience patience
+        cdef Timeout limit
         cdef int error = WSAEINTR
-        interrupt_patience(&patience, None)
+        interrupt_timeout(&limit, None)
         while error == WSAEINTR:
             with nogil:
-                error = patience_wait(&patience, self.done)
+                error = timeout_wait(&limit, self.done)
             if error == WSAEINTR and interrupt_ends_call():
                 interrupt_raise()
         if error:

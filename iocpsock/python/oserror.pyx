@@ -10,7 +10,7 @@ cdef extern from "Python.h":
 
 cdef object oserror_raise(int error):
     """Raise what the standard socket raises for a Winsock code."""
-    if error == PATIENCE_EXPIRED:
+    if error == TIMEOUT_EXPIRED:
         raise TimeoutError("timed out")
     PyErr_SetExcFromWindowsErr(OSError, error)
 

@@ -38,7 +38,7 @@ cdef bint sendfile_is_file(object file):
 
 
 cdef object sendfile_transmit(object self, object file, object start, object count):
-    cdef Patience patience
+    cdef Timeout limit
     cdef ULONGLONG position = start, end
     cdef DWORD piece, sent = 0
     cdef GuardCall call
@@ -55,10 +55,10 @@ cdef object sendfile_transmit(object self, object file, object start, object cou
     try:
         while position < end:
             piece = min(end - position, <ULONGLONG>SENDFILE_PIECE)
-            interrupt_patience(&patience, None)
+            interrupt_timeout(&limit, None)
             guard = call_enter(self, &call)
             with nogil:
-                error = waiter_transmit(&call, <HANDLE>handle, position, piece, &patience, &sent)
+                error = waiter_transmit(&call, <HANDLE>handle, position, piece, &limit, &sent)
                 guard_leave(&call)
             position += sent
             if error:
@@ -73,7 +73,7 @@ cdef object sendfile_transmit(object self, object file, object start, object cou
 
 
 cdef object sendfile_copy(object self, object file, object start_at, object count):
-    cdef Patience patience
+    cdef Timeout limit
     cdef Py_ssize_t done, size
     cdef const char *start
     cdef DWORD piece, sent = 0
@@ -91,13 +91,13 @@ cdef object sendfile_copy(object self, object file, object start_at, object coun
                 break
             while done < size:
                 piece = <DWORD>(size - done)
-                interrupt_patience(&patience, timeout)
+                interrupt_timeout(&limit, timeout)
                 guard = call_enter(self, &call)
                 with nogil:
-                    if patience.deadline:                   # which counts from the last progress
-                        error = waiter_send_some(&call, start + done, piece, 0, &patience, &sent)
+                    if limit.deadline:                   # which counts from the last progress
+                        error = waiter_send_some(&call, start + done, piece, 0, &limit, &sent)
                     else:
-                        error = waiter_send(&call, start + done, piece, 0, &patience, &sent)
+                        error = waiter_send(&call, start + done, piece, 0, &limit, &sent)
                     guard_leave(&call)
                 done += sent
                 total += sent

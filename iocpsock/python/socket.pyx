@@ -56,7 +56,7 @@ class socket(_stdlib.socket):
         if host is None:
             return super().connect_ex(address)
         error = call_connect(self, host, address, timeout)
-        return WSAEWOULDBLOCK if error == PATIENCE_EXPIRED else error
+        return WSAEWOULDBLOCK if error == TIMEOUT_EXPIRED else error
 
     def accept(self):
         """Wait for a connection: (socket, address of the peer)."""

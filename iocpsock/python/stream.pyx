@@ -30,7 +30,7 @@ cdef enum:
     STREAM_PIECE = 4 * STREAM_FULL  # of a write, encrypted and sent at a time; OpenSSL's buffer keeps the size it once had
 
 cdef struct StreamCall:             # one call of a method
-    Patience patience
+    Timeout timeout
     bint waits                      # the socket is not non-blocking
     bint reads                      # what is left of a write is none of its business
     bint sends                      # it has the turn to send
@@ -78,7 +78,7 @@ cdef object stream_lost(object error):
     return stream_error("SSLEOFError", "SSL_ERROR_EOF", "EOF occurred in violation of protocol")
 
 
-cdef object stream_receive(object sock, DWORD size, Patience *patience):
+cdef object stream_receive(object sock, DWORD size, Timeout *timeout):
     """What there is to receive, but not more than that; b"" at the end."""
     cdef GuardCall inside
     cdef _Guard guard = call_enter(sock, &inside)
@@ -87,7 +87,7 @@ cdef object stream_receive(object sock, DWORD size, Patience *patience):
     data = PyBytes_FromStringAndSize(NULL, size)
     cdef char *target = PyBytes_AsString(data)
     with nogil:
-        error = waiter_receive(&inside, target, size, patience, &received)
+        error = waiter_receive(&inside, target, size, timeout, &received)
         guard_leave(&inside)
     if error:
         call_raise(guard, error)
@@ -101,7 +101,7 @@ cdef class _Stream:
     cdef object tls                 # OpenSSL's object, and the ciphertext before and behind it
     cdef object incoming, outgoing
     cdef object state               # guards them; the same thread may come twice, as OpenSSL's object runs signal handlers
-    cdef Turn reading, writing
+    cdef Lock reading, writing
     cdef unsigned char header[STREAM_HEADER]                # of the record that is being received
     cdef DWORD got                                          # bytes of that record so far
     cdef unsigned long long records                         # how many have been received before it
@@ -134,8 +134,8 @@ cdef class _Stream:
                 guard_break(&self.posted)
                 guard_leave(&self.posted)
             waiter_give(self.waiter)
-        turn_free(&self.reading)
-        turn_free(&self.writing)
+        lock_free(&self.reading)
+        lock_free(&self.writing)
 
     def __getattr__(self, name):
         return getattr(self.tls, name)
@@ -212,7 +212,7 @@ cdef class _Stream:
         if sock is None:
             raise _openssl.SSLError("Underlying socket connection gone")
         timeout = _gettimeout(sock)
-        interrupt_patience(&call.patience, timeout)
+        interrupt_timeout(&call.timeout, timeout)
         call.waits = timeout != 0.0
         call.reads = call.sends = call.wrote = False
         return sock
@@ -251,7 +251,7 @@ cdef class _Stream:
         cdef bint asked
         if self.writing.taken and not call.waits:
             raise stream_want_write()
-        turn_take(&self.writing, &call.patience)
+        lock_acquire(&self.writing, &call.timeout)
         call.sends, asked = True, self.begun > 0
         try:
             if self.begun > size:
@@ -265,7 +265,7 @@ cdef class _Stream:
             self.begun = 0
         finally:
             call.sends = False
-            turn_give(&self.writing)
+            lock_release(&self.writing)
         call.reads = True
         try:
             self.settle(sock, call)                         # what a thread that reads has left to this one meanwhile
@@ -301,11 +301,11 @@ cdef class _Stream:
         else:
             while not self.writing.taken and (self.outgoing.pending
                                               or self.sent < len(self.unsent) and not (call.reads and self.begun)):
-                turn_take(&self.writing, &call.patience)
+                lock_acquire(&self.writing, &call.timeout)
                 try:
                     self.send(sock, call)
                 finally:
-                    turn_give(&self.writing)
+                    lock_release(&self.writing)
 
     cdef object send(self, object sock, StreamCall *call):
         """Send all ciphertext there is. Only in one's turn."""
@@ -318,7 +318,7 @@ cdef class _Stream:
                 self.sent = 0
                 if not self.unsent:
                     return
-            if self.waiter == NULL and call.patience.deadline == 0 and call.waits:
+            if self.waiter == NULL and call.timeout.deadline == 0 and call.waits:
                 self.post(sock)
             if self.waiter == NULL:
                 self.send_some(sock, call)
@@ -343,10 +343,10 @@ cdef class _Stream:
             return
         call_enter(sock, &inside)
         with nogil:
-            error = waiter_send_some(&inside, data + self.sent, size, 0, &call.patience, &sent)
+            error = waiter_send_some(&inside, data + self.sent, size, 0, &call.timeout, &sent)
             guard_leave(&inside)
         self.sent += sent
-        if error == WSAEINTR or error == PATIENCE_EXPIRED:
+        if error == WSAEINTR or error == TIMEOUT_EXPIRED:
             call_raise(self.guard, error)
         if error:
             self.fail(error)
@@ -380,7 +380,7 @@ cdef class _Stream:
         if not call.waits:
             raise stream_want_write()
         with nogil:
-            error = waiter_wait(self.waiter, &call.patience)
+            error = waiter_wait(self.waiter, &call.timeout)
         if error:
             call_raise(self.guard, error)
 
@@ -409,11 +409,11 @@ cdef class _Stream:
         cdef DWORD size, missing
         if self.reading.taken and not call.waits:
             raise BlockingIOError
-        turn_take(&self.reading, &call.patience)
+        lock_acquire(&self.reading, &call.timeout)
         try:
             while self.records == records:
                 missing = stream_size(self.header, self.got, not records) - self.got
-                data = stream_receive(sock, missing, &call.patience) if call.waits else call_inherited(sock, _recv, (sock, missing))
+                data = stream_receive(sock, missing, &call.timeout) if call.waits else call_inherited(sock, _recv, (sock, missing))
                 size = len(data)
                 with self.state:
                     self.incoming.write(data) if size else self.incoming.write_eof()
@@ -424,4 +424,4 @@ cdef class _Stream:
                     self.got = 0
                     self.records += 1
         finally:
-            turn_give(&self.reading)
+            lock_release(&self.reading)

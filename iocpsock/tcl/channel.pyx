@@ -19,11 +19,9 @@ cdef struct Channel:
     bint input_closed               # the script has closed the reading side
     bint event_queued               # a Tcl event for it is in the thread's queue
     int watched                     # TCL_READABLE | TCL_WRITABLE
-    Channel **told                  # what points to it in its thread's list of told channels; NULL: it is not there
-    Channel *told_next
+    Link told                       # in its thread's queue of told channels, or nowhere
     int wrote                       # what the last write came to: a count, or -1
-    Channel **refused               # likewise in its list of refused channels
-    Channel *refused_next
+    Link refused                    # likewise in its queue of refused channels
 
 
 cdef inline Source *channel_source(Channel *channel) noexcept nogil:
@@ -39,9 +37,5 @@ cdef void channel_ask(Channel *channel) noexcept nogil:
 cdef void channel_wrote(Channel *channel, int count) noexcept nogil:
     """A write came to this, or the channel is the thread's no more."""
     channel.wrote = count
-    if channel.refused == NULL:
-        return
-    channel.refused[0] = channel.refused_next
-    if channel.refused_next != NULL:
-        channel.refused_next.refused = channel.refused
-    channel.refused = NULL
+    if channel.refused.queue != NULL:
+        queue_remove(&channel.refused)

@@ -194,7 +194,7 @@ cdef Listener *command_listen(Tcl_Interp *interp, OpenArguments *arguments, int 
                 closesocket(sock)
         address = address.next
     address_list_free(list)
-    if listener != NULL and listener.endpoints != NULL:
+    if listener != NULL and listener.endpoints.first != NULL:
         return listener
     if listener != NULL:
         listener_close(listener)

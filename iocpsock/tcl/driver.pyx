@@ -108,12 +108,12 @@ cdef int driver_input(void *data, char *buffer, int size, int *error) noexcept n
     source_lock(&connection.source)
     code = driver_connected(channel)
     if not code:
-        count = receiver_take(connection, buffer, size, &code)
+        count = receiver_read(connection, buffer, size, &code)
         while count < 0 and code == WSAEWOULDBLOCK and channel.blocking:
             if not tcp_wait(connection, READY_READ, driver_exit.deadline):
                 code = WSAETIMEDOUT
                 break
-            count = receiver_take(connection, buffer, size, &code)
+            count = receiver_read(connection, buffer, size, &code)
     source_unlock(&connection.source)
     if count > 0 and channel.input_closed:              # a copy in the background goes on reading, up to the first byte
         count, code = -1, WSAESHUTDOWN
@@ -155,20 +155,15 @@ cdef int driver_output(void *data, const char *buffer, int size, int *error) noe
 
 cdef inline int driver_put(Connection *connection, const char *buffer, int size, int *error) noexcept nogil:
     if connection.lent.state:
-        return lent_put(connection, buffer, size, error)
-    return sender_put(connection, buffer, size, error)
+        return lent_write(connection, buffer, size, error)
+    return sender_write(connection, buffer, size, error)
 
 
 cdef void driver_refused(Channel *channel) noexcept nogil:
     """A write was refused: Tcl holds what there is to send, and offers it when there is room."""
     cdef TclThread *thread = notifier_thread()
-    if thread == NULL:
-        return
-    channel.refused_next = thread.refused
-    if channel.refused_next != NULL:
-        channel.refused_next.refused = &channel.refused_next
-    thread.refused = channel
-    channel.refused = &thread.refused
+    if thread != NULL:
+        queue_prepend(&thread.refused, &channel.refused, channel)
 
 
 cdef void driver_flush_refused() noexcept nogil:
@@ -177,8 +172,8 @@ cdef void driver_flush_refused() noexcept nogil:
     cdef TclThread *thread = <TclThread *>TlsGetValue(notifier.tls)
     cdef Channel *channel
     cdef Source *source
-    while thread != NULL and thread.refused != NULL and driver_exit_left():
-        channel = thread.refused
+    while thread != NULL and thread.refused.first != NULL and driver_exit_left():
+        channel = <Channel *>queue_first(&thread.refused)
         source = channel_source(channel)
         source_hold(source)
         Tcl_NotifyChannel(channel.channel, TCL_WRITABLE)
@@ -207,7 +202,7 @@ cdef bint driver_drain(Channel *channel) noexcept nogil:
     lock held."""
     cdef Connection *connection = channel.connection
     cdef ULONGLONG now, latest, seen = 0
-    while connection.send.head != NULL and not connection.send.error:
+    while connection.send.ops.first != NULL and not connection.send.error:
         if driver_exit.deadline == 0:
             source_wait(&connection.source, 0)
             continue
@@ -244,11 +239,14 @@ cdef int driver_handle(void *data, int direction, void **handle) noexcept nogil:
     call on it blocks."""
     cdef Channel *channel = <Channel *>data
     cdef SOCKET sock = INVALID_SOCKET
+    cdef Endpoint *endpoint
     if channel.connection != NULL:
         sock = lent_give(channel.connection, direction & TCL_READABLE)
-    elif channel.listener.endpoints != NULL:
-        sock = channel.listener.endpoints.socket
-        winsock_nonblocking(sock)                           # AcceptEx does not mind, and what it accepts is set by itself
+    else:
+        endpoint = <Endpoint *>queue_first(&channel.listener.endpoints)
+        if endpoint != NULL:
+            sock = endpoint.socket
+            winsock_nonblocking(sock)                       # AcceptEx works on it all the same; an accepted socket has its own mode
     handle[0] = <void *>sock
     return TCL_OK if sock != INVALID_SOCKET else TCL_ERROR
 
@@ -286,7 +284,7 @@ cdef int driver_untold(Channel *channel) noexcept nogil:
     cdef Connection *connection = channel.connection
     cdef int code = 0
     source_lock(&connection.source)
-    if connection.state == CONNECTION_CONNECTING and connection.send.head != NULL and channel.blocking:
+    if connection.state == CONNECTION_CONNECTING and connection.send.ops.first != NULL and channel.blocking:
         code = driver_connected(channel)
     elif connection.state == CONNECTION_FAILED:
         code = connection.send.error

@@ -34,8 +34,8 @@ cdef struct TclThread:
     Consumer *consumer
     Tcl_ThreadId identifier
     int events                      # Tcl events of ours in the queue
-    Channel *told                   # channels that were told of something, and have not been asked since
-    Channel *refused                # channels whose last write was refused: Tcl holds what they are to send
+    Queue told                      # channels that were told of something, and have not been asked since
+    Queue refused                   # channels whose last write was refused: Tcl holds what they are to send
     bint eager
     int streak                      # short sleeps in a row; when hot, good waits in a row
     int needed                      # how long a streak has to be
@@ -92,10 +92,10 @@ cdef TclThread *notifier_thread() noexcept nogil:
 cdef void notifier_thread_exit(void *data) noexcept nogil:
     """The thread ends. Its channels are closed by Tcl after this, and need no record for that."""
     cdef TclThread *thread = <TclThread *>data
-    while thread.told != NULL:
-        notifier_untell(thread.told)
-    while thread.refused != NULL:
-        channel_wrote(thread.refused, 0)
+    while thread.told.first != NULL:
+        queue_take(&thread.told)
+    while thread.refused.first != NULL:
+        channel_wrote(<Channel *>queue_first(&thread.refused), 0)
     Tcl_DeleteEventSource(notifier_setup, notifier_check, thread)
     Tcl_DeleteEvents(notifier_discard, NULL)
     polling_end(thread.consumer)
@@ -181,33 +181,23 @@ cdef void notifier_check(void *data, int flags) noexcept nogil:
 cdef void notifier_tell(Channel *channel) noexcept nogil:
     """The channel's handlers are about to run."""
     cdef TclThread *thread = <TclThread *>TlsGetValue(notifier.tls)
-    if channel.told != NULL or thread == NULL:
-        return
-    channel.told_next = thread.told
-    if channel.told_next != NULL:
-        channel.told_next.told = &channel.told_next
-    thread.told = channel
-    channel.told = &thread.told
+    if channel.told.queue == NULL and thread != NULL:
+        queue_prepend(&thread.told, &channel.told, channel)
 
 
 cdef inline void notifier_untell(Channel *channel) noexcept nogil:
     """The channel has been asked what holds, or is the thread's no more."""
-    if channel.told == NULL:
-        return
-    channel.told[0] = channel.told_next
-    if channel.told_next != NULL:
-        channel.told_next.told = channel.told
-    channel.told = NULL
+    if channel.told.queue != NULL:
+        queue_remove(&channel.told)
 
 
 cdef void notifier_ask_told(TclThread *thread) noexcept nogil:
     """The event loop runs: put on the ready queue those told channels for which something holds. What comes
     about for the others is news."""
-    cdef Channel *channel
-    while thread.told != NULL:
-        channel = thread.told
-        notifier_untell(channel)
+    cdef Channel *channel = <Channel *>queue_take(&thread.told)
+    while channel != NULL:
         channel_ask(channel)
+        channel = <Channel *>queue_take(&thread.told)
 
 
 cdef void notifier_drain(TclThread *thread) noexcept nogil:

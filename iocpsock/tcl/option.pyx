@@ -208,10 +208,10 @@ cdef int option_append_names(Channel *channel, Tcl_Interp *interp, Tcl_DString *
     elif which == OPTION_PEER:
         error = WSAENOTCONN
     else:
-        endpoint = channel.listener.endpoints
+        endpoint = <Endpoint *>queue_first(&channel.listener.endpoints)
         while endpoint != NULL and not error:
             error = option_append_name(endpoint.socket, interp, result, which)
-            endpoint = endpoint.next
+            endpoint = <Endpoint *>queue_next(&endpoint.link)
     if not error:
         return TCL_OK
     return failure_report(interp, b"can't get peername" if which == OPTION_PEER else b"can't get sockname", error)

@@ -1,0 +1,59 @@
+# Timeout: how long a blocked caller waits, and what may end its wait early.
+#
+# A wait ends with its operation, at the deadline, or when the host's interrupt event is set; then the host is
+# asked whether that ends the call, and what is left of the time goes on if not.
+# Owner: the caller, on its stack, for one call. Threads: the calling one.
+
+cdef enum:
+    TIMEOUT_FOREVER = INFINITE     # a time-out, in milliseconds
+    TIMEOUT_EXPIRED = WAIT_TIMEOUT # the deadline has passed; not WSAETIMEDOUT, which is when the network has given up
+
+ctypedef bint (*timeout_proc)() noexcept nogil
+
+cdef struct Timeout:
+    ULONGLONG deadline              # of timeout_clock; 0: none
+    HANDLE interrupt                # an event of the host's that wakes the caller too; NULL: none
+    timeout_proc interrupted       # what the host has to say then: true to end the call
+    bint asks                       # the socket may have a time-out of its own: who has to wait asks for it
+
+
+cdef ULONGLONG timeout_clock() noexcept nogil:
+    """Milliseconds since some moment. GetTickCount64 has a grain of 16, by which a short wait would be cut
+    short."""
+    cdef LARGE_INTEGER frequency, count
+    QueryPerformanceFrequency(&frequency)
+    QueryPerformanceCounter(&count)
+    return <ULONGLONG>(count.QuadPart // frequency.QuadPart * 1000 + count.QuadPart % frequency.QuadPart * 1000 // frequency.QuadPart)
+
+
+cdef inline void timeout_begin(Timeout *timeout, DWORD milliseconds) noexcept nogil:
+    """So long, from now on."""
+    timeout.deadline = 0 if milliseconds == TIMEOUT_FOREVER else timeout_clock() + milliseconds
+
+
+cdef DWORD timeout_left(Timeout *timeout) noexcept nogil:
+    cdef ULONGLONG now
+    if timeout.deadline == 0:
+        return INFINITE
+    now = timeout_clock()
+    return <DWORD>(timeout.deadline - now) if now < timeout.deadline else 0
+
+
+cdef int timeout_wait(Timeout *timeout, HANDLE event) noexcept nogil:
+    """Wait for `event`: 0 when it is set, TIMEOUT_EXPIRED, WSAEINTR when the interrupt event is set, or
+    another Winsock code."""
+    cdef HANDLE handles[2]
+    cdef DWORD milliseconds, outcome
+    handles[0] = event
+    handles[1] = timeout.interrupt
+    while True:
+        milliseconds = timeout_left(timeout)
+        outcome = WaitForMultipleObjects(1 if timeout.interrupt == NULL else 2, handles, FALSE, milliseconds)
+        if outcome == WAIT_OBJECT_0:
+            return 0
+        if outcome == WAIT_OBJECT_0 + 1:
+            return WSAEINTR
+        if outcome != WAIT_TIMEOUT:
+            return error_from_win32(GetLastError())
+        if milliseconds == 0 or timeout_left(timeout) == 0:
+            return TIMEOUT_EXPIRED
