@@ -207,13 +207,19 @@ cdef void connection_apply_flags(Connection *connection) noexcept nogil:
     connection_bound_buffer(connection)
 
 
-cdef void connection_bound_buffer(Connection *connection) noexcept nogil:
-    """Where the system does not tell what the peer takes, only the end of a send shows it. A send may end
-    when the system's buffer has room again for a good part of what it holds: so where `closetimeout` is
-    short, the buffer is not larger than a peer that reads can take in that time."""
+cdef int connection_bound() noexcept nogil:
+    """Bytes that the system may be given at most, or 0 where there is no bound. Where it does not tell what
+    the peer takes, only the end of a send shows it, and a send may end only when what was given before is
+    gone. So where `closetimeout` is short, that is not more than a peer that reads can take in this time."""
     cdef int seconds = settings_of_process(SETTING_closetimeout)
-    if winsock.no_tcp_info and 0 < seconds < CONNECTION_BOUNDED:
-        winsock_flag(connection.socket, SOL_SOCKET, SO_SNDBUF, seconds * CONNECTION_SLOWEST)
+    return seconds * CONNECTION_SLOWEST if winsock.no_tcp_info and 0 < seconds < CONNECTION_BOUNDED else 0
+
+
+cdef void connection_bound_buffer(Connection *connection) noexcept nogil:
+    """The system's buffer is not larger than the bound."""
+    cdef int bound = connection_bound()
+    if bound:
+        winsock_flag(connection.socket, SOL_SOCKET, SO_SNDBUF, bound)
 
 
 cdef int connection_set_flag(Connection *connection, int flag, int value) noexcept nogil:

@@ -82,7 +82,7 @@ cdef inline void sender_queue(Connection *connection, Op *op) noexcept nogil:
 cdef int sender_write(Connection *connection, const char *data, int size, int *error) noexcept nogil:
     """Send `size` bytes: how many were taken (sent or queued), or -1 with a Winsock code in `error`,
     WSAEWOULDBLOCK when the queue is full. With the lock held."""
-    cdef int taken = 0
+    cdef int taken = 0, bound = connection_bound()
     cdef bint yielded
     if connection.state != CONNECTION_OPEN and connection.state != CONNECTION_CONNECTING:
         error[0] = WSAENOTCONN
@@ -93,7 +93,8 @@ cdef int sender_write(Connection *connection, const char *data, int size, int *e
     if error[0]:
         return -1
     if connection.send.ops.first == NULL and connection.state == CONNECTION_OPEN:
-        taken = sender_try(connection, data, size, error)
+        # A non-blocking send may be taken whole, however full the system's buffer is (Windows, Wine 10).
+        taken = sender_try(connection, data, min(size, bound) if bound else size, error)
         if taken == size:
             return taken
         if taken < 0:
