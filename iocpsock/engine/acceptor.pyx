@@ -5,37 +5,37 @@
 # takes the first slot that is done, or waits for one. To post a slot costs more than to take a connection
 # from it, so the slots that are missing are posted in the quiet: when nothing has come for a moment, or when
 # none is left. Their number is fitted to the longest run of connections without a quiet. Each holds a socket,
-# and what the system keeps for one (on Windows some KiB of its memory). The sockets are the host's, which
+# and what the system keeps for one (on Windows some KiB of its memory). The sockets are the runtime's, which
 # makes and closes them: a call that misses some comes back for them (ACCEPTOR_WANTS). With each goes its
 # `owner`, a pointer that means nothing here. Both are with the acceptor from acceptor_post to acceptor_take
 # or acceptor_drop. A slot whose connection failed, or that ended with the thread that posted it, is taken
 # like the others. A connection that a slot has taken is seen by nobody else who looks at the listening
-# socket. So the host ends the slots for good (acceptor_stop) before anybody can; connections taken until then
-# are still handed out. As long as there are any, select has to report the socket as readable: a connection of
-# our own waits in its backlog (engine/selfconnect.pyx), and is taken out again together with the last of them.
-# The system clears the event whenever a slot is posted. So whoever posts looks at all slots afterwards, and
-# sets the event again if one is done; a thread that waits may be woken for nothing, and never sleeps over a
-# connection.
-# Owner: the host, which makes no call to accept or to post any more when it calls acceptor_end. Threads: any
-# thread that may block, under `lock`, which is held across the posting and the ending of slots, and never
+# socket. So the runtime ends the slots for good (acceptor_stop) before anybody can; connections taken until
+# then are still handed out. As long as there are any, select has to report the socket as readable: a
+# connection of our own waits in its backlog (engine/selfconnect.pyx), and is taken out again together with
+# the last of them. The system clears the event whenever a slot is posted. So whoever posts looks at all slots
+# afterwards, and sets the event again if one is done; a thread that waits may be woken for nothing, and never
+# sleeps over a connection.
+# Owner: the runtime, which makes no call to accept or to post any more when it calls acceptor_end. Threads:
+# any thread that may block, under `lock`, which is held across the posting and the ending of slots, and never
 # while a caller waits for a connection.
 
 cdef enum:
     ACCEPTOR_LULL = 5               # milliseconds without a connection after which it is quiet; on Windows up to a tick, 16
-    ACCEPTOR_WANTS = -1             # no Winsock code: the host is to post `missing` sockets, and to call again
+    ACCEPTOR_WANTS = -1             # no Winsock code: the runtime is to post `missing` sockets, and to call again
 
 cdef struct Slot:
     OVERLAPPED overlapped           # first: the kernel's pointer to it is the pointer to the slot
     Link link
     SOCKET socket                   # made for the connection to come
-    void *owner                     # the host's; NULL for a connection that came without AcceptEx
+    void *owner                     # the runtime's; NULL for a connection that came without AcceptEx
     bint accepted                   # Winsock knows of its connection
     sockaddr_storage peer           # of one that came without AcceptEx having written the addresses here
     char addresses[2 * WINSOCK_ADDRESS]
 
 cdef struct Acceptor:
     SRWLOCK lock
-    SOCKET listening                # the host's
+    SOCKET listening                # the runtime's
     int family
     int wanted                      # slots to keep posted; 0: as many as the traffic asks for, which is `fitted`
     int fitted
@@ -48,7 +48,7 @@ cdef struct Acceptor:
     SOCKET selfconnect              # our connection to the listening socket (engine/selfconnect.pyx), or INVALID_SOCKET
     bint stopped
 
-cdef struct AcceptCall:             # a call of the host's, zero at first but for its timeout, and what comes of it
+cdef struct AcceptCall:             # a call of the runtime's, zero at first but for its timeout, and what comes of it
     Timeout timeout
     bint quiet                      # nothing has come for a moment
     int missing                     # with ACCEPTOR_WANTS: how many sockets are to be posted
@@ -172,7 +172,7 @@ cdef int acceptor_begin(Acceptor *acceptor, SOCKET sock, void *owner) noexcept n
 
 cdef int acceptor_post(Acceptor *acceptor, AcceptCall *call, SOCKET *socks, void **owners, int count) noexcept nogil:
     """Post slots with these sockets at the end of the queue: how many of them were. The others are still the
-    host's, and the next acceptor_accept knows whether there is a need for more."""
+    runtime's, and the next acceptor_accept knows whether there is a need for more."""
     cdef int posted = 0, error = 0
     AcquireSRWLockExclusive(&acceptor.lock)
     while posted < count and not error and not acceptor.stopped and acceptor.count < acceptor_target(acceptor):
@@ -269,7 +269,7 @@ cdef void acceptor_stop(Acceptor *acceptor, bint shown) noexcept nogil:
 
 cdef void acceptor_cancel(Acceptor *acceptor) noexcept nogil:
     """End the slots that are pending, and drop those that have no connection. Those that have one get to know
-    it while the listening socket is open: the host may close it before they are taken, or reset. With the
+    it while the listening socket is open: the runtime may close it before they are taken, or reset. With the
     lock held."""
     cdef Slot *slot = <Slot *>queue_first(&acceptor.slots)
     cdef Slot *next
@@ -296,8 +296,8 @@ cdef void acceptor_cancel(Acceptor *acceptor) noexcept nogil:
 
 
 cdef void *acceptor_drop(Acceptor *acceptor) noexcept nogil:
-    """The owner of a socket that acceptor_stop left without a connection, to be closed by the host; NULL: no
-    more."""
+    """The owner of a socket that acceptor_stop left without a connection, to be closed by the runtime; NULL:
+    no more."""
     cdef Slot *slot
     cdef void *owner = NULL
     AcquireSRWLockExclusive(&acceptor.lock)
@@ -344,8 +344,8 @@ cdef void acceptor_keep(Acceptor *acceptor, SOCKET sock, sockaddr_storage *peer)
 
 
 cdef void acceptor_end(Acceptor *acceptor) noexcept nogil:
-    """Nobody accepts any more: end the slots, and reset the connections that nobody took. The host drops what
-    is there, and frees the acceptor."""
+    """Nobody accepts any more: end the slots, and reset the connections that nobody took. The runtime drops
+    what is there, and frees the acceptor."""
     cdef Slot *slot
     acceptor_stop(acceptor, False)
     acceptor_end_selfconnect(acceptor)
@@ -361,7 +361,7 @@ cdef void acceptor_end(Acceptor *acceptor) noexcept nogil:
 
 
 cdef void acceptor_free(Acceptor *acceptor) noexcept nogil:
-    """The host lets go of an acceptor that has ended and has nothing left."""
+    """The runtime lets go of an acceptor that has ended and has nothing left."""
     CloseHandle(acceptor.changed)
     counter_gone(COUNTER_listeners)
     memory_free(acceptor, sizeof(Acceptor))

@@ -50,7 +50,7 @@ cdef void closer_leave(Connection *connection) noexcept nogil:
 
 
 cdef void closer_flush(Connection *connection) noexcept nogil:
-    """Send what is queued. The time for it is running already if the host let go before there was a
+    """Send what is queued. The time for it is running already if the runtime let go before there was a
     connection; that there is one now is progress."""
     connection.state = CONNECTION_CLOSING
     connection.close.state = CLOSING_FLUSH

@@ -8,9 +8,9 @@
 #         |   +--the last address fails--> FAILED      its socket is closed by tcp_close
 #         +------tcp_close, or no peer after it-------------------------------------------------> CLOSED
 #
-# Owner: the host holds one reference, which tcp_close takes; each posted op holds one. The socket is closed
-# once, by the closer or the connector, independently of the memory, which goes with the last reference. All
-# connections are in one list, for the end of the process.
+# Owner: the runtime holds one reference, which tcp_close takes; each posted op holds one. The socket is
+# closed once, by the closer or the connector, independently of the memory, which goes with the last
+# reference. All connections are in one list, for the end of the process.
 # Threads: fields are read and written under source.lock, except those set before the connection is published.
 
 cdef enum:
@@ -26,7 +26,7 @@ cdef enum ConnectionState:
     CONNECTION_CONNECTING           # resolving a name or trying addresses
     CONNECTION_OPEN
     CONNECTION_FAILED               # no address could be connected: connect_error says why; the last socket tried is kept
-    CONNECTION_CLOSING              # the host let go: flushing, draining
+    CONNECTION_CLOSING              # the runtime let go: flushing, draining
     CONNECTION_CLOSED
 
 cdef enum ReceivingState:           # engine/receiver.pyx
@@ -195,7 +195,7 @@ cdef inline void connection_no_flags(int *wanted) noexcept nogil:
 
 cdef void connection_apply_flags(Connection *connection) noexcept nogil:
     """Give a new socket the options that were asked for. As long as nobody asks for it, there is no Nagle's
-    algorithm: a host hands a message over in pieces, and the last would wait until the peer acknowledges
+    algorithm: a runtime hands a message over in pieces, and the last would wait until the peer acknowledges
     those before it, which a peer puts off (by 40 ms on Linux, up to 200 on Windows) when it waits for all of
     the message."""
     cdef int flag

@@ -2,7 +2,7 @@
 #
 # Every pair of a remote and a local address of the same family is tried, each with a new socket, because one
 # that failed to connect keeps state. The next attempt is made by the thread that learnt of the failure of the
-# last one, so a connection makes progress without its host. Windows' own time-out ends each attempt.
+# last one, so a connection makes progress without its runtime. Windows' own time-out ends each attempt.
 # Owner: the connection, until it is open, failed or closed. Threads: any, with the connection's lock held;
 # connector_complete is called with it on a completion thread; connector_resolved, on a resolver thread, takes
 # it.
@@ -15,7 +15,7 @@ cdef struct Connector:
     int local_port                  # of the unspecified address, when there is no local list
     Op *op                          # the posted ConnectEx
     bint cancelled                  # its packet is awaited yet
-    bint closing                    # the host let go, having sent something (engine/closer.pyx)
+    bint closing                    # the runtime let go, having sent something (engine/closer.pyx)
 
 
 cdef Connection *connector_new(Address *local, int local_port) noexcept nogil:
@@ -155,7 +155,7 @@ cdef int connector_bind(SOCKET sock, Address *remote, Address *local, int local_
 
 cdef int connector_attempt(Connection *connection, Address *remote, Address *local) noexcept nogil:
     """Post one ConnectEx: 0 when it is under way (or done), or a Winsock code. The socket of the last attempt
-    goes only now: the last of all is kept, because the host may ask for its address."""
+    goes only now: the last of all is kept, because the runtime may ask for its address."""
     cdef Connector *connector = connection.connector
     cdef int error
     cdef Op *op
@@ -221,8 +221,8 @@ cdef void connector_complete(Op *op) noexcept nogil:
 
 
 cdef void connector_cancel(Connection *connection) noexcept nogil:
-    """The host lets go of a connection that is connecting: end the attempt; its packet, if one is under way,
-    does the rest."""
+    """The runtime lets go of a connection that is connecting: end the attempt; its packet, if one is under
+    way, does the rest."""
     cdef Connector *connector = connection.connector
     connector.cancelled = True
     if connector.op != NULL:
@@ -232,7 +232,8 @@ cdef void connector_cancel(Connection *connection) noexcept nogil:
 
 
 cdef void connector_expire(Source *source) noexcept nogil:
-    """The host let go before there was a connection, and a bound of the time for what it has sent is reached."""
+    """The runtime let go before there was a connection, and a bound of the time for what it has sent is
+    reached."""
     cdef Connection *connection = <Connection *>source
     source_lock(source)
     if connection.state != CONNECTION_CONNECTING:           # there is one by now

@@ -3,7 +3,7 @@
 # The engine puts a source that has news on its consumer's ready queue and wakes the consumer once for the
 # whole batch; what the news is, the consumer asks the source itself.
 #
-# Owner: references. A consumer is held by its host and by each source attached to it. A place in its ready
+# Owner: references. A consumer is held by its runtime and by each source attached to it. A place in its ready
 # queue holds a reference to the source.
 # Threads: any. Lock order: source, then consumer; wake() is called with neither held.
 
@@ -14,7 +14,7 @@ cdef struct Consumer:
     LONG references
     DWORD thread                    # the thread that drains the queue: it needs no waking
     Queue ready                     # of sources
-    bint closed                     # the host is gone: no wake() begins any more
+    bint closed                     # the runtime is gone: no wake() begins any more
     LONG waking                     # wake() calls under way
     CONDITION_VARIABLE idle         # waking came down to 0
     consumer_wake_proc wake
@@ -101,7 +101,8 @@ cdef Source *consumer_pop(Consumer *consumer) noexcept nogil:
 
 
 cdef bint consumer_remove(Consumer *consumer, Source *source) noexcept nogil:
-    """Take `source` out of the ready queue: whether it was there, and the caller has the queue's reference."""
+    """Take `source` out of the ready queue: whether it was there, and the caller has the queue's
+    reference."""
     cdef bint there
     AcquireSRWLockExclusive(&consumer.lock)
     there = source.ready.queue == &consumer.ready
@@ -121,7 +122,8 @@ cdef bint consumer_has_ready(Consumer *consumer) noexcept nogil:
 
 
 cdef void consumer_close(Consumer *consumer) noexcept nogil:
-    """The host goes away: no source is put on the queue any more, and the wake() calls under way have ended."""
+    """The runtime goes away: no source is put on the queue any more, and the wake() calls under way have
+    ended."""
     AcquireSRWLockExclusive(&consumer.lock)
     consumer.closed = True
     while consumer.waking:

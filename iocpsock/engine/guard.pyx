@@ -1,9 +1,9 @@
 # Guard: keeps a socket's handle open while calls use it, and so its number from being given to another
 # socket.
 #
-# The host's sockets may be closed by one thread while another is about to post an operation on them. Windows
-# gives the number of a closed handle to the next socket, and the operation would reach that one. So a call
-# enters the guard before it uses the handle, and leaves it afterwards. Whoever closes marks the guard,
+# The runtime's sockets may be closed by one thread while another is about to post an operation on them.
+# Windows gives the number of a closed handle to the next socket, and the operation would reach that one. So a
+# call enters the guard before it uses the handle, and leaves it afterwards. Whoever closes marks the guard,
 # cancels what is posted, and waits a moment for the calls inside; the last of them closes the handle if that
 # moment was too short. An operation is posted under the guard's lock, which also tells whether the guard is
 # still open. So no call posts after the mark, and the closing thread sees every operation that was posted
@@ -15,10 +15,10 @@
 #         +------guard_close----> GUARD_DETACHED    the same, but the handle lives on in other hands: what was
 #                                                   posted to be sent goes on, and nobody closes the handle
 #
-# Owner: the host has the Guard, and keeps it as long as a call is inside. A GuardCall belongs to the calling
-# thread, on its stack, or to an object that uses the handle for longer than a call.
+# Owner: the runtime has the Guard, and keeps it as long as a call is inside. A GuardCall belongs to the
+# calling thread, on its stack, or to an object that uses the handle for longer than a call.
 # Threads: any. The lock is held while an operation is posted, never while one is waited for. A thread that
-# holds a lock of its host's uses guard_try_enter and guard_try_leave first.
+# holds a lock of its runtime's uses guard_try_enter and guard_try_leave first.
 
 cdef enum GuardState:
     GUARD_OPEN

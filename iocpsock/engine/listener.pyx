@@ -5,20 +5,20 @@
 # again when it is over. When one completes, the completion thread posts the next before it looks at what
 # arrived, so the endpoint never goes without; a failed accept (the peer was gone already) costs that one
 # connection and nothing else. When the system is short of handles or memory, slots are posted again after a
-# pause. Accepted connections wait in a queue of bounded length for the host; beyond it, or with
+# pause. Accepted connections wait in a queue of bounded length for the runtime; beyond it, or with
 # `maxconnections` alive, slots are not posted until there is room, and the kernel's backlog holds, then
 # refuses, the rest. With the setting `acceptbufsize` an accept completes only when the connection's first
 # bytes are there, and brings them along. A peer that connects and says nothing would hold its slot for ever:
 # a watchdog closes it after `acceptdatatimeout`.
-# Owner: the host holds one reference, which listener_close takes; each posted slot holds one. Sockets are
+# Owner: the runtime holds one reference, which listener_close takes; each posted slot holds one. Sockets are
 # made, and connections adopted, without the lock, which guards the lists: accepting goes on on several
-# threads, and the host never waits for it. A connection takes its place in the queue, by the number of its
-# slot, when it is dequeued, and the host gets it when it is adopted, and those before it are.
+# threads, and the runtime never waits for it. A connection takes its place in the queue, by the number of its
+# slot, when it is dequeued, and the runtime gets it when it is adopted, and those before it are.
 # Threads: under source.lock; listener_complete is called with it on a completion thread, listener_expire
 # takes it there.
 
 cdef enum:
-    LISTENER_QUEUE = 1024           # accepted connections that wait for the host
+    LISTENER_QUEUE = 1024           # accepted connections that wait for the runtime
     LISTENER_RETRY_FIRST = 5        # milliseconds before a slot that could not be posted is tried again, doubling ...
     LISTENER_RETRY_LAST = 1000      # ... up to this
     LISTENER_WATCH = 1000           # milliseconds between looks for peers that have been silent for too long
@@ -341,8 +341,8 @@ cdef void listener_watch(Listener *listener) noexcept nogil:
 
 
 cdef Connection *listener_take(Listener *listener, int *more) noexcept nogil:
-    """The next accepted connection, with the host's reference, or NULL; `more` is what the listener is ready
-    for then. Without the lock."""
+    """The next accepted connection, with the runtime's reference, or NULL; `more` is what the listener is
+    ready for then. Without the lock."""
     cdef Connection *connection = NULL
     cdef bint held_up
     source_lock(&listener.source)
@@ -377,8 +377,8 @@ cdef void listener_end(Listener *listener) noexcept nogil:
 
 
 cdef void listener_close(Listener *listener) noexcept nogil:
-    """The host lets go: takes its reference. The port is free when this returns; connections nobody took are
-    reset."""
+    """The runtime lets go: takes its reference. The port is free when this returns; connections nobody took
+    are reset."""
     cdef Connection *connection
     source_attach(&listener.source, NULL)
     source_lock(&listener.source)

@@ -6,7 +6,7 @@
 # back.
 # Threads: port_thread is the completion thread. There are two at first, and one more whenever all are found
 # to be busy, up to one for each CPU or what the setting `threads` says. It never blocks except in the
-# dequeue, never calls a host language, and looks at the timers between batches.
+# dequeue, never calls a runtime language, and looks at the timers between batches.
 
 cdef enum:
     PORT_BATCH = 16                 # packets for one dequeue; small, because a batch held by one thread delays the others

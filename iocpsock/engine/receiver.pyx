@@ -1,15 +1,15 @@
 # Receiver: the receiving half of a connection.
 #
-# Receives are posted with a buffer of the engine's, up to `recvcount` at a time, as long as the host keeps
+# Receives are posted with a buffer of the engine's, up to `recvcount` at a time, as long as the runtime keeps
 # up: the buffers posted and those that hold bytes nobody has read are never more than `recvlimit` bytes, one
-# buffer apart, so a host that does not read holds a bounded amount of memory and TCP slows the peer down. In
-# mode `zero` one receive without a buffer is posted instead, which costs an idle connection no memory and no
-# locked page; when it ends, the host reads directly. Mode `auto` is `zero` while there are many connections.
-# A receive that fails for lack of memory has taken no byte from the stream: the next one is posted without a
-# buffer, and if that fails too, when time has passed. Posting happens under the connection's lock and appends
-# to the connection's list, so the list is in the kernel's order, and only its head is ever delivered:
-# completion threads may finish receives in any order. The first read of a connection on which nothing was
-# posted is tried directly into the caller's memory.
+# buffer apart, so a runtime that does not read holds a bounded amount of memory and TCP slows the peer down.
+# In mode `zero` one receive without a buffer is posted instead, which costs an idle connection no memory and
+# no locked page; when it ends, the runtime reads directly. Mode `auto` is `zero` while there are many
+# connections. A receive that fails for lack of memory has taken no byte from the stream: the next one is
+# posted without a buffer, and if that fails too, when time has passed. Posting happens under the connection's
+# lock and appends to the connection's list, so the list is in the kernel's order, and only its head is ever
+# delivered: completion threads may finish receives in any order. The first read of a connection on which
+# nothing was posted is tried directly into the caller's memory.
 # Threads: any, with the connection's lock held; receiver_complete on a completion thread.
 
 cdef bint receiver_zero(Connection *connection) noexcept nogil:

@@ -1,8 +1,8 @@
-# Selfconnect: a connection of our own to a listening socket. As long as it waits in the backlog, select reports
-# the socket as readable.
+# Selfconnect: a connection of our own to a listening socket. As long as it waits in the backlog, select
+# reports the socket as readable.
 #
-# Owner: the acceptor, which needs it while it holds connections that nobody else can see. Threads: any that may
-# block, with the acceptor's lock held.
+# Owner: the acceptor, which needs it while it holds connections that nobody else can see. Threads: any that
+# may block, with the acceptor's lock held.
 
 cdef enum:
     SELFCONNECT_TIME = 500          # milliseconds for a connection to oneself, which takes none
@@ -33,8 +33,8 @@ cdef SOCKET selfconnect_new(SOCKET listening, int family) noexcept nogil:
 
 
 cdef bint selfconnect_take(SOCKET ours, SOCKET listening, int family, SOCKET *other, sockaddr_storage *peer) noexcept nogil:
-    """Accept the connection at the front of the backlog. True if it is another's, which is the caller's; False
-    if it was ours, which is closed, or there is none."""
+    """Accept the connection at the front of the backlog. True if it is another's, which is the caller's;
+    False if it was ours, which is closed, or there is none."""
     cdef sockaddr_storage name
     cdef Timeout timeout
     cdef GuardCall call

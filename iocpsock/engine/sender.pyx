@@ -3,14 +3,14 @@
 # A send is tried directly from the caller's memory first; that is all there is to it as long as the peer
 # keeps up. What the kernel does not take, and what is sent before there is a connection, is copied to a queue
 # of at most `sendlimit` bytes (rounded up to what one call brings), and the queue is sent by overlapped
-# WSASends that gather its front. The host is told to go on when the queue is half empty.
+# WSASends that gather its front. The runtime is told to go on when the queue is half empty.
 # Windows ends a send that its own buffer has no room for when the peer has acknowledged all of it. So two are
 # outstanding, or the stream would be empty for a round trip after each. They are posted under the
 # connection's lock, which is the order of their bytes, and may end in any order; they are accounted for in
 # the order of the queue. One that comes short has to be the last: if the one behind it sent anything, the
 # stream has a hole, and the connection is ended. A send that fails for lack of memory has sent nothing: it is
 # tried again with half of it, and when even SENDER_LEAST bytes are too many, when time has passed. After any
-# other error the queue behind it is dropped, and the next call of the host reports it, a read as well as a
+# other error the queue behind it is dropped, and the next call of the runtime reports it, a read as well as a
 # write.
 #
 #     the first -> ... -> send.waiting -> ... -> the last
@@ -128,7 +128,7 @@ cdef inline DWORD sender_limit(Connection *connection) noexcept nogil:
 
 cdef inline size_t sender_piece(Connection *connection) noexcept nogil:
     """The bytes of one of two sends: as many as the system wants to have outstanding to keep the stream full,
-    so that it stays full when the other ends. Both are not more than the queue may hold, because the host
+    so that it stays full when the other ends. Both are not more than the queue may hold, because the runtime
     fills it up when half of it is sent."""
     cdef size_t half = <size_t>connection.settings.value[SETTING_sendlimit] // 2
     return min(<size_t>winsock_ideal_backlog(connection.socket), half) if connection.send.bytes > SENDER_PIECE else SENDER_PIECE
@@ -249,8 +249,8 @@ cdef void sender_record(Connection *connection, Op *op) noexcept nogil:
 
 
 cdef void sender_fail(Connection *connection, int error) noexcept nogil:
-    """Bytes that the host takes for sent are lost, so the stream ends here, for reads too: behind what was
-    received they tell of it, because a host that only waits for the answer would wait for ever. The close
+    """Bytes that the runtime takes for sent are lost, so the stream ends here, for reads too: behind what was
+    received they tell of it, because a runtime that only waits for the answer would wait for ever. The close
     resets the connection, lest the peer take what it got for whole."""
     connection.send.error = connection.send.lost = error
     connection.send.state = SENDING_ABORTED
@@ -309,7 +309,7 @@ cdef void sender_complete(Op *op) noexcept nogil:
 
 
 cdef void sender_shutdown(Connection *connection) noexcept nogil:
-    """The host sends no more: FIN follows what is queued. With the lock held."""
+    """The runtime sends no more: FIN follows what is queued. With the lock held."""
     if connection.send.state == SENDING:
         connection.send.state = SENDING_SHUTDOWN
     if connection.state == CONNECTION_OPEN or connection.state == CONNECTION_CLOSING:

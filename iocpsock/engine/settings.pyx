@@ -1,8 +1,8 @@
 # Settings: what can be tuned. Names, ranges and initial values are data: include/engine_tables.h.
 #
-# The process has one set: what IOCPSOCK_SETTINGS in the environment says, or the table, until a host changes
-# it. A listener and a connection that a host makes start with a copy, a connection that was accepted with one
-# of its listener's. So a program that knows nothing of iocpsock can be tuned from outside:
+# The process has one set: what IOCPSOCK_SETTINGS in the environment says, or the table, until a runtime
+# changes it. A listener and a connection that a runtime makes start with a copy, a connection that was
+# accepted with one of its listener's. So a program that knows nothing of iocpsock can be tuned from outside:
 # IOCPSOCK_SETTINGS="recvmode=zero threads=2".
 # Threads: a source's under its lock; the process's are single ints, read and written by any.
 

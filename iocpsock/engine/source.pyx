@@ -1,9 +1,9 @@
-# Source: the head of a connection or a listener: its lock, its reference count, and the consumer that wants to
-# hear of it.
+# Source: the head of a connection or a listener: its lock, its reference count, and the consumer that wants
+# to hear of it.
 #
 # A caller that blocks on one source without an event loop waits on `changed` instead.
-# Owner: references. A source is held by its host (channel, Python object), by each posted op and by each place
-# in a ready queue.
+# Owner: references. A source is held by its runtime (channel, Python object), by each posted op and by each
+# place in a ready queue.
 # Threads: any. Lock order: source, then consumer.
 
 cdef enum SourceKind:
@@ -26,7 +26,7 @@ cdef struct Source:
     Link ready                      # in a ready queue, which then also holds a reference; under the consumer's lock ...
     LONG queued                     # ... and 1 as long
     int interest                    # READY_ bits that the consumer wants to hear of
-    void *context                   # the host's object for this source; the engine never follows it
+    void *context                   # the runtime's object for this source; the engine never follows it
 
 
 cdef void source_init(Source *source, int kind, source_free_proc release) noexcept nogil:

@@ -1,5 +1,5 @@
-# Tcp: what a host does with a whole connection: it watches, waits, lets go. Its bytes are taken and given by
-# receiver and sender.
+# Tcp: what a runtime does with a whole connection: it watches, waits, lets go. Its bytes are taken and given
+# by receiver and sender.
 #
 # Threads: any, with no lock held unless it is said; tcp_watch and tcp_detach on the consumer's.
 
@@ -44,7 +44,7 @@ cdef void tcp_detach(Connection *connection) noexcept nogil:
 
 
 cdef void tcp_close(Connection *connection, int flags) noexcept nogil:
-    """The host lets go: takes its reference. Returns at once; the engine does the rest."""
+    """The runtime lets go: takes its reference. Returns at once; the engine does the rest."""
     tcp_detach(connection)
     source_lock(&connection.source)
     if connection.state == CONNECTION_CONNECTING:
@@ -76,8 +76,8 @@ cdef bint tcp_flush(Connection *connection, ULONGLONG deadline) noexcept nogil:
 
 cdef void tcp_flush_all(ULONGLONG deadline) noexcept nogil:
     """The process is about to end: wait until every connection has sent what it holds, and then receive no
-    more on it: those that the host does not close are closed by the system, which resets a connection over a
-    posted receive."""
+    more on it: those that the runtime does not close are closed by the system, which resets a connection over
+    a posted receive."""
     cdef Connection *connection = connection_living(NULL)
     living.ending = True
     while connection != NULL:

@@ -1,7 +1,7 @@
 # Timeout: how long a blocked caller waits, and what may end its wait early.
 #
-# A wait ends with its operation, at the deadline, or when the host's interrupt event is set; then the host is
-# asked whether that ends the call, and what is left of the time goes on if not.
+# A wait ends with its operation, at the deadline, or when the runtime's interrupt event is set; then the
+# runtime is asked whether that ends the call, and what is left of the time goes on if not.
 # Owner: the caller, on its stack, for one call. Threads: the calling one.
 
 cdef enum:
@@ -12,8 +12,8 @@ ctypedef bint (*timeout_proc)() noexcept nogil
 
 cdef struct Timeout:
     ULONGLONG deadline              # of timeout_clock; 0: none
-    HANDLE interrupt                # an event of the host's that wakes the caller too; NULL: none
-    timeout_proc interrupted       # what the host has to say then: true to end the call
+    HANDLE interrupt                # an event of the runtime's that wakes the caller too; NULL: none
+    timeout_proc interrupted       # what the runtime has to say then: true to end the call
     bint asks                       # the socket may have a time-out of its own: who has to wait asks for it
 
 

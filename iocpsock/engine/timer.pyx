@@ -1,9 +1,10 @@
 # Timer: something that a source wants done when time has passed, unless it is disarmed before.
 #
 # Owner: a timer is a member of its source's object; while armed it holds a reference to the source. They
-# stand in a queue in no order, which is gone through once the first of them can be due: those that are move to
-# a second queue, from which they are taken one by one. So neither arming nor taking depends on how many there
-# are. The completion threads look at it between batches, every PORT_TICK milliseconds while there are any.
+# stand in a queue in no order, which is gone through once the first of them can be due: those that are move
+# to a second queue, from which they are taken one by one. So neither arming nor taking depends on how many
+# there are. The completion threads look at it between batches, every PORT_TICK milliseconds while there are
+# any.
 # Threads: any; expire() runs on a completion thread with no lock held.
 
 ctypedef void (*timer_proc)(Source *source) noexcept nogil

@@ -90,8 +90,8 @@ cdef int waiter_finish(Waiter *waiter, GuardCall *call, int error, Timeout *time
     """After the call that posted: wait for the end of the operation. 0 or a Winsock code, which is
     TIMEOUT_EXPIRED or WSAEINTR only if nothing happened.
 
-    A `repeatable` operation ends at an interrupt, and the caller asks the host whether to post it again; one
-    that cannot be taken back goes on while the host is asked."""
+    A `repeatable` operation ends at an interrupt, and the caller asks the runtime whether to post it again;
+    one that cannot be taken back goes on while the runtime is asked."""
     cdef int ended = 0
     if error and error != WSA_IO_PENDING:
         return error
@@ -108,7 +108,7 @@ cdef int waiter_finish(Waiter *waiter, GuardCall *call, int error, Timeout *time
     error = error_from_status(waiter.overlapped.Internal)
     if not ended and error == WSA_OPERATION_ABORTED and call.use == GUARD_GIVES:
         guard_break(call)                                   # not by us: by another's cancel, if Windows is so disposed
-    if ended == WSAEINTR and not repeatable:                # the host has said no: whatever became of it
+    if ended == WSAEINTR and not repeatable:                # the runtime has said no: whatever became of it
         if error == WSA_OPERATION_ABORTED and call.use == GUARD_GIVES:
             guard_break(call)
         return WSAEINTR

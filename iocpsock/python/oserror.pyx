@@ -16,7 +16,7 @@ cdef object oserror_raise(int error):
 
 
 cdef object oserror_raise_lookup(int error):
-    """Raise what the standard socket raises when a host is not found."""
+    """Raise what the standard socket raises when a runtime is not found."""
     raise _stdlib.gaierror(error, "getaddrinfo failed")
 
 

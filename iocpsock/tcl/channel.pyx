@@ -1,8 +1,8 @@
 # Channel: the record behind a Tcl channel.
 #
 # Owner: the record belongs to Tcl's channel and ends when the driver closes it (tcl/driver.pyx); it holds the
-# host's reference to its connection or listener. The engine's object points back by source.context, which only
-# the channel's thread follows.
+# runtime's reference to its connection or listener. The engine's object points back by source.context, which
+# only the channel's thread follows.
 # Threads: all on the Tcl thread that has the channel.
 
 ctypedef void (*channel_proc)(Channel *channel) noexcept nogil

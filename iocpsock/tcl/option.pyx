@@ -29,8 +29,8 @@ cdef int option_set(void *data, Tcl_Interp *interp, const char *name, const char
 
 
 cdef int option_refuse(Tcl_Interp *interp, const char *name, const char *options) noexcept nogil:
-    """An unknown option: TCL_ERROR. The message lists the `options` of the stock command; and the settings, if the
-    name begins like one of them."""
+    """An unknown option: TCL_ERROR. The message lists the `options` of the stock command; and the settings,
+    if the name begins like one of them."""
     cdef char listed[OPTION_LISTED]
     cdef int setting
     cdef bint near = False

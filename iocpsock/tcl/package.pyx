@@ -45,8 +45,8 @@ cdef Package package
 
 
 cdef void package_watch_exit() noexcept nogil:
-    """Have Tcl call package_exit, once in its life. A host may end Tcl and begin anew: then nothing ends any
-    more. An interpreter that loads the package while Tcl ends changes nothing."""
+    """Have Tcl call package_exit, once in its life. A runtime may end Tcl and begin anew: then nothing ends
+    any more. An interpreter that loads the package while Tcl ends changes nothing."""
     AcquireSRWLockExclusive(&package.lock)
     if package.life == NULL:
         Tcl_MutexLock(&package.life)
