@@ -42,8 +42,8 @@ stats = _iocpsock.stats
 
 from iocpsock._patch import patch, patched, unpatch      # noqa: E402  (it derives from the class above)
 
-__all__ = ["__version__", "configure", "create_connection", "create_server", "fromfd", "fromshare", "has_dualstack_ipv6",
-           "patch", "patched", "socket", "socketpair", "stats", "unpatch"]
+__all__ = ["__version__", "configure", "create_connection", "create_server", "fromfd", "fromshare",
+           "has_dualstack_ipv6", "patch", "patched", "socket", "socketpair", "stats", "unpatch"]
 
 
 def __getattr__(name):

@@ -1,4 +1,5 @@
-"""Types of the public names. What they do is in docs/python.md and the docstrings, with which the sentences here begin."""
+"""Types of the public names. docs/python.md and the docstrings say what they do; the sentences here are
+the first of those."""
 
 import socket as _stdlib
 from contextlib import AbstractContextManager, ContextDecorator
@@ -6,14 +7,17 @@ from typing import Any
 
 __version__: str
 
-# What the standard library accepts as a TCP address: (host, port), for IPv6 also (host, port, flowinfo, scope_id).
+# What the standard library accepts as a TCP address: (host, port), for IPv6 also (host, port, flowinfo,
+# scope_id).
 _Address = tuple[str, int] | tuple[str, int, int] | tuple[str, int, int, int]
 
 class socket(_stdlib.socket):
-    """socket(family=AF_INET, type=SOCK_STREAM, proto=0, fileno=None): as `socket.socket`, on the iocpsock engine."""
+    """socket(family=AF_INET, type=SOCK_STREAM, proto=0, fileno=None): as `socket.socket`, on the iocpsock
+    engine."""
 
     acceptcount: int
-    """Connections that a listening socket accepts ahead: -1 (none), 0 (fitted to the traffic), or up to 256."""
+    """Connections that a listening socket accepts ahead: -1 (none), 0 (fitted to the traffic), or up to
+    256."""
 
     sendlimit: int
     """Bytes of a sendall that are with the system at one time, 4096 to 16777216, initially 262144."""
@@ -47,13 +51,15 @@ def fromfd(fd: int, family: int, type: int, proto: int = 0) -> socket:
     """A socket on a duplicate of the handle `fd`, an int, which stays the caller's: an `iocpsock.socket`."""
 
 def fromshare(info: bytes) -> socket:
-    """The socket that another process has shared with this one: an `iocpsock.socket` made of the bytes of its `share`."""
+    """The socket that another process has shared with this one: an `iocpsock.socket` made of the bytes of its
+    `share`."""
 
 def has_dualstack_ipv6() -> bool:
     """Whether this system has IPv6 sockets that take IPv4 connections too: a bool."""
 
 def configure(**settings: int | str) -> dict[str, int | str]:
-    """Change settings of the process, all or none, and return all of them: a dict of names and ints (`recvmode`, `lookup`: a str)."""
+    """Change settings of the process, all or none, and return all of them: a dict of names and ints
+    (`recvmode`, `lookup`: a str)."""
 
 def stats() -> dict[str, int]:
     """The engine's counters, for the whole process."""

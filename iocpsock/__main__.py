@@ -51,13 +51,15 @@ def run(arguments):
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
     else:
         sys.argv = arguments
-        if not sys.flags.safe_path:                         # else Python has put nothing there for this module either
+        # Else Python has put nothing there for this module either.
+        if not sys.flags.safe_path:
             sys.path[0] = os.path.dirname(os.path.abspath(arguments[0]))
         runpy.run_path(arguments[0], run_name="__main__")
 
 
 def main(arguments):
-    options = {"--version": version, "--where": where, "--stats": stats, "--help": lambda: print(USAGE, end="")}
+    options = {"--version": version, "--where": where, "--stats": stats,
+               "--help": lambda: print(USAGE, end="")}
     if len(arguments) == 1 and arguments[0] in options:
         options[arguments[0]]()
     elif not arguments or arguments == ["-m"] or arguments[0].startswith("-") and arguments[0] != "-m":

@@ -73,7 +73,8 @@ def _put():
     if _saved:
         return
     if _stdlib.socket is not _STOCK:
-        raise RuntimeError(f"patch: socket.socket is already replaced, by {_stdlib.socket!r}; only {_STOCK!r} can be")
+        raise RuntimeError(f"patch: socket.socket is already replaced, by {_stdlib.socket!r}; "
+                           f"only {_STOCK!r} can be")
     for namespace, name, value in _replacements():
         _saved.append((namespace, name, getattr(namespace, name), value))
         setattr(namespace, name, value)
@@ -84,7 +85,8 @@ def _take_back(unless):
         return
     for namespace, name, _, value in _saved:
         if getattr(namespace, name) is not value:
-            raise RuntimeError(f"unpatch: {name!r} was replaced since, by {getattr(namespace, name)!r}; undo that first")
+            raise RuntimeError(f"unpatch: {name!r} was replaced since, by {getattr(namespace, name)!r}; "
+                               "undo that first")
     while _saved:
         namespace, name, before, _ = _saved.pop()
         setattr(namespace, name, before)

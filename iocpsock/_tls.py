@@ -18,8 +18,8 @@ _WSAENOTSOCK = 10038
 
 
 class _ClosedError(OSError, ValueError):
-    """The socket is closed: an OSError as for any call that a close ends, and the ValueError that `ssl` has for
-    `read` and `write`."""
+    """The socket is closed: an OSError as for any call that a close ends, and the ValueError that `ssl` has
+    for `read` and `write`."""
 
     __module__ = "iocpsock"
 
@@ -75,8 +75,8 @@ class SSLSocket(ssl.SSLSocket, socket):
         return 0 if stream is None else stream.pending()
 
     def _real_close(self):
-        """`ssl` takes the TLS away before it closes the handle. A call of another thread in between would receive
-        the records as they are, so no call begins from here on."""
+        """`ssl` takes the TLS away before it closes the handle. A call of another thread in between would
+        receive the records as they are, so no call begins from here on."""
         self._end_calls()
         super()._real_close()
 

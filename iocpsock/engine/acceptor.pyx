@@ -21,8 +21,10 @@
 # while a caller waits for a connection.
 
 cdef enum:
-    ACCEPTOR_LULL = 5               # milliseconds without a connection after which it is quiet; on Windows up to a tick, 16
-    ACCEPTOR_WANTS = -1             # no Winsock code: the runtime is to post `missing` sockets, and to call again
+    ACCEPTOR_LULL = 5               # milliseconds without a connection after which it is quiet; on Windows up
+                                    # to a tick, 16
+    ACCEPTOR_WANTS = -1             # no Winsock code: the runtime is to post `missing` sockets, and to call
+                                    # again
 
 cdef struct Slot:
     OVERLAPPED overlapped           # first: the kernel's pointer to it is the pointer to the slot
@@ -37,22 +39,28 @@ cdef struct Acceptor:
     SRWLOCK lock
     SOCKET listening                # the runtime's
     int family
-    int wanted                      # slots to keep posted; 0: as many as the traffic asks for, which is `fitted`
+    int wanted                      # slots to keep posted; 0: as many as the traffic asks for, which is
+                                    # `fitted`
     int fitted
     int run                         # connections taken since it was last quiet
-    ULONGLONG burst                 # GetTickCount64 milliseconds when a run last needed more than half of them
+    ULONGLONG burst                 # GetTickCount64 milliseconds when a run last needed more than half of
+                                    # them
     int count                       # slots in the queue
-    Queue slots                     # posted or done, in the order of posting, which is the order the kernel fills them in
+    Queue slots                     # posted or done, in the order of posting, which is the order the kernel
+                                    # fills them in
     Queue dropped                   # ended by acceptor_stop without a connection
     HANDLE changed                  # set when a slot is done, and when the slots have ended
-    SOCKET selfconnect              # our connection to the listening socket (engine/selfconnect.pyx), or INVALID_SOCKET
+    SOCKET selfconnect              # our connection to the listening socket (engine/selfconnect.pyx), or
+                                    # INVALID_SOCKET
     bint stopped
 
-cdef struct AcceptCall:             # a call of the runtime's, zero at first but for its timeout, and what comes of it
+# A call of the runtime's, zero at first but for its timeout, and what comes of it.
+cdef struct AcceptCall:
     Timeout timeout
     bint quiet                      # nothing has come for a moment
     int missing                     # with ACCEPTOR_WANTS: how many sockets are to be posted
-    int refused                     # Winsock code: no more slots can be posted, and it has to do with those that there are
+    int refused                     # Winsock code: no more slots can be posted, and it has to do with those
+                                    # that there are
     SOCKET socket                   # taken, with its owner
     void *owner
     int failure                     # Winsock code: why it has no connection; 0: it has one
@@ -160,8 +168,8 @@ cdef int acceptor_begin(Acceptor *acceptor, SOCKET sock, void *owner) noexcept n
     slot.overlapped.hEvent = <HANDLE>(<ULONG_PTR>acceptor.changed | 1)
     slot.socket = sock
     slot.owner = owner
-    if not winsock.AcceptEx(acceptor.listening, sock, slot.addresses, 0, WINSOCK_ADDRESS, WINSOCK_ADDRESS, &ignored,
-                            &slot.overlapped):
+    if not winsock.AcceptEx(acceptor.listening, sock, slot.addresses, 0, WINSOCK_ADDRESS, WINSOCK_ADDRESS,
+                            &ignored, &slot.overlapped):
         error = error_last()
         if error != WSA_IO_PENDING:
             memory_free(slot, sizeof(Slot))
@@ -170,12 +178,14 @@ cdef int acceptor_begin(Acceptor *acceptor, SOCKET sock, void *owner) noexcept n
     return 0
 
 
-cdef int acceptor_post(Acceptor *acceptor, AcceptCall *call, SOCKET *socks, void **owners, int count) noexcept nogil:
+cdef int acceptor_post(Acceptor *acceptor, AcceptCall *call, SOCKET *socks, void **owners,
+                       int count) noexcept nogil:
     """Post slots with these sockets at the end of the queue: how many of them were. The others are still the
     runtime's, and the next acceptor_accept knows whether there is a need for more."""
     cdef int posted = 0, error = 0
     AcquireSRWLockExclusive(&acceptor.lock)
-    while posted < count and not error and not acceptor.stopped and acceptor.count < acceptor_target(acceptor):
+    while not error and posted < count and not acceptor.stopped \
+            and acceptor.count < acceptor_target(acceptor):
         error = acceptor_begin(acceptor, socks[posted], owners[posted])
         posted += error == 0
     if error or acceptor_has(acceptor, False):              # a failure may have cleared the event too

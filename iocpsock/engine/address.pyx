@@ -46,7 +46,8 @@ cdef bint address_same(const sockaddr *one, const sockaddr *other) noexcept nogi
         return False
     if one.sa_family == AF_INET:
         return (<const sockaddr_in *>one).sin_addr.s_addr == (<const sockaddr_in *>other).sin_addr.s_addr
-    return memcmp(&(<const sockaddr_in6 *>one).sin6_addr, &(<const sockaddr_in6 *>other).sin6_addr, sizeof(in6_addr)) == 0
+    return memcmp(&(<const sockaddr_in6 *>one).sin6_addr, &(<const sockaddr_in6 *>other).sin6_addr,
+                  sizeof(in6_addr)) == 0
 
 
 cdef bint address_is_loopback(const sockaddr *address) noexcept nogil:
@@ -116,7 +117,8 @@ cdef Address *address_list_copy(const ADDRINFOW *info, bint ipv4_first) noexcept
     return head
 
 
-cdef int address_lookup(const char *host, int port_number, int family, bint passive, bint numeric, Address **list) noexcept nogil:
+cdef int address_lookup(const char *host, int port_number, int family, bint passive, bint numeric,
+                        Address **list) noexcept nogil:
     """Resolve `host` (UTF-8; NULL for the unspecified or loopback address) on this thread: 0 or a Winsock
     code. `numeric` accepts only a literal address, which never blocks."""
     cdef ADDRINFOW hints
@@ -125,7 +127,8 @@ cdef int address_lookup(const char *host, int port_number, int family, bint pass
     cdef WCHAR service[8]
     cdef int error
     list[0] = NULL
-    if host != NULL and not MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, host, -1, wide, ADDRESS_HOST_MAX):
+    if host != NULL and not MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, host, -1, wide,
+                                                ADDRESS_HOST_MAX):
         return WSAHOST_NOT_FOUND                            # not UTF-8, or longer than any host name
     address_format_port(port_number, service)
     memset(&hints, 0, sizeof(hints))

@@ -66,7 +66,8 @@ cdef int bulk_finish(Bulk *bulk, GuardCall *call, Timeout *timeout, DWORD *unsen
         bulk_give_up(bulk, call)
         error = error if error else WSAECONNABORTED
     if error == TIMEOUT_EXPIRED:
-        guard_break(call)                                   # nobody can tell how much went out, as with the stock call
+        # Nobody can tell how much went out, as with the stock call.
+        guard_break(call)
         error = WSAETIMEDOUT
     return error
 
@@ -79,7 +80,8 @@ cdef void bulk_give_up(Bulk *bulk, GuardCall *call) noexcept nogil:
     guard_break(call)
 
 
-cdef int bulk_send(GuardCall *call, const char *data, size_t size, DWORD piece, DWORD flags, Timeout *timeout) noexcept nogil:
+cdef int bulk_send(GuardCall *call, const char *data, size_t size, DWORD piece, DWORD flags,
+                   Timeout *timeout) noexcept nogil:
     """Send all of `data` in pieces, and wait, with no time-out but the socket's own, until the kernel took
     it: 0 or a Winsock code."""
     cdef Bulk bulk

@@ -12,7 +12,7 @@
 # is taken when the one before is complete, on whatever thread completed it; CancelIoEx is only a request, and
 # nothing is freed before its packet.
 #
-#     closer_flush        the receives are cancelled, the queue is sent       bounded by `linger` or `closetimeout`
+#     closer_flush        the receives are cancelled, the queue is sent    bounded by `linger`, `closetimeout`
 #         |  no op is posted, the queue is empty or lost
 #     closer_drain        FIN went; what the peer still sends is thrown away    64 KiB or 2 seconds at most
 #         |  the stream has ended, or enough was thrown away (left out where nothing is unread)
@@ -77,7 +77,8 @@ cdef void closer_limit(Connection *connection, timer_proc expire) noexcept nogil
 
 cdef bint closer_progress(Connection *connection) noexcept nogil:
     """Has the peer taken something in the last `closetimeout` seconds?"""
-    return GetTickCount64() - closer_seen(connection) < <ULONGLONG>settings_of_process(SETTING_closetimeout) * 1000
+    cdef ULONGLONG seconds = <ULONGLONG>settings_of_process(SETTING_closetimeout)
+    return GetTickCount64() - closer_seen(connection) < seconds * 1000
 
 
 cdef bint closer_has_time(Connection *connection) noexcept nogil:
@@ -91,7 +92,8 @@ cdef ULONGLONG closer_seen(Connection *connection) noexcept nogil:
     account. GetTickCount64."""
     cdef ULONGLONG taken = winsock_acknowledged(connection.socket)
     cdef ULONGLONG now = GetTickCount64()
-    if connection.close.seen == 0 or taken != connection.close.taken or connection.send.bytes != connection.close.bytes:
+    if connection.close.seen == 0 or taken != connection.close.taken \
+            or connection.send.bytes != connection.close.bytes:
         connection.close.seen = now
         connection.close.taken = taken
         connection.close.bytes = connection.send.bytes
@@ -110,7 +112,9 @@ cdef void closer_reset(Connection *connection) noexcept nogil:
 cdef void closer_step(Connection *connection) noexcept nogil:
     """Go on with closing as far as possible. May give up the reference for the time of closing: the caller
     has one of its own."""
-    if connection.recv.posted or connection.send.posted or connection.close.drain != NULL or lent_polled(connection):
+    if connection.recv.posted or connection.send.posted:
+        return
+    if connection.close.drain != NULL or lent_polled(connection):
         return
     if connection.send.ops.first != NULL and not connection.send.error:
         return
@@ -133,7 +137,9 @@ cdef bint closer_must_drain(Connection *connection) noexcept nogil:
         return False
     if connection.close.drained >= CLOSER_DRAIN_BYTES:
         return False
-    return connection.close.drained != 0 or connection.recv.unread != 0 or winsock_unread(connection.socket) != 0
+    if connection.close.drained or connection.recv.unread:
+        return True
+    return winsock_unread(connection.socket) != 0
 
 
 cdef bint closer_drain(Connection *connection) noexcept nogil:

@@ -19,21 +19,25 @@ cdef enum:
     CONNECTION_FLAGS
     CONNECTION_RETRY = PORT_TICK    # milliseconds before a failure for lack of memory is tried again
     SENDER_POSTED = 2               # sends outstanding (engine/sender.pyx)
-    CONNECTION_SLOWEST = 32768      # bytes a second: a peer that takes as many is seen to read, by whatever system ...
+    CONNECTION_SLOWEST = 32768      # bytes a second: a peer that takes as many is seen to read, by whatever
+                                    # system ...
     CONNECTION_BOUNDED = 32         # ... if it is to be seen in less than so many seconds
 
 cdef enum ConnectionState:
     CONNECTION_CONNECTING           # resolving a name or trying addresses
     CONNECTION_OPEN
-    CONNECTION_FAILED               # no address could be connected: connect_error says why; the last socket tried is kept
+    CONNECTION_FAILED               # no address could be connected: connect_error says why; the last socket
+                                    # tried is kept
     CONNECTION_CLOSING              # the runtime let go: flushing, draining
     CONNECTION_CLOSED
 
 cdef enum ReceivingState:           # engine/receiver.pyx
     RECEIVING = 0                   # the stream goes on: receives are posted as the rules allow
     RECEIVING_UNBUFFERED            # one failed for lack of memory: the next has no buffer
-    RECEIVING_SIGNALLED             # a receive without a buffer ended: a read will tell more, and nothing is posted before
-    RECEIVING_ENDED                 # the end of the stream, or an error, was received; bytes before it may be unread
+    RECEIVING_SIGNALLED             # a receive without a buffer ended: a read will tell more, and nothing is
+                                    # posted before
+    RECEIVING_ENDED                 # the end of the stream, or an error, was received; bytes before it may be
+                                    # unread
     RECEIVING_OVER                  # and it was delivered: every read returns it
 
 cdef enum SendingState:             # engine/sender.pyx
@@ -59,11 +63,13 @@ ctypedef void (*connection_departed_proc)(Listener *listener) noexcept nogil
 cdef struct Receiving:              # receiver's part
     int state                       # RECEIVING_
     int error                       # OVER: a Winsock code, or 0 at the end of the stream
-    Queue ops                       # receives in the order in which they were posted, posted and done alike: bytes are
-                                    # delivered from the front, so in that order, whoever completes them
+    Queue ops                       # receives in the order in which they were posted, posted and done alike:
+                                    # bytes are delivered from the front, so in that order, whoever completes
+                                    # them
     int posted                      # how many are the kernel's
     DWORD size                      # bytes of the next receive buffer, where the runtime has set none
-    bint awaited                    # a caller blocked to read: no direct receives, until events are asked for again
+    bint awaited                    # a caller blocked to read: no direct receives, until events are asked for
+                                    # again
     size_t unread                   # bytes received and not delivered
     size_t held                     # bytes of memory in the queue: posted, or holding them
     Timer retry                     # what failed for lack of memory is tried again
@@ -71,7 +77,8 @@ cdef struct Receiving:              # receiver's part
 cdef struct Sending:                # sender's part
     int state                       # SENDING_
     int error                       # Winsock code of a failed send; everything after it fails with the same
-    int lost                        # the same, if the runtime was told that the bytes are sent: its reads tell of it too
+    int lost                        # the same, if the runtime was told that the bytes are sent: its reads
+                                    # tell of it too
     Queue ops                       # data that the kernel did not take at once ...
     Op *waiting                     # ... up to here it was posted; NULL: to the end
     Op *ends[SENDER_POSTED]         # the first op of each posted send, in their order
@@ -85,7 +92,8 @@ cdef struct Sending:                # sender's part
 
 cdef struct Closing:                # closer's part
     int state                       # CLOSING_
-    connection_proc step            # goes on with it when an operation has ended; NULL: the connection is not being closed
+    connection_proc step            # goes on with it when an operation has ended; NULL: the connection is not
+                                    # being closed
     Op *drain                       # the posted receive that throws away what still comes
     size_t drained                  # bytes thrown away
     ULONGLONG seen                  # GetTickCount64 when the peer was last seen to have taken something
@@ -114,11 +122,12 @@ cdef struct Connection:
     Endpoint *endpoint              # of that listener, where it came in ...
     LONGLONG slot                   # ... and the number of its slot
     int wanted_flags[CONNECTION_FLAGS]  # keepalive, nodelay: what the runtime asked for; -1: nothing
-    sockaddr_storage peer           # accepted connections: the peer's address, 0 bytes otherwise
+    sockaddr_in6 peer               # accepted connections: the peer's address, 0 bytes otherwise
     int peer_length
 
     Connector *connector            # while connecting
-    bint connect_tried              # an address was tried; a failure before that is the runtime's own (a bad local address)
+    bint connect_tried              # an address was tried; a failure before that is the runtime's own (a bad
+                                    # local address)
     int connect_error               # Winsock code, when FAILED
     int pending_error               # the same, until the runtime has asked for it: told once
 
@@ -129,7 +138,8 @@ cdef struct Connection:
 cdef struct Living:
     SRWLOCK lock                    # of the queue; taken with a source's lock held or without
     Queue connections
-    bint ending                     # the process is about to end: nothing is received that no caller waits for
+    bint ending                     # the process is about to end: nothing is received that no caller waits
+                                    # for
 
 cdef Living living
 
@@ -168,7 +178,8 @@ cdef Connection *connection_living(Connection *last) noexcept nogil:
     NULL: no more."""
     cdef Connection *connection
     AcquireSRWLockExclusive(&living.lock)
-    connection = <Connection *>(queue_next(&last.living) if last != NULL else queue_first(&living.connections))
+    connection = <Connection *>(queue_next(&last.living) if last != NULL
+                                else queue_first(&living.connections))
     while connection != NULL and not source_hold_living(&connection.source):
         connection = <Connection *>queue_next(&connection.living)
     ReleaseSRWLockExclusive(&living.lock)
@@ -247,14 +258,18 @@ cdef inline bint connection_readable(Connection *connection) noexcept nogil:
     cdef Op *op = <Op *>queue_first(&connection.recv.ops)
     if op != NULL:
         return op.done
-    return connection.recv.state == RECEIVING_SIGNALLED or connection.recv.state == RECEIVING_OVER or connection.send.lost != 0
+    if connection.recv.state == RECEIVING_SIGNALLED or connection.recv.state == RECEIVING_OVER:
+        return True
+    return connection.send.lost != 0
 
 
 cdef inline bint connection_writable(Connection *connection) noexcept nogil:
     """Whether there is room in the queue, or a write would return an error."""
     if connection.send.error:
         return True
-    return connection.lent.state != LENT_OUT and connection.send.bytes <= <size_t>connection.settings.value[SETTING_sendlimit] // 2
+    if connection.lent.state == LENT_OUT:
+        return False
+    return connection.send.bytes <= <size_t>connection.settings.value[SETTING_sendlimit] // 2
 
 
 cdef int connection_ready(Connection *connection) noexcept nogil:

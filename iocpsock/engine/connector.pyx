@@ -55,7 +55,8 @@ cdef void connector_start(Connection *connection, Address *remote) noexcept nogi
     connection_unlock(connection)
 
 
-cdef bint connector_resolve(Connection *connection, const char *host, int port_number, int family) noexcept nogil:
+cdef bint connector_resolve(Connection *connection, const char *host, int port_number,
+                            int family) noexcept nogil:
     """Resolve the name on a resolver thread and go on from there. False when memory or threads are
     exhausted."""
     cdef Lookup *lookup = resolver_lookup(&connection.source, host, port_number, family, connector_resolved)
@@ -176,7 +177,8 @@ cdef int connector_attempt(Connection *connection, Address *remote, Address *loc
         return WSAENOBUFS
     op_begin(op)
     connection.connect_tried = True
-    if not winsock.ConnectEx(connection.socket, <const sockaddr *>&remote.storage, remote.length, NULL, 0, NULL, &op.overlapped):
+    if not winsock.ConnectEx(connection.socket, <const sockaddr *>&remote.storage, remote.length, NULL, 0,
+                             NULL, &op.overlapped):
         error = error_last()
     if error == WSA_IO_PENDING or (error == 0 and port_posts_packet()):
         connector.op = op
@@ -199,7 +201,8 @@ cdef int connector_established(Connection *connection) noexcept nogil:
         closer_flush(connection)
         return 0
     lent_await(connection, connection.source.interest & READY_READ)
-    sender_post(connection)                                 # what was sent by now, and the FIN if that was all
+    # What was sent by now, and the FIN if that was all.
+    sender_post(connection)
     return 0
 
 

@@ -3,7 +3,8 @@
 # Owner: the process, for ever. Threads: any (interlocked).
 
 cdef enum:
-    COUNTER_CAPACITY = 32           # at least COUNTER_COUNT, which is a C constant that Cython cannot size an array with
+    COUNTER_CAPACITY = 32           # at least COUNTER_COUNT, which is a C constant that Cython cannot size an
+                                    # array with
 
 cdef LONGLONG counter_live[COUNTER_CAPACITY]
 cdef LONGLONG counter_total[COUNTER_CAPACITY]

@@ -20,8 +20,9 @@ cdef enum:
 cdef inline bint direct_wanted(Connection *connection) noexcept nogil:
     """Whether the next receive is to be posted by direct_post. With the connection's lock held."""
     cdef Consumer *consumer = connection.source.consumer
-    return (consumer != NULL and consumer.hot and consumer.thread == GetCurrentThreadId() and connection.recv.posted == 0
-            and connection.source.interest & READY_READ and not connection.recv.awaited and connection.send.ops.first == NULL
+    return (consumer != NULL and consumer.hot and consumer.thread == GetCurrentThreadId()
+            and connection.source.interest & READY_READ and not connection.recv.awaited
+            and connection.recv.posted == 0 and connection.send.ops.first == NULL
             and consumer.direct_count < DIRECT_MOST)
 
 
@@ -75,7 +76,8 @@ cdef void direct_reap(Consumer *consumer) noexcept nogil:
             queue_prepend(&done, &op.direct, op)
         op = next
     op = <Op *>queue_take(&done)
-    while op != NULL:                                       # completing may post, and so change the consumer's queue
+    # Completing may post, and so change the consumer's queue.
+    while op != NULL:
         op_dispatch(op)
         op = <Op *>queue_take(&done)
 

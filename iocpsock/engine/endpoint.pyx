@@ -11,7 +11,8 @@
 cdef enum:
     ENDPOINT_SLOTS = 8              # posted at least, when their number is fitted to the traffic ...
     ENDPOINT_SLOTS_MOST = 256       # ... and at most
-    ENDPOINT_RUN = 16               # milliseconds in which no slot may be used twice, or there are too few: a tick of the clock
+    ENDPOINT_RUN = 16               # milliseconds in which no slot may be used twice, or there are too few: a
+                                    # tick of the clock
     ENDPOINT_BURST = 10000          # milliseconds after which a burst counts as over
 
 cdef struct Endpoint:
@@ -84,8 +85,8 @@ cdef int endpoint_accept(Endpoint *endpoint, Op *op) noexcept nogil:
     cdef DWORD received = 0
     cdef int error
     op_begin(op)
-    if not winsock.AcceptEx(endpoint.socket, op.socket, op.data, op.length, WINSOCK_ADDRESS, WINSOCK_ADDRESS, &received,
-                            &op.overlapped):
+    if not winsock.AcceptEx(endpoint.socket, op.socket, op.data, op.length, WINSOCK_ADDRESS, WINSOCK_ADDRESS,
+                            &received, &op.overlapped):
         error = error_last()
         if error != WSA_IO_PENDING:
             source_drop(op.source)

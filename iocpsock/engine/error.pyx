@@ -24,7 +24,8 @@ cdef int error_from_status(ULONG_PTR status) noexcept nogil:
     """The Winsock code for a completed operation's NTSTATUS (OVERLAPPED.Internal); 0 for success."""
     cdef int winsock
     if <int>status >= 0 and <DWORD>status != <DWORD>STATUS_TIMEOUT:
-        return 0                                # success and informational statuses, STATUS_PENDING excluded by the caller
+        # Success and informational statuses, STATUS_PENDING excluded by the caller.
+        return 0
     winsock = error_lookup(<DWORD>status)
     return winsock if winsock else error_from_win32(RtlNtStatusToDosError(<int>status))
 

@@ -26,12 +26,14 @@ cdef enum GuardState:
     GUARD_DETACHED
 
 cdef enum GuardUse:                 # what a posted operation does with the stream
-    GUARD_TAKES                     # receives, accepts or polls: it can be taken back, and nothing has happened
+    GUARD_TAKES                     # receives, accepts or polls: it can be taken back, and nothing has
+                                    # happened
     GUARD_GIVES                     # sends: when it is taken back, nobody can tell how much went out
     GUARD_CONNECTS
 
 cdef enum:
-    GUARD_LEAVING = 1000            # milliseconds that a close waits at most for the calls of other threads to leave
+    GUARD_LEAVING = 1000            # milliseconds that a close waits at most for the calls of other threads
+                                    # to leave
 
 cdef struct GuardCall:
     Guard *guard                    # NULL: the handle is the engine's own, and nobody else closes it
@@ -47,10 +49,14 @@ cdef struct Guard:
     SRWLOCK lock
     CONDITION_VARIABLE left         # broadcast when a call has left a guard that is not open
     int state
-    bint orphaned                   # closed, and the closing thread has gone: the last call to leave closes the handle
+    bint orphaned                   # closed, and the closing thread has gone: the last call to leave closes
+                                    # the handle
     SOCKET socket
     SOCKET base                     # its handle below layered providers; INVALID_SOCKET until it is asked for
-    int send_error                  # Winsock code that every further send fails with: one was cancelled half way
+    bint blocking                   # the runtime has made the handle blocking, or will find it so when ...
+    int timed                       # ... so many sends that must not block in the system have ended
+    int send_error                  # Winsock code that every further send fails with: one was cancelled half
+                                    # way
     Queue calls                     # inside
 
 
@@ -157,6 +163,39 @@ cdef int guard_check(GuardCall *call, int use) noexcept nogil:
     if not error and call.guard != NULL:
         ReleaseSRWLockExclusive(&call.guard.lock)
     return error
+
+
+cdef void guard_set_blocking(Guard *guard, bint blocking) noexcept nogil:
+    """The runtime has changed the mode of its handle. The handle stays non-blocking while a timed send needs
+    that."""
+    AcquireSRWLockExclusive(&guard.lock)
+    guard.blocking = blocking
+    if guard.timed and guard.state == GUARD_OPEN and blocking:
+        winsock_nonblocking(guard.socket)
+    ReleaseSRWLockExclusive(&guard.lock)
+
+
+cdef void guard_begin_timed(GuardCall *call) noexcept nogil:
+    """A call begins to send with a timeout, and needs a non-blocking handle."""
+    cdef Guard *guard = call.guard
+    if guard == NULL:
+        return
+    AcquireSRWLockExclusive(&guard.lock)
+    if guard.timed == 0 and guard.blocking and guard.state == GUARD_OPEN:
+        winsock_nonblocking(guard.socket)
+    guard.timed += 1
+    ReleaseSRWLockExclusive(&guard.lock)
+
+
+cdef void guard_end_timed(GuardCall *call) noexcept nogil:
+    cdef Guard *guard = call.guard
+    if guard == NULL:
+        return
+    AcquireSRWLockExclusive(&guard.lock)
+    guard.timed -= 1
+    if guard.timed == 0 and guard.blocking and guard.state == GUARD_OPEN:
+        winsock_nonblocking(guard.socket, False)
+    ReleaseSRWLockExclusive(&guard.lock)
 
 
 cdef int guard_posted(GuardCall *call, SOCKET target, OVERLAPPED *overlapped, int error) noexcept nogil:

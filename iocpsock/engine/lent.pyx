@@ -42,7 +42,9 @@ cdef SOCKET lent_give(Connection *connection, bint to_read) noexcept nogil:
 cdef bint lent_begin(Connection *connection) noexcept nogil:
     """Have the engine let go of the socket, if it can. The lock is given up meanwhile. Not with a provider
     whose sockets the driver does not know by their handles: it could not be polled for them."""
-    if connection.lent.state == LENT_OUT or connection.socket == INVALID_SOCKET or connection.state == CONNECTION_FAILED:
+    if connection.lent.state == LENT_OUT:
+        return True
+    if connection.socket == INVALID_SOCKET or connection.state == CONNECTION_FAILED:
         return True
     if not winsock.is_ifs or not winsock.is_base or connection.send.ops.first != NULL:
         return False
@@ -124,8 +126,10 @@ cdef void lent_complete(Op *op) noexcept nogil:
 cdef void lent_look(Connection *connection) noexcept nogil:
     """Before the consumer is told: is there something to read yet? A consumer that blocks would wait for it.
     Where there is no room any more it only learns so."""
-    if connection.lent.maybe & connection.source.interest & READY_READ and connection.state == CONNECTION_OPEN \
-            and not connection.lent.over and not winsock_readable(connection.socket):
+    if not connection.lent.maybe & connection.source.interest & READY_READ:
+        return
+    if connection.state == CONNECTION_OPEN and not connection.lent.over \
+            and not winsock_readable(connection.socket):
         lent_poll(connection, READY_READ)
 
 

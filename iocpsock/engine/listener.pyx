@@ -1,25 +1,23 @@
 # Listener: one listening socket for each local address, and the connections they accepted.
 #
-# Each endpoint (engine/endpoint.pyx) keeps several AcceptEx operations ("slots") posted: `acceptcount` of
-# them, or, when that is 0, as many as the traffic asks for: more once a burst has used up all of them, fewer
-# again when it is over. When one completes, the completion thread posts the next before it looks at what
-# arrived, so the endpoint never goes without; a failed accept (the peer was gone already) costs that one
-# connection and nothing else. When the system is short of handles or memory, slots are posted again after a
-# pause. Accepted connections wait in a queue of bounded length for the runtime; beyond it, or with
-# `maxconnections` alive, slots are not posted until there is room, and the kernel's backlog holds, then
-# refuses, the rest. With the setting `acceptbufsize` an accept completes only when the connection's first
-# bytes are there, and brings them along. A peer that connects and says nothing would hold its slot for ever:
-# a watchdog closes it after `acceptdatatimeout`.
-# Owner: the runtime holds one reference, which listener_close takes; each posted slot holds one. Sockets are
-# made, and connections adopted, without the lock, which guards the lists: accepting goes on on several
-# threads, and the runtime never waits for it. A connection takes its place in the queue, by the number of its
-# slot, when it is dequeued, and the runtime gets it when it is adopted, and those before it are.
+# Each endpoint (engine/endpoint.pyx) keeps AcceptEx operations ("slots") posted: `acceptcount` of them, or, if
+# that is 0, as many as the traffic needs. When one completes, the completion thread posts the next before it
+# looks at the connection. A failed accept costs that one connection and nothing else. When the system is
+# short of handles or memory, slots are posted again after a pause. Accepted connections wait for the runtime
+# in a queue of bounded length. If it is full, or `maxconnections` are alive, no slot is posted, and the
+# kernel's backlog holds, then refuses, the rest. With the setting `acceptbufsize` an accept completes when
+# the connection's first bytes are there, and brings them along. A timer closes a peer that connects and says
+# nothing for `acceptdatatimeout` seconds.
+# Owner: the runtime holds one reference, which listener_close takes; each posted slot holds one. Threads make
+# sockets, and adopt connections, without the lock, which guards the queues. A connection takes its place in
+# the queue, by the number of its slot, when it is dequeued; the runtime gets it when it is adopted.
 # Threads: under source.lock; listener_complete is called with it on a completion thread, listener_expire
 # takes it there.
 
 cdef enum:
     LISTENER_QUEUE = 1024           # accepted connections that wait for the runtime
-    LISTENER_RETRY_FIRST = 5        # milliseconds before a slot that could not be posted is tried again, doubling ...
+    LISTENER_RETRY_FIRST = 5        # milliseconds before a slot that could not be posted is tried again,
+                                    # doubling ...
     LISTENER_RETRY_LAST = 1000      # ... up to this
     LISTENER_WATCH = 1000           # milliseconds between looks for peers that have been silent for too long
     LISTENER_ENDING = 1000          # milliseconds that a close waits at most for the slots to end
@@ -137,9 +135,14 @@ cdef void listener_expire(Source *source) noexcept nogil:
     listener_fill(<Listener *>source)
 
 
+cdef inline DWORD listener_data(Listener *listener) noexcept nogil:
+    """Bytes of a connection's first data that an accept waits for and brings along; 0: it does not wait."""
+    return <DWORD>listener.settings.value[SETTING_acceptbufsize]
+
+
 cdef Op *listener_make(Endpoint *endpoint, int *error) noexcept nogil:
     """A slot to be posted, with its socket, or NULL with a Winsock code. Without the lock."""
-    cdef DWORD size = <DWORD>endpoint.listener.settings.value[SETTING_acceptbufsize]
+    cdef DWORD size = listener_data(endpoint.listener)
     cdef Op *op = op_new(size + 2 * WINSOCK_ADDRESS, listener_complete, &endpoint.listener.source)
     if op == NULL:
         error[0] = WSAENOBUFS
@@ -164,7 +167,7 @@ cdef int listener_post(Endpoint *endpoint) noexcept nogil:
     source_lock(&listener.source)
     endpoint.making -= 1
     # Meanwhile the listener may have been closed, or the slots been asked to be of another size.
-    if op != NULL and not listener.closed and op.length == <DWORD>listener.settings.value[SETTING_acceptbufsize]:
+    if op != NULL and not listener.closed and op.length == listener_data(listener):
         error = endpoint_accept(endpoint, op)
         posted = not error
     if error and not listener.closed:
@@ -187,13 +190,14 @@ cdef void listener_watch_silence(Source *source) noexcept nogil:
     cdef Endpoint *endpoint
     cdef Op *op
     cdef bint waiting = False
+    cdef int limit = listener.settings.value[SETTING_acceptdatatimeout]
     source_lock(source)
     endpoint = <Endpoint *>queue_first(&listener.endpoints)
     while endpoint != NULL and not listener.closed:
         op = <Op *>queue_first(&endpoint.slots)
         while op != NULL:
             waiting = waiting or op.length
-            if op.length and winsock_connect_time(op.socket) >= listener.settings.value[SETTING_acceptdatatimeout]:
+            if op.length and winsock_connect_time(op.socket) >= limit:
                 CancelIoEx(<HANDLE>endpoint.socket, &op.overlapped)
             op = <Op *>queue_next(&op.link)
         endpoint = <Endpoint *>queue_next(&endpoint.link)
@@ -212,7 +216,7 @@ cdef void listener_renew_slots(Listener *listener) noexcept nogil:
     while endpoint != NULL:
         op = <Op *>queue_first(&endpoint.slots)
         while op != NULL:
-            if op.length != <DWORD>listener.settings.value[SETTING_acceptbufsize] and winsock_connect_time(op.socket) < 0:
+            if op.length != listener_data(listener) and winsock_connect_time(op.socket) < 0:
                 CancelIoEx(<HANDLE>endpoint.socket, &op.overlapped)
             op = <Op *>queue_next(&op.link)
         endpoint = <Endpoint *>queue_next(&endpoint.link)
@@ -234,8 +238,9 @@ cdef bint listener_adopt(Endpoint *endpoint, Op *op, Connection *connection) noe
     connection_apply_flags(connection)
     if op.transferred:
         receiver_preload(connection, op)
-    winsock.GetAcceptExSockaddrs(op.data, op.length, WINSOCK_ADDRESS, WINSOCK_ADDRESS, &local, &local_length, &peer, &peer_length)
-    if peer != NULL and 0 < peer_length <= <int>sizeof(sockaddr_storage):
+    winsock.GetAcceptExSockaddrs(op.data, op.length, WINSOCK_ADDRESS, WINSOCK_ADDRESS, &local, &local_length,
+                                 &peer, &peer_length)
+    if peer != NULL and 0 < peer_length <= <int>sizeof(sockaddr_in6):
         memcpy(&connection.peer, peer, peer_length)
         connection.peer_length = peer_length
     return True
@@ -246,7 +251,8 @@ cdef void listener_complete(Op *op) noexcept nogil:
     cdef Listener *listener = <Listener *>op.source
     cdef Endpoint *endpoint = <Endpoint *>op.owner
     cdef Connection *connection = NULL
-    cdef bint counts = False, adopted = False, out_of_buffers = op.error == WSAENOBUFS or op.error == WSAEMFILE
+    cdef bint counts = False, adopted = False
+    cdef bint out_of_buffers = op.error == WSAENOBUFS or op.error == WSAEMFILE
     endpoint_remove(endpoint, op)
     endpoint.adopting += 1
     if not listener.closed:
@@ -273,7 +279,8 @@ cdef void listener_complete(Op *op) noexcept nogil:
     listener_arrive(endpoint, connection, adopted, counts)
 
 
-cdef void listener_arrive(Endpoint *endpoint, Connection *connection, bint adopted, bint counts) noexcept nogil:
+cdef void listener_arrive(Endpoint *endpoint, Connection *connection, bint adopted,
+                          bint counts) noexcept nogil:
     """A slot is done with: its connection, if it has one, is adopted, or it failed and leaves the queue.
     Without the lock."""
     cdef Listener *listener = endpoint.listener

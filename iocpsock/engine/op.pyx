@@ -20,8 +20,8 @@ cdef struct Op:
     OVERLAPPED overlapped           # first: the kernel's pointer to it is the pointer to the op
     unsigned int magic
     int size_class
-    op_completion complete          # called once for each packet, on the thread that dequeued it, with the source's lock
-                                    # held; it releases the lock
+    op_completion complete          # called once for each packet, on the thread that dequeued it, with the
+                                    # source's lock held; it releases the lock
     Source *source                  # who posted it; referenced while posted
     Link link                       # in a queue of its source's, or in the free list
     bint done                       # the packet was dequeued (or the call completed inline)
@@ -35,7 +35,8 @@ cdef struct Op:
     DWORD capacity                  # bytes of data
     SOCKET socket                   # accept: the socket made for the incoming connection
     void *owner                     # accept: the endpoint
-    LONGLONG number                 # accept: in the order of posting, which is the order the kernel fills them in
+    LONGLONG number                 # accept: in the order of posting, which is the order the kernel fills
+                                    # them in
     char *data                      # behind the op, but for OP_SMALL bytes, which are a page of their own ...
     Slab *slab                      # ... of this slab
 

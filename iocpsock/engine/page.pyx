@@ -6,7 +6,8 @@
 # `pages.lock`.
 
 cdef enum:
-    PAGE_BYTES = 4096               # of a page of Windows on x64 and ARM64 ("dwPageSize" on Microsoft's page SYSTEM_INFO)
+    PAGE_BYTES = 4096               # of a page of Windows on x64 and ARM64 ("dwPageSize" on Microsoft's page
+                                    # SYSTEM_INFO)
 
 cdef struct Slab:
     Link link                       # in the queue of slabs with unused pages

@@ -9,7 +9,8 @@
 # Threads: the consumer's, all of it, with no lock held.
 
 cdef enum:
-    POLLING_SPAN = 2                # times its time a wait may last: by the timer, where the clock ends it later
+    POLLING_SPAN = 2                # times its time a wait may last: by the timer, where the clock ends it
+                                    # later
     POLLING_COARSE = 8              # times its time a wait lasts only by a coarse clock
 
 
@@ -18,7 +19,8 @@ cdef bint polling_begin(Consumer *consumer) noexcept nogil:
     if consumer.event == NULL:
         consumer.event = CreateEventW(NULL, FALSE, FALSE, NULL)
     if consumer.timer == NULL:
-        consumer.timer = CreateWaitableTimerExW(NULL, NULL, IOCPSOCK_TIMER_HIGH_RESOLUTION, SYNCHRONIZE | TIMER_MODIFY_STATE)
+        consumer.timer = CreateWaitableTimerExW(NULL, NULL, IOCPSOCK_TIMER_HIGH_RESOLUTION,
+                                                SYNCHRONIZE | TIMER_MODIFY_STATE)
     consumer.hot = consumer.event != NULL and consumer.timer != NULL
     return consumer.hot
 

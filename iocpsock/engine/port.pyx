@@ -9,7 +9,8 @@
 # dequeue, never calls a runtime language, and looks at the timers between batches.
 
 cdef enum:
-    PORT_BATCH = 16                 # packets for one dequeue; small, because a batch held by one thread delays the others
+    PORT_BATCH = 16                 # packets for one dequeue; small, because a batch held by one thread
+                                    # delays the others
     PORT_THREADS = 2                # completion threads to begin with
     PORT_TICK = 100                 # milliseconds between looks at the timers, while there are any
     PORT_STACK = 262144             # bytes of stack reserved for each completion thread
@@ -57,7 +58,8 @@ cdef int port_add_thread() noexcept nogil:
     if InterlockedIncrement(&port.threads) > port.limit:
         InterlockedDecrement(&port.threads)
         return 0
-    thread = CreateThread(NULL, PORT_STACK, <void *>&port_thread, NULL, STACK_SIZE_PARAM_IS_A_RESERVATION, NULL)
+    thread = CreateThread(NULL, PORT_STACK, <void *>&port_thread, NULL, STACK_SIZE_PARAM_IS_A_RESERVATION,
+                          NULL)
     if thread == NULL:
         error = error_from_win32(GetLastError())
         InterlockedDecrement(&port.threads)
@@ -86,7 +88,9 @@ cdef int port_start() noexcept nogil:
 cdef int port_associate_listener(SOCKET sock) noexcept nogil:
     """Bind a listening socket to the port for life: 0 or a Winsock code. Every AcceptEx on it sends a
     packet."""
-    return 0 if CreateIoCompletionPort(<HANDLE>sock, port.handle, PORT_KEY, 0) != NULL else error_from_win32(GetLastError())
+    if CreateIoCompletionPort(<HANDLE>sock, port.handle, PORT_KEY, 0) == NULL:
+        return error_from_win32(GetLastError())
+    return 0
 
 
 cdef int port_associate(SOCKET sock) noexcept nogil:
@@ -111,7 +115,8 @@ cdef DWORD port_thread(void *unused) noexcept nogil:
     cdef ULONG count
     while True:
         count = 0
-        if GetQueuedCompletionStatusEx(port.handle, entries, PORT_BATCH, &count, PORT_TICK if timers.count else INFINITE, FALSE):
+        if GetQueuedCompletionStatusEx(port.handle, entries, PORT_BATCH, &count,
+                                       PORT_TICK if timers.count else INFINITE, FALSE):
             if InterlockedIncrement(&port.busy) >= port.threads and port.threads < port.limit:
                 port_add_thread()
             port_dispatch(entries, count)

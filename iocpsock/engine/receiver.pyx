@@ -16,7 +16,8 @@ cdef bint receiver_zero(Connection *connection) noexcept nogil:
     """Whether the next receive is posted without a buffer."""
     cdef int mode = connection.settings.value[SETTING_recvmode]
     return mode == RECV_ZERO or connection.recv.state == RECEIVING_UNBUFFERED or (
-        mode == RECV_AUTO and counter_live[COUNTER_connections] > settings_of_process(SETTING_manyconnections))
+        mode == RECV_AUTO
+        and counter_live[COUNTER_connections] > settings_of_process(SETTING_manyconnections))
 
 
 cdef inline DWORD receiver_size(Connection *connection) noexcept nogil:
@@ -119,16 +120,18 @@ cdef void receiver_post(Connection *connection) noexcept nogil:
     """Post as many receives as the rules allow: none on behalf of a process that is ending, because Windows
     resets a connection whose handle it closes over a posted receive. The bytes of a lent connection may be
     somebody else's: it is polled."""
+    cdef size_t limit = <size_t>connection.settings.value[SETTING_recvlimit]
     cdef DWORD size
     cdef int error = 0
     if connection.lent.state or (living.ending and not connection.recv.awaited):
         return
-    while not error and connection.state == CONNECTION_OPEN and connection.recv.state <= RECEIVING_UNBUFFERED \
-            and not connection.send.lost and connection.recv.posted < connection.settings.value[SETTING_recvcount]:
+    while not error and connection.state == CONNECTION_OPEN and not connection.send.lost \
+            and connection.recv.state <= RECEIVING_UNBUFFERED \
+            and connection.recv.posted < connection.settings.value[SETTING_recvcount]:
         size = 0 if receiver_zero(connection) else receiver_size(connection)
         if size == 0 and connection.recv.ops.first != NULL:
             return                                          # what is posted or queued comes first
-        if connection.recv.held and connection.recv.held + size > <size_t>connection.settings.value[SETTING_recvlimit]:
+        if connection.recv.held and connection.recv.held + size > limit:
             return
         error = receiver_post_one(connection, size)
         if error == WSAENOBUFS and connection.recv.ops.first == NULL:
@@ -164,7 +167,8 @@ cdef void receiver_complete(Op *op) noexcept nogil:
     if out_of_buffers:
         receiver_set(connection, RECEIVING_UNBUFFERED)
         receiver_remove(connection, op)
-    elif op.error == WSA_OPERATION_ABORTED and (withdrawn or connection.send.lost or connection.state == CONNECTION_CLOSING):
+    elif op.error == WSA_OPERATION_ABORTED and (withdrawn or connection.send.lost
+                                                or connection.state == CONNECTION_CLOSING):
         receiver_remove(connection, op)                     # our own cancel is not the end of the stream
     else:
         receiver_record(connection, op)
@@ -174,7 +178,8 @@ cdef void receiver_complete(Op *op) noexcept nogil:
     elif wait:
         receiver_retry_later(connection)
     elif not withdrawn and (out_of_buffers or not direct_left(connection)):
-        receiver_post(connection)                           # one that out_of_buffers is no news on which the consumer would read
+        # A receive that had no memory is no news on which the consumer would read.
+        receiver_post(connection)
     connection_ended(connection)
 
 
@@ -237,7 +242,8 @@ cdef int receiver_copy(Connection *connection, char *buffer, int size) noexcept 
             if op.start < op.transferred:
                 break
         elif copied:
-            break                                           # data first; the end on its own, with the next read
+            # Data first; the end on its own, with the next read.
+            break
         receiver_remove_first(connection)
         op = <Op *>queue_first(&connection.recv.ops)
     return copied

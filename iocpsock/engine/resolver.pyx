@@ -33,7 +33,8 @@ cdef struct Resolver:
 cdef Resolver resolver
 
 
-cdef Lookup *resolver_lookup(Source *source, const char *host, int port_number, int family, resolver_done done) noexcept nogil:
+cdef Lookup *resolver_lookup(Source *source, const char *host, int port_number, int family,
+                             resolver_done done) noexcept nogil:
     """A lookup to submit, or NULL when memory is exhausted or the name is too long to be one."""
     cdef size_t length = 0
     cdef Lookup *lookup
@@ -95,7 +96,8 @@ cdef DWORD resolver_thread(void *unused) noexcept nogil:
         resolver.waiting -= 1
         lookup = <Lookup *>queue_take(&resolver.lookups)
         ReleaseSRWLockExclusive(&resolver.lock)
-        lookup.error = address_lookup(lookup.host, lookup.port_number, lookup.family, False, False, &lookup.result)
+        lookup.error = address_lookup(lookup.host, lookup.port_number, lookup.family, False, False,
+                                      &lookup.result)
         lookup.done(lookup)
         resolver_free(lookup)
     return 0

@@ -32,7 +32,8 @@ cdef SOCKET selfconnect_new(SOCKET listening, int family) noexcept nogil:
     return sock
 
 
-cdef bint selfconnect_take(SOCKET ours, SOCKET listening, int family, SOCKET *other, sockaddr_storage *peer) noexcept nogil:
+cdef bint selfconnect_take(SOCKET ours, SOCKET listening, int family, SOCKET *other,
+                           sockaddr_storage *peer) noexcept nogil:
     """Accept the connection at the front of the backlog. True if it is another's, which is the caller's;
     False if it was ours, which is closed, or there is none."""
     cdef sockaddr_storage name

@@ -20,10 +20,10 @@
 
 cdef enum:
     SENDER_GATHER = 64              # buffers in one WSASend
-    SENDER_PIECE = 65536            # bytes of one, where the system does not say how many it wants to have outstanding: what TCP
-                                    # has under way at most without window scaling
-    SENDER_CLOSING = 16384          # and less while closing, where only the end of a send shows that the peer takes anything
-                                    # (winsock_acknowledged)
+    SENDER_PIECE = 65536            # bytes of one, where the system does not say how many it wants to have
+                                    # outstanding: what TCP has under way at most without window scaling
+    SENDER_CLOSING = 16384          # and less while closing, where only the end of a send shows that the peer
+                                    # takes anything (winsock_acknowledged)
     SENDER_LEAST = 4096             # bytes to which a send that fails for lack of memory is reduced: one page
 
 
@@ -131,7 +131,9 @@ cdef inline size_t sender_piece(Connection *connection) noexcept nogil:
     so that it stays full when the other ends. Both are not more than the queue may hold, because the runtime
     fills it up when half of it is sent."""
     cdef size_t half = <size_t>connection.settings.value[SETTING_sendlimit] // 2
-    return min(<size_t>winsock_ideal_backlog(connection.socket), half) if connection.send.bytes > SENDER_PIECE else SENDER_PIECE
+    if connection.send.bytes <= SENDER_PIECE:
+        return SENDER_PIECE
+    return min(<size_t>winsock_ideal_backlog(connection.socket), half)
 
 
 cdef Op *sender_gather(Connection *connection, WSABUF *buffers, int *count) noexcept nogil:
@@ -164,7 +166,8 @@ cdef bint sender_may_post(Connection *connection) noexcept nogil:
     to be small goes alone, and nothing goes behind one that came short."""
     if connection.send.waiting == NULL or connection.send.error or connection.send.cut_short:
         return False
-    return connection.send.posted == 0 or (connection.send.posted < SENDER_POSTED and not sender_limit(connection)
+    return connection.send.posted == 0 or (connection.send.posted < SENDER_POSTED
+                                           and not sender_limit(connection)
                                            and winsock_tells_backlog(connection.socket))
 
 
@@ -191,7 +194,8 @@ cdef void sender_post(Connection *connection) noexcept nogil:
             return
     if connection.send.ops.first == NULL and connection.send.state == SENDING_SHUTDOWN:
         connection.send.state = SENDING_FINISHED
-        shutdown(connection.socket, SD_SEND)                # after a reset it fails, and there is nobody to tell
+        # After a reset it fails, and there is nobody to tell.
+        shutdown(connection.socket, SD_SEND)
 
 
 cdef bint sender_ended(Connection *connection, Op *op) noexcept nogil:

@@ -7,7 +7,8 @@
 # Threads: a source's under its lock; the process's are single ints, read and written by any.
 
 cdef enum:
-    SETTINGS_CAPACITY = 16          # at least SETTING_COUNT, which is a C constant that Cython cannot size an array with
+    SETTINGS_CAPACITY = 16          # at least SETTING_COUNT, which is a C constant that Cython cannot size an
+                                    # array with
     SETTINGS_TEXT = 1024            # characters of IOCPSOCK_SETTINGS
 
 cdef struct Settings:
@@ -35,9 +36,11 @@ cdef inline bint settings_legal(int setting, int value) noexcept nogil:
 
 cdef int settings_find(const char *name, size_t length) noexcept nogil:
     """The setting with this name, without the hyphen, or -1."""
+    cdef const char *option
     cdef int setting
     for setting in range(SETTING_COUNT):
-        if strncmp(setting_table[setting].option + 1, name, length) == 0 and setting_table[setting].option[1 + length] == 0:
+        option = setting_table[setting].option + 1
+        if strncmp(option, name, length) == 0 and option[length] == 0:
             return setting
     return -1
 
@@ -116,7 +119,8 @@ cdef bint settings_load_word(const char *word, size_t length) noexcept nogil:
     cdef size_t name = strcspn(word, b"= ,")
     cdef int setting = settings_find(word, name)
     cdef int value
-    if setting < 0 or name >= length or not settings_parse(setting, word + name + 1, length - name - 1, &value):
+    if setting < 0 or name >= length or not settings_parse(setting, word + name + 1, length - name - 1,
+                                                           &value):
         return False
     settings_process.settings.value[setting] = value
     return True

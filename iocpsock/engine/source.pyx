@@ -11,7 +11,8 @@ cdef enum SourceKind:
     SOURCE_LISTENER
 
 cdef enum:                          # what a source can be ready for, and what a consumer asks for
-    READY_READ = 1                  # data, end of file or an error to be received; a connection to be accepted
+    READY_READ = 1                  # data, end of file or an error to be received; a connection to be
+                                    # accepted
     READY_WRITE = 2                 # room to send, or an error to learn
 
 ctypedef void (*source_free_proc)(Source *source) noexcept nogil
@@ -23,7 +24,8 @@ cdef struct Source:
     int kind
     source_free_proc release        # frees the object of which this is the head
     Consumer *consumer              # held; NULL when nobody listens
-    Link ready                      # in a ready queue, which then also holds a reference; under the consumer's lock ...
+    Link ready                      # in a ready queue, which then also holds a reference; under the
+                                    # consumer's lock ...
     LONG queued                     # ... and 1 as long
     int interest                    # READY_ bits that the consumer wants to hear of
     void *context                   # the runtime's object for this source; the engine never follows it

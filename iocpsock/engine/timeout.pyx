@@ -6,7 +6,8 @@
 
 cdef enum:
     TIMEOUT_FOREVER = INFINITE     # a time-out, in milliseconds
-    TIMEOUT_EXPIRED = WAIT_TIMEOUT # the deadline has passed; not WSAETIMEDOUT, which is when the network has given up
+    TIMEOUT_EXPIRED = WAIT_TIMEOUT  # the deadline has passed; not WSAETIMEDOUT, which is when the network has
+                                   # given up
 
 ctypedef bint (*timeout_proc)() noexcept nogil
 
@@ -23,7 +24,8 @@ cdef ULONGLONG timeout_clock() noexcept nogil:
     cdef LARGE_INTEGER frequency, count
     QueryPerformanceFrequency(&frequency)
     QueryPerformanceCounter(&count)
-    return <ULONGLONG>(count.QuadPart // frequency.QuadPart * 1000 + count.QuadPart % frequency.QuadPart * 1000 // frequency.QuadPart)
+    return <ULONGLONG>(count.QuadPart // frequency.QuadPart * 1000
+                       + count.QuadPart % frequency.QuadPart * 1000 // frequency.QuadPart)
 
 
 cdef inline void timeout_begin(Timeout *timeout, DWORD milliseconds) noexcept nogil:

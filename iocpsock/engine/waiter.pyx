@@ -86,7 +86,8 @@ cdef inline bint waiter_pending(Waiter *waiter) noexcept nogil:
     return False
 
 
-cdef int waiter_finish(Waiter *waiter, GuardCall *call, int error, Timeout *timeout, bint repeatable) noexcept nogil:
+cdef int waiter_finish(Waiter *waiter, GuardCall *call, int error, Timeout *timeout,
+                       bint repeatable) noexcept nogil:
     """After the call that posted: wait for the end of the operation. 0 or a Winsock code, which is
     TIMEOUT_EXPIRED or WSAEINTR only if nothing happened.
 
@@ -107,7 +108,8 @@ cdef int waiter_finish(Waiter *waiter, GuardCall *call, int error, Timeout *time
     guard_ended(call, &waiter.overlapped)
     error = error_from_status(waiter.overlapped.Internal)
     if not ended and error == WSA_OPERATION_ABORTED and call.use == GUARD_GIVES:
-        guard_break(call)                                   # not by us: by another's cancel, if Windows is so disposed
+        # Not by us: by another's cancel, if Windows is so disposed.
+        guard_break(call)
     if ended == WSAEINTR and not repeatable:                # the runtime has said no: whatever became of it
         if error == WSA_OPERATION_ABORTED and call.use == GUARD_GIVES:
             guard_break(call)
@@ -122,7 +124,8 @@ cdef void waiter_await(Waiter *waiter, GuardCall *call) noexcept nogil:
     guard_ended(call, &waiter.overlapped)
 
 
-cdef Timeout *waiter_limit(GuardCall *call, int option, int error, Timeout *timeout, Timeout *limited) noexcept nogil:
+cdef Timeout *waiter_limit(GuardCall *call, int option, int error, Timeout *timeout,
+                           Timeout *limited) noexcept nogil:
     """With what timeout to wait for an operation that is under way: a caller who would wait for ever does so
     for as long as the socket's option SO_RCVTIMEO or SO_SNDTIMEO says. Only who has to wait asks for it."""
     cdef DWORD milliseconds = 0
@@ -136,7 +139,8 @@ cdef Timeout *waiter_limit(GuardCall *call, int option, int error, Timeout *time
     return limited
 
 
-cdef int waiter_receive(GuardCall *call, char *buffer, DWORD size, Timeout *timeout, DWORD *received) noexcept nogil:
+cdef int waiter_receive(GuardCall *call, char *buffer, DWORD size, Timeout *timeout,
+                        DWORD *received) noexcept nogil:
     """Receive into `buffer` and wait for it: 0 with the count in `received` (0 bytes: end of stream), or a
     Winsock code. With a `size` of 0: wait until there is something to receive, and leave it there."""
     cdef Waiter *waiter = waiter_take()
@@ -171,7 +175,8 @@ cdef int waiter_receive(GuardCall *call, char *buffer, DWORD size, Timeout *time
     return error
 
 
-cdef int waiter_post_send(Waiter *waiter, GuardCall *call, const char *data, DWORD size, DWORD flags) noexcept nogil:
+cdef int waiter_post_send(Waiter *waiter, GuardCall *call, const char *data, DWORD size,
+                          DWORD flags) noexcept nogil:
     """Begin to send from `data`: what Winsock says to that, 0 or WSA_IO_PENDING if the operation is under
     way."""
     cdef WSABUF source
@@ -196,7 +201,8 @@ cdef int waiter_wait(Waiter *waiter, Timeout *timeout) noexcept nogil:
     return 0
 
 
-cdef int waiter_send(GuardCall *call, const char *data, DWORD size, DWORD flags, Timeout *timeout, DWORD *sent) noexcept nogil:
+cdef int waiter_send(GuardCall *call, const char *data, DWORD size, DWORD flags, Timeout *timeout,
+                     DWORD *sent) noexcept nogil:
     """Send from `data` and wait, with no time-out but the socket's own, until the kernel took it: 0 with the
     count in `sent`, or a Winsock code."""
     cdef Waiter *waiter = waiter_take()
@@ -210,7 +216,8 @@ cdef int waiter_send(GuardCall *call, const char *data, DWORD size, DWORD flags,
     limit = waiter_limit(call, SO_SNDTIMEO, error, timeout, &limited)
     error = waiter_finish(waiter, call, error, limit, False)
     if error == TIMEOUT_EXPIRED:
-        guard_break(call)                                   # nobody can tell how much went out, as with the stock call
+        # Nobody can tell how much went out, as with the stock call.
+        guard_break(call)
         error = WSAETIMEDOUT
     if not error:
         sent[0] = <DWORD>waiter.overlapped.InternalHigh
@@ -240,13 +247,15 @@ cdef int waiter_room(GuardCall *call, Timeout *timeout) noexcept nogil:
     return error
 
 
-cdef int waiter_send_some(GuardCall *call, const char *data, DWORD size, DWORD flags, Timeout *timeout, DWORD *sent) noexcept nogil:
+cdef int waiter_send_some(GuardCall *call, const char *data, DWORD size, DWORD flags, Timeout *timeout,
+                          DWORD *sent) noexcept nogil:
     """Send what the kernel takes at once of `data`, on a non-blocking socket, waiting until it takes any: 0
     with the count in `sent`, or a Winsock code, and then nothing was sent."""
     cdef WSABUF source
     cdef int error
     source.buf = <char *>data
     source.len = size
+    guard_begin_timed(call)
     while True:
         sent[0] = 0
         error = guard_check(call, GUARD_GIVES)
@@ -256,11 +265,14 @@ cdef int waiter_send_some(GuardCall *call, const char *data, DWORD size, DWORD f
             error = waiter_room(call, timeout)
             if not error:
                 continue
-        counter_add(COUNTER_bytes_sent, sent[0])
-        return error
+        break
+    guard_end_timed(call)
+    counter_add(COUNTER_bytes_sent, sent[0])
+    return error
 
 
-cdef int waiter_transmit(GuardCall *call, HANDLE file, ULONGLONG offset, DWORD size, Timeout *timeout, DWORD *sent) noexcept nogil:
+cdef int waiter_transmit(GuardCall *call, HANDLE file, ULONGLONG offset, DWORD size, Timeout *timeout,
+                         DWORD *sent) noexcept nogil:
     """Send `size` bytes of `file` from `offset` on and wait, without a time-out, until the kernel took them:
     0 with the count in `sent`, which is less at the end of the file, or a Winsock code."""
     cdef Waiter *waiter = waiter_take()
@@ -310,7 +322,8 @@ cdef int waiter_connect(GuardCall *call, Address *remote, Timeout *timeout) noex
     return error
 
 
-cdef int waiter_accept_once(GuardCall *call, int family, Timeout *timeout, SOCKET *accepted, sockaddr_storage *peer) noexcept nogil:
+cdef int waiter_accept_once(GuardCall *call, int family, Timeout *timeout, SOCKET *accepted,
+                            sockaddr_storage *peer) noexcept nogil:
     """One AcceptEx: 0, or a Winsock code and no socket."""
     cdef Waiter *waiter = waiter_take()
     cdef char addresses[2 * WINSOCK_ADDRESS]
@@ -322,8 +335,8 @@ cdef int waiter_accept_once(GuardCall *call, int family, Timeout *timeout, SOCKE
     else:
         error = waiter_begin(waiter, call, GUARD_TAKES)
         if not error:
-            if not winsock.AcceptEx(call.socket, sock, addresses, 0, WINSOCK_ADDRESS, WINSOCK_ADDRESS, &ignored,
-                                    &waiter.overlapped):
+            if not winsock.AcceptEx(call.socket, sock, addresses, 0, WINSOCK_ADDRESS, WINSOCK_ADDRESS,
+                                    &ignored, &waiter.overlapped):
                 error = error_last()
             error = waiter_posted(waiter, call, error)
         error = waiter_finish(waiter, call, error, timeout, True)
@@ -343,7 +356,8 @@ cdef bint waiter_peer_is_gone(int error) noexcept nogil:
     return error == WSAECONNRESET or error == WSAECONNABORTED or error == WSAENOTCONN or error == WSAETIMEDOUT
 
 
-cdef int waiter_accept(GuardCall *call, int family, Timeout *timeout, SOCKET *accepted, sockaddr_storage *peer) noexcept nogil:
+cdef int waiter_accept(GuardCall *call, int family, Timeout *timeout, SOCKET *accepted,
+                       sockaddr_storage *peer) noexcept nogil:
     """Wait for a connection on a listening socket: 0 with its socket and its peer's address, or a Winsock
     code. A peer that is gone before it could be accepted is passed over. Nothing stays posted, so the
     listening socket is an ordinary one between calls."""

@@ -9,7 +9,8 @@ cdef enum:
     WINSOCK_VERSION = 0x0202
     WINSOCK_ADDRESS = 144           # bytes AcceptEx wants for an address: sizeof(sockaddr_storage) + 16
     WINSOCK_BACKLOG = 200           # the most that `listen` takes without a hint
-    WINSOCK_IDEAL_BACKLOG = 65536   # bytes to have outstanding at least: what TCP has under way without window scaling
+    WINSOCK_IDEAL_BACKLOG = 65536   # bytes to have outstanding at least: what TCP has under way without
+                                    # window scaling
     WINSOCK_TELLS = 1
     WINSOCK_TELLS_NOT = 2
 
@@ -32,8 +33,8 @@ cdef WinsockFunctions winsock
 cdef int winsock_extension(SOCKET sock, const GUID *identifier, void *function) noexcept nogil:
     """Store the provider's extension function at `function`; 0 or a Winsock code."""
     cdef DWORD size = 0
-    if WSAIoctl(sock, SIO_GET_EXTENSION_FUNCTION_POINTER, <void *>identifier, sizeof(GUID), function, sizeof(void *), &size, NULL,
-                NULL):
+    if WSAIoctl(sock, SIO_GET_EXTENSION_FUNCTION_POINTER, <void *>identifier, sizeof(GUID), function,
+                sizeof(void *), &size, NULL, NULL):
         return error_last()
     return 0
 
@@ -89,7 +90,8 @@ cdef int winsock_ask_providers() noexcept nogil:
             error = error_last()
             if error == WSAEMFILE or error == WSAENOBUFS:
                 return error
-            continue                                        # this machine, or this process, has no such family
+            # This machine, or this process, has no such family.
+            continue
         winsock.is_ifs = winsock.is_ifs and winsock_is_ifs(probe)
         winsock.is_base = winsock.is_base and winsock_ask_base(probe) == probe
         closesocket(probe)
@@ -102,8 +104,10 @@ cdef ULONGLONG winsock_acknowledged(SOCKET sock) noexcept nogil:
     cdef DWORD version = 0, size = 0
     if winsock.no_tcp_info:
         return 0
-    if WSAIoctl(sock, IOCPSOCK_SIO_TCP_INFO, &version, sizeof(version), &info, sizeof(info), &size, NULL, NULL):
-        winsock.no_tcp_info = error_last() == WSAEOPNOTSUPP     # any other code may be the answer for a socket that is not connected
+    if WSAIoctl(sock, IOCPSOCK_SIO_TCP_INFO, &version, sizeof(version), &info, sizeof(info), &size, NULL,
+                NULL):
+        # Any other code may be the answer for a socket that is not connected.
+        winsock.no_tcp_info = error_last() == WSAEOPNOTSUPP
         return 0
     return info.bytes_out - info.bytes_in_flight
 
@@ -114,7 +118,8 @@ cdef ULONG winsock_ideal_backlog(SOCKET sock) noexcept nogil:
     cdef ULONG bytes = 0
     cdef DWORD size = 0
     if winsock.ideal_backlog != WINSOCK_TELLS_NOT:
-        if WSAIoctl(sock, IOCPSOCK_SIO_IDEAL_SEND_BACKLOG_QUERY, NULL, 0, &bytes, sizeof(bytes), &size, NULL, NULL) == 0:
+        if WSAIoctl(sock, IOCPSOCK_SIO_IDEAL_SEND_BACKLOG_QUERY, NULL, 0, &bytes, sizeof(bytes), &size, NULL,
+                    NULL) == 0:
             winsock.ideal_backlog = WINSOCK_TELLS
         elif error_last() == WSAEOPNOTSUPP:
             winsock.ideal_backlog = WINSOCK_TELLS_NOT       # any other code is the answer for this connection
@@ -130,7 +135,8 @@ cdef bint winsock_tells_backlog(SOCKET sock) noexcept nogil:
 
 cdef SOCKET winsock_socket(int family) noexcept nogil:
     """A TCP socket of `family`, or INVALID_SOCKET with the reason in WSAGetLastError."""
-    return WSASocketW(family, SOCK_STREAM, IPPROTO_TCP, NULL, 0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT)
+    return WSASocketW(family, SOCK_STREAM, IPPROTO_TCP, NULL, 0,
+                      WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT)
 
 
 cdef int winsock_flag(SOCKET sock, int level, int option, int value) noexcept nogil:
@@ -138,10 +144,11 @@ cdef int winsock_flag(SOCKET sock, int level, int option, int value) noexcept no
     return error_last() if setsockopt(sock, level, option, <const char *>&value, sizeof(int)) else 0
 
 
-cdef int winsock_nonblocking(SOCKET sock) noexcept nogil:
-    """Calls without an OVERLAPPED return at once from now on. Overlapped ones are not affected."""
-    cdef u_long on = 1
-    return error_last() if ioctlsocket(sock, FIONBIO, &on) else 0
+cdef int winsock_nonblocking(SOCKET sock, bint on=True) noexcept nogil:
+    """Calls without an OVERLAPPED return at once from now on, or may wait. Overlapped ones are not
+    affected."""
+    cdef u_long value = on
+    return error_last() if ioctlsocket(sock, FIONBIO, &value) else 0
 
 
 cdef void winsock_retry_once(SOCKET sock) noexcept nogil:
@@ -195,7 +202,8 @@ cdef int winsock_accepted(SOCKET listening, SOCKET sock) noexcept nogil:
     """Tell Winsock that AcceptEx has connected `sock`: 0 or a Winsock code. Before that, says Microsoft's
     page "AcceptEx function", it is no connected socket for shutdown, getpeername and the options, SO_LINGER
     among them; and the listening socket has to be open yet."""
-    return error_last() if setsockopt(sock, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, <const char *>&listening, sizeof(SOCKET)) else 0
+    return error_last() if setsockopt(sock, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, <const char *>&listening,
+                                      sizeof(SOCKET)) else 0
 
 
 cdef int winsock_adopt(SOCKET listening, SOCKET sock, void *addresses, sockaddr_storage *peer) noexcept nogil:
@@ -211,7 +219,8 @@ cdef void winsock_peer(void *addresses, sockaddr_storage *peer) noexcept nogil:
     cdef sockaddr *local
     cdef sockaddr *remote = NULL
     cdef int local_length, remote_length = 0
-    winsock.GetAcceptExSockaddrs(addresses, 0, WINSOCK_ADDRESS, WINSOCK_ADDRESS, &local, &local_length, &remote, &remote_length)
+    winsock.GetAcceptExSockaddrs(addresses, 0, WINSOCK_ADDRESS, WINSOCK_ADDRESS, &local, &local_length,
+                                 &remote, &remote_length)
     memset(peer, 0, sizeof(sockaddr_storage))
     if remote != NULL and 0 < remote_length <= <int>sizeof(sockaddr_storage):
         memcpy(peer, remote, remote_length)

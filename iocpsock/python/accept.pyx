@@ -11,7 +11,8 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 cdef enum:
     ACCEPT_DIGITS = 65              # bytes of a numeric address with its terminator: INET6_ADDRSTRLEN
 
-cdef object _close = _core.socket.close    # no method of Python's, in which Ctrl-C could stop the closing half way
+# No method of Python's, in which Ctrl-C could stop the closing half way.
+cdef object _close = _core.socket.close
 
 @cython.no_gc_clear                 # the guard is needed to the last
 cdef class _Acceptor:
@@ -190,7 +191,8 @@ cdef object accept_one(object self, object timeout):
             if not winsock_listens(inside.call.socket):
                 oserror_raise(WSAEINVAL)
             self._listens = True
-            holder = accept_holder(self, inside.call.socket) if self._acceptcount > 0 else None     # perhaps it is the only one
+            # Perhaps it is the only one.
+            holder = accept_holder(self, inside.call.socket) if self._acceptcount > 0 else None
         else:
             holder = accept_holder(self, inside.call.socket)
         interrupt_timeout(&call.timeout, timeout)
@@ -201,6 +203,7 @@ cdef object accept_one(object self, object timeout):
         if error:
             call_raise(inside.guard, error)
     finally:
-        holder = None                                       # if the socket is closed, and this is the last call, it leaves first
+        # If the socket is closed, and this is the last call, it leaves first.
+        holder = None
         call_leave(&inside.call)
     return taken

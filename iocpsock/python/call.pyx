@@ -10,16 +10,19 @@ import sys as _sys
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 
-cdef object _fileno = _core.socket.fileno                   # not the method of iocpsock.socket, which has an effect
+# Not the method of iocpsock.socket, which has an effect.
+cdef object _fileno = _core.socket.fileno
 cdef object _detach = _core.socket.detach
 cdef object _gettimeout = _core.socket.gettimeout
-cdef object _family = _core.socket.family.__get__           # plain ints, without the enums that socket.socket makes of them
+# Plain ints, without the enums that socket.socket makes of them.
+cdef object _family = _core.socket.family.__get__
 cdef object _type = _core.socket.type.__get__
 cdef object _families = (_core.AF_INET, _core.AF_INET6)
 cdef object _stream = _core.SOCK_STREAM
 
 cdef enum:
-    CALL_RECEIVE = 4 << 20          # bytes of the largest receive that is posted: the system locks the memory of all of it
+    CALL_RECEIVE = 4 << 20          # bytes of the largest receive that is posted: the system locks the memory
+                                    # of all of it
 
 
 cdef class _Guard:
@@ -80,7 +83,8 @@ cdef object call_raise(_Guard guard, int error):
     oserror_raise(error)
 
 
-cdef DWORD call_receive(object sock, char *target, DWORD size, object timeout, bint whole=False) except? 0xFFFFFFFF:
+cdef DWORD call_receive(object sock, char *target, DWORD size, object timeout,
+                        bint whole=False) except? 0xFFFFFFFF:
     """Receive so many bytes at most, or with a size of 0 wait until there are any. If `whole`, fewer only at
     the end of the stream, and when an error or a signal comes between, of which the caller hears later."""
     cdef Timeout limit
@@ -95,7 +99,8 @@ cdef DWORD call_receive(object sock, char *target, DWORD size, object timeout, b
         piece = received
         limit.interrupted = interrupt_ends_call_with_data
         while whole and not error and piece and received < size:
-            if waiter_receive(&call, target + received, min(size - received, <DWORD>CALL_RECEIVE), &limit, &piece):
+            if waiter_receive(&call, target + received, min(size - received, <DWORD>CALL_RECEIVE), &limit,
+                              &piece):
                 break
             received += piece
         guard_leave(&call)
@@ -138,7 +143,9 @@ cdef object call_room(object buffer, object nbytes):
         view = memoryview(buffer)
     except TypeError:
         return 0
-    if view.readonly or not view.c_contiguous or not isinstance(nbytes, int) or not 0 <= nbytes <= view.nbytes:
+    if view.readonly or not view.c_contiguous:
+        return 0
+    if not isinstance(nbytes, int) or not 0 <= nbytes <= view.nbytes:
         return 0
     return view.nbytes
 
@@ -146,9 +153,10 @@ cdef object call_room(object buffer, object nbytes):
 cdef bytes call_plain_host(object address, int family):
     """The host of an address that connect understands without the base class, (host, port, ...); None for any
     other, of which the base class knows what is wrong."""
-    if not isinstance(address, tuple) or len(address) != 2 and not (family == AF_INET6 and len(address) in (3, 4)):
+    if not isinstance(address, tuple) or not 2 <= len(address) <= (4 if family == AF_INET6 else 2):
         return None
-    if not all(isinstance(item, int) and 0 <= item <= most for item, most in zip(address[1:], (0xFFFF, 0xFFFFF, 0xFFFFFFFF))):
+    if not all(isinstance(item, int) and 0 <= item <= most
+               for item, most in zip(address[1:], (0xFFFF, 0xFFFFF, 0xFFFFFFFF))):
         return None
     return lookup_name(address[0])
 
@@ -163,7 +171,8 @@ cdef int call_connect(object self, bytes host, object address, object timeout) e
     cdef Address remote
     cdef Timeout limit
     cdef GuardCall call
-    cdef _Guard guard = self._guard                         # a lookup takes time, and may find another handle when it is over
+    # A lookup takes time, and may find another handle when it is over.
+    cdef _Guard guard = self._guard
     cdef int error, family = _family(self)
     lookup_address(host, family, address[1], &remote)
     if family == AF_INET6 and len(address) > 2:
@@ -200,14 +209,16 @@ cdef object call_send(object self, object data, int flags, object timeout, bint 
         with nogil:
             while True:
                 if everything and limit.deadline == 0 and view.len > cap:
-                    error = bulk_send(&call, <const char *>view.buf, <size_t>view.len, <DWORD>(cap // BULK_SENDS), flags, &limit)
+                    error = bulk_send(&call, <const char *>view.buf, <size_t>view.len,
+                                      <DWORD>(cap // BULK_SENDS), flags, &limit)
                     done = view.len
                     break
                 piece = <DWORD>min(view.len - done, cap)
                 if limit.deadline == 0:
                     error = waiter_send(&call, <const char *>view.buf + done, piece, flags, &limit, &sent)
                 else:                                       # a send whose time is up must not be under way
-                    error = waiter_send_some(&call, <const char *>view.buf + done, piece, flags, &limit, &sent)
+                    error = waiter_send_some(&call, <const char *>view.buf + done, piece, flags, &limit,
+                                             &sent)
                 done += sent
                 if error or not everything or done == view.len:
                     break
@@ -227,6 +238,14 @@ cdef object call_inherited(object sock, object method, tuple arguments):
         return method(*arguments)
     finally:
         call_leave(&inside.call)
+
+
+cdef object call_set_mode(object sock):
+    """The timeout has changed, and with it the mode of the handle."""
+    cdef _Guard guard = sock._guard
+    cdef bint blocking = _gettimeout(sock) is None
+    with nogil:
+        guard_set_blocking(&guard.guard, blocking)
 
 
 cdef object call_end(object sock):

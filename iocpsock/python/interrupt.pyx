@@ -22,7 +22,8 @@ cdef enum:
 cdef HANDLE interrupt_ticks         # the timer, from the first wait that needs it until the process ends
 
 cdef extern from "Python.h":
-    int interrupt_run_handlers "PyErr_CheckSignals"()       # without Cython's check: the exception is for the end of the call
+    # Without Cython's check: the exception is for the end of the call.
+    int interrupt_run_handlers "PyErr_CheckSignals"()
     void *interrupt_exception "PyErr_Occurred"()
     void interrupt_fetch "PyErr_Fetch"(PyObject **kind, PyObject **value, PyObject **trace)
     void interrupt_restore "PyErr_Restore"(PyObject *kind, PyObject *value, PyObject *trace)

@@ -4,7 +4,8 @@
 __version__ = PACKAGE_VERSION.decode("ascii")
 
 
-def create_connection(address, timeout=_stdlib._GLOBAL_DEFAULT_TIMEOUT, source_address=None, *, all_errors=False):
+def create_connection(address, timeout=_stdlib._GLOBAL_DEFAULT_TIMEOUT, source_address=None, *,
+                      all_errors=False):
     """Connect to (host, port), trying every address of the host in turn: an `iocpsock.socket`.
 
     `timeout` (seconds, None for ever, default: getdefaulttimeout()) holds for each attempt and then for the
@@ -79,7 +80,8 @@ def socketpair(family=_stdlib.AF_INET, type=_stdlib.SOCK_STREAM, proto=0):
 
     `family` is AF_INET or AF_INET6, `type` SOCK_STREAM and `proto` 0; anything else is a ValueError.
     """
-    return tuple(socket(end.family, end.type, end.proto, end.detach()) for end in _stdlib.socketpair(family, type, proto))
+    return tuple(socket(end.family, end.type, end.proto, end.detach())
+                 for end in _stdlib.socketpair(family, type, proto))
 
 
 def fromfd(fd, family, type, proto=0):

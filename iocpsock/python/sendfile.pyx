@@ -14,7 +14,8 @@ import os as _os
 import stat as _stat
 
 cdef enum:
-    SENDFILE_PIECE = 4 << 20        # bytes of one TransmitFile; the progress is known, and the file positioned, by pieces
+    SENDFILE_PIECE = 4 << 20        # bytes of one TransmitFile; the progress is known, and the file
+                                    # positioned, by pieces
     SENDFILE_READ = 256 * 1024      # bytes of one read and send where TransmitFile cannot be used
     SENDFILE_TIMED = 64 * 1024      # bytes of one read when there is a time-out
 

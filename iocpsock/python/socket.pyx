@@ -5,8 +5,9 @@
 # belong to no completion port, so select, ssl and event loops see an ordinary socket.
 # Owner: Python's object owns the handle. Threads: any Python thread.
 
-cdef object _limiting = (_stdlib.SO_RCVTIMEO, _stdlib.SO_SNDTIMEO) if hasattr(_stdlib, "SO_RCVTIMEO") else (0x1006, 0x1005)
-cdef object _finalize = _core.socket.__del__              # warns of a socket that was not closed, and closes it
+cdef object _limiting = (SO_RCVTIMEO, SO_SNDTIMEO)
+# Warns of a socket that was not closed, and closes it.
+cdef object _finalize = _core.socket.__del__
 
 
 class socket(_stdlib.socket):
@@ -21,7 +22,8 @@ class socket(_stdlib.socket):
     def __new__(cls, *arguments, **options):
         self = super().__new__(cls)
         self._guard = _Guard()
-        self._acceptor = None                               # what ends a socket looks at these, initialised or not
+        # What ends a socket looks at these, initialised or not.
+        self._acceptor = None
         self._shown = True
         return self
 
@@ -52,7 +54,9 @@ class socket(_stdlib.socket):
     def connect_ex(self, address, /):
         """As `connect`, but return what the system says, 0 or an error number, instead of raising it."""
         timeout = _gettimeout(self)
-        host = call_plain_host(address, _family(self)) if call_waits(self, timeout) and _fileno(self) >= 0 else None
+        host = None
+        if call_waits(self, timeout) and _fileno(self) >= 0:
+            host = call_plain_host(address, _family(self))
         if host is None:
             return super().connect_ex(address)
         error = call_connect(self, host, address, timeout)
@@ -81,7 +85,8 @@ class socket(_stdlib.socket):
         cdef DWORD received, size
         timeout = _gettimeout(self)
         whole = call_receives_whole(flags, timeout)
-        if not (whole or call_no_flags(flags)) or not isinstance(bufsize, int) or not 0 < bufsize <= 0x7FFFFFFF or not call_waits(self, timeout):
+        if not (whole or call_no_flags(flags)) or not call_waits(self, timeout) \
+                or not isinstance(bufsize, int) or not 0 < bufsize <= 0x7FFFFFFF:
             if not call_no_flags(flags):
                 call_wait_readable(self, bufsize, flags)
             if timeout == 0.0:
@@ -98,7 +103,8 @@ class socket(_stdlib.socket):
         cdef DWORD size
         timeout = _gettimeout(self)
         whole = call_receives_whole(flags, timeout)
-        if not (whole or call_no_flags(flags)) or not isinstance(nbytes, int) or nbytes < 0 or not call_waits(self, timeout):
+        if not (whole or call_no_flags(flags)) or not call_waits(self, timeout) \
+                or not isinstance(nbytes, int) or nbytes < 0:
             if not call_no_flags(flags):
                 call_wait_readable(self, call_room(buffer, nbytes), flags)
             if timeout == 0.0:
@@ -157,7 +163,8 @@ class socket(_stdlib.socket):
         """What the stock one says, without asking for the handle as others do: looking at a socket does not
         change it."""
         closed = " [closed]" if getattr(self, "_closed", False) else ""
-        text = (f"<{type(self).__module__}.{type(self).__qualname__}{closed} fd={_fileno(self)}, family={self.family!s}, "
+        text = (f"<{type(self).__module__}.{type(self).__qualname__}{closed} fd={_fileno(self)}, "
+                f"family={self.family!s}, "
                 f"type={self.type!s}, proto={self.proto}")
         if not closed:
             for name, ask in (("laddr", self.getsockname), ("raddr", self.getpeername)):
@@ -176,7 +183,8 @@ class socket(_stdlib.socket):
 
     def detach(self):
         """Give the handle away, an int: the object is closed, the socket is not."""
-        self._closed = True                                 # of socket.socket, which closes when its files are closed too
+        # Of socket.socket, which closes when its files are closed too.
+        self._closed = True
         return call_detach(self)
 
     def dup(self):
@@ -199,12 +207,14 @@ class socket(_stdlib.socket):
     def settimeout(self, value, /):
         """Let calls wait for `value` seconds, for ever (None), or not at all (0)."""
         super().settimeout(value)
+        call_set_mode(self)
         if _gettimeout(self) == 0.0:
             accept_expose(self, True)
 
     def setblocking(self, flag, /):
         """`settimeout(None)` if `flag`, otherwise `settimeout(0)`."""
         super().setblocking(flag)
+        call_set_mode(self)
         if _gettimeout(self) == 0.0:
             accept_expose(self, True)
 
@@ -234,7 +244,8 @@ class socket(_stdlib.socket):
     @acceptcount.setter
     def acceptcount(self, value):
         cdef _Acceptor holder = self._acceptor
-        self._acceptcount = -1 if value == -1 else socket_checked("acceptcount", SETTING_acceptcount, value, "-1 (none), ")
+        self._acceptcount = -1 if value == -1 else socket_checked("acceptcount", SETTING_acceptcount, value,
+                                                                  "-1 (none), ")
         if value == -1:
             accept_expose(self, False)
         elif holder is not None:

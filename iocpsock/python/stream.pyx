@@ -6,11 +6,12 @@
 # Ctrl-C, by a close and at the time-out, and wherever they end nothing is lost or out of order: everything
 # under way is kept here, not on a stack.
 #
-# * Exactly one record is received at a time. What comes behind it stays with the system, so that `select` together with
-#   `pending` tells whether there is something to read, and what follows the end of TLS is there for the plain socket.
-# * A send that has to wait is never taken back, since nobody could tell then how much of it was sent. With a time-out it is
-#   room that is waited for. Without one the send is posted, and stays with the system when Ctrl-C ends the call; the next that
-#   sends begins by waiting for it.
+# * Exactly one record is received at a time. What comes behind it stays with the system, so that `select`
+#   together with `pending` tells whether there is something to read, and what follows the end of TLS is there
+#   for the plain socket.
+# * A send that has to wait is never taken back, since nobody could tell then how much of it was sent. With a
+#   timeout the call waits for room. Without one the send is posted, and stays with the system when Ctrl-C ends
+#   the call; the next that sends begins by waiting for it.
 # * A write that ended early is to be made again with the same data, OpenSSL's own rule: it goes on where it
 # was.
 #
@@ -24,10 +25,8 @@ import weakref as _weakref
 from _thread import RLock as _RLock
 
 cdef enum:
-    STREAM_HEADER = 5               # bytes: type, version (2), length (2)
-    STREAM_RECORD = STREAM_HEADER + (1 << 14) + 2048        # the longest record: RFC 5246, 6.2.3
-    STREAM_FULL = 1 << 14           # bytes of a write in one record
-    STREAM_PIECE = 4 * STREAM_FULL  # of a write, encrypted and sent at a time; OpenSSL's buffer keeps the size it once had
+    STREAM_PIECE = 4 * RECORD_FULL  # of a write, encrypted and sent at a time; OpenSSL's buffer keeps the
+                                    # size it once had
 
 cdef struct StreamCall:             # one call of a method
     Timeout timeout
@@ -38,44 +37,6 @@ cdef struct StreamCall:             # one call of a method
 
 cdef object _recv = _core.socket.recv
 cdef object _send = _core.socket.send
-cdef object _openssl = None         # the module _ssl, which not every interpreter has, once there is a stream
-
-
-cdef DWORD stream_size(const unsigned char *header, DWORD got, bint first) noexcept nogil:
-    """The size of a record of which so many bytes are there, as far as it is known. What is none has the size
-    of a header: with no more than that OpenSSL knows what is wrong."""
-    cdef DWORD size = STREAM_HEADER
-    if got < STREAM_HEADER:
-        return size
-    if header[1] == 3:              # SSL 3.0 and all versions of TLS
-        size += header[3] << 8 | header[4]
-    elif first and header[0] & 0x80 and header[2] == 1:
-        size = 2 + ((header[0] & 0x7F) << 8 | header[1])    # the hello of old clients, RFC 5246 E.2
-    return size if STREAM_HEADER <= size <= STREAM_RECORD else STREAM_HEADER
-
-
-cdef object stream_error(str kind, str code, str text, str reason=None):
-    """An exception as OpenSSL's object for a socket raises it."""
-    error = getattr(_openssl, kind)(getattr(_openssl, code), text)
-    error.library, error.reason = "SSL" if reason else None, reason
-    return error
-
-
-cdef object stream_want_write():
-    return stream_error("SSLWantWriteError", "SSL_ERROR_WANT_WRITE", "The operation did not complete (write)")
-
-
-cdef object stream_named(object error, str name):
-    """The TimeoutError as this call raises it, unless it is the network's."""
-    return error if error.errno else TimeoutError(f"The {name} operation timed out")
-
-
-cdef object stream_lost(object error):
-    """What a read or a write raises when the connection has failed: up to CPython 3.12 the stream has just
-    ended."""
-    if _sys.version_info >= (3, 13):
-        return error
-    return stream_error("SSLEOFError", "SSL_ERROR_EOF", "EOF occurred in violation of protocol")
 
 
 cdef object stream_receive(object sock, DWORD size, Timeout *timeout):
@@ -100,9 +61,10 @@ cdef class _Stream:
     cdef object owner               # the SSLSocket, a weak reference
     cdef object tls                 # OpenSSL's object, and the ciphertext before and behind it
     cdef object incoming, outgoing
-    cdef object state               # guards them; the same thread may come twice, as OpenSSL's object runs signal handlers
+    cdef object state               # guards them; the same thread may come twice, as OpenSSL's object runs
+                                    # signal handlers
     cdef Lock reading, writing
-    cdef unsigned char header[STREAM_HEADER]                # of the record that is being received
+    cdef unsigned char header[RECORD_HEADER]                # of the record that is being received
     cdef DWORD got                                          # bytes of that record so far
     cdef unsigned long long records                         # how many have been received before it
     cdef Py_ssize_t begun           # bytes of an unfinished write that OpenSSL has
@@ -113,23 +75,22 @@ cdef class _Stream:
     cdef _Guard guard
     cdef int failed                 # how sending has failed: a Winsock code
 
-    def __init__(self, owner, model, session):              # the model: what the context of the SSLSocket has made on its handle
-        global _openssl
-        if _openssl is None:
-            import _ssl
-            _openssl = _ssl
+    # The model: what the context of the SSLSocket has made on its handle.
+    def __init__(self, owner, model, session):
+        tlserror_load()
         self.owner = _weakref.ref(owner)
         self.guard = owner._guard
-        self.incoming, self.outgoing = _openssl.MemoryBIO(), _openssl.MemoryBIO()
-        self.tls = model.context._wrap_bio(self.incoming, self.outgoing, model.server_side, model.server_hostname,
-                                           owner=owner, session=session)
+        self.incoming, self.outgoing = tlserror_module.MemoryBIO(), tlserror_module.MemoryBIO()
+        self.tls = model.context._wrap_bio(self.incoming, self.outgoing, model.server_side,
+                                           model.server_hostname, owner=owner, session=session)
         self.state = _RLock()
         self.unsent = b""
 
     def __dealloc__(self):
         if self.waiter != NULL:
             with nogil:
-                guard_cancel(&self.posted)                  # on a handle that is open as long as the send is inside
+                # On a handle that is open as long as the send is inside.
+                guard_cancel(&self.posted)
                 waiter_await(self.waiter, &self.posted)
                 guard_break(&self.posted)
                 guard_leave(&self.posted)
@@ -163,9 +124,9 @@ cdef class _Stream:
         try:
             return self.advance(sock, &call, self.tls.read, arguments)
         except TimeoutError as error:
-            raise stream_named(error, "read") from None
+            raise tlserror_timeout(error, "read") from None
         except ConnectionError as error:
-            raise stream_lost(error) from None
+            raise tlserror_lost(error) from None
 
     def write(self, data):
         cdef StreamCall call
@@ -173,11 +134,12 @@ cdef class _Stream:
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
             sock = self.begin(&call)
-            return self.write_all(sock, &call, PyMemoryView_FromMemory(<char *>view.buf, view.len, PyBUF_READ))
+            return self.write_all(sock, &call, PyMemoryView_FromMemory(<char *>view.buf, view.len,
+                                                                       PyBUF_READ))
         except TimeoutError as error:
-            raise stream_named(error, "write") from None
+            raise tlserror_timeout(error, "write") from None
         except ConnectionError as error:
-            raise stream_lost(error) from None
+            raise tlserror_lost(error) from None
         finally:
             PyBuffer_Release(&view)
 
@@ -194,7 +156,7 @@ cdef class _Stream:
                 if not (self.tls.server_side and self.tls.version() == "TLSv1.3"):
                     raise
         except TimeoutError as error:
-            raise stream_named(error, "handshake") from None
+            raise tlserror_timeout(error, "handshake") from None
 
     def shutdown(self):
         cdef StreamCall call
@@ -203,14 +165,14 @@ cdef class _Stream:
             self.advance(sock, &call, self.tls.shutdown, ())
             self.settle(sock, &call)
         except TimeoutError as error:
-            raise stream_named(error, "read") from None
+            raise tlserror_timeout(error, "read") from None
         return sock
 
     cdef object begin(self, StreamCall *call):
         """Begin a call: its socket."""
         sock = self.owner()
         if sock is None:
-            raise _openssl.SSLError("Underlying socket connection gone")
+            raise tlserror_module.SSLError("Underlying socket connection gone")
         timeout = _gettimeout(sock)
         interrupt_timeout(&call.timeout, timeout)
         call.waits = timeout != 0.0
@@ -228,11 +190,11 @@ cdef class _Stream:
                 pending = self.outgoing.pending
                 try:
                     return operation(*arguments)
-                except _openssl.SSLError as error:
+                except tlserror_module.SSLError as error:
                     outcome = error
                 finally:
                     call.wrote = self.outgoing.pending > pending
-            wants = isinstance(outcome, _openssl.SSLWantReadError)
+            wants = isinstance(outcome, tlserror_module.SSLWantReadError)
             try:
                 self.settle(sock, call)
                 if wants:
@@ -250,12 +212,12 @@ cdef class _Stream:
         cdef Py_ssize_t size = len(octets)
         cdef bint asked
         if self.writing.taken and not call.waits:
-            raise stream_want_write()
+            raise tlserror_want_write()
         lock_acquire(&self.writing, &call.timeout)
         call.sends, asked = True, self.begun > 0
         try:
             if self.begun > size:
-                raise stream_error("SSLError", "SSL_ERROR_SSL", "[SSL: BAD_LENGTH] bad length", "BAD_LENGTH")
+                raise tlserror_new("SSLError", "SSL_ERROR_SSL", "[SSL: BAD_LENGTH] bad length", "BAD_LENGTH")
             while True:
                 self.send(sock, call)
                 if asked and self.begun == size:
@@ -268,7 +230,8 @@ cdef class _Stream:
             lock_release(&self.writing)
         call.reads = True
         try:
-            self.settle(sock, call)                         # what a thread that reads has left to this one meanwhile
+            # What a thread that reads has left to this one meanwhile.
+            self.settle(sock, call)
         except OSError:
             pass                                            # the data are sent
         return size
@@ -278,10 +241,10 @@ cdef class _Stream:
         object runs signal handlers when it has encrypted it, and if one raises, only the ciphertext tells."""
         cdef Py_ssize_t size = len(octets), stop = min(self.begun + STREAM_PIECE, size)
         while True:
-            record = octets[self.begun:min(self.begun + STREAM_FULL, size)]
+            record = octets[self.begun:min(self.begun + RECORD_FULL, size)]
             try:
                 self.begun += self.advance(sock, call, self.tls.write, (record,))
-            except _openssl.SSLError:
+            except tlserror_module.SSLError:
                 raise
             except BaseException:
                 if call.wrote:
@@ -300,7 +263,8 @@ cdef class _Stream:
                 call_raise(self.guard, self.failed)
         else:
             while not self.writing.taken and (self.outgoing.pending
-                                              or self.sent < len(self.unsent) and not (call.reads and self.begun)):
+                                              or self.sent < len(self.unsent) and not (call.reads
+                                                                                       and self.begun)):
                 lock_acquire(&self.writing, &call.timeout)
                 try:
                     self.send(sock, call)
@@ -337,7 +301,7 @@ cdef class _Stream:
             try:
                 self.sent += call_inherited(sock, _send, (sock, memoryview(self.unsent)[self.sent:]))
             except BlockingIOError:
-                raise stream_want_write() from None
+                raise tlserror_want_write() from None
             except OSError as failure:
                 self.fail(failure.winerror)
             return
@@ -378,7 +342,7 @@ cdef class _Stream:
         """Wait for the end of the send that is posted, which goes on if the wait ends before."""
         cdef int error
         if not call.waits:
-            raise stream_want_write()
+            raise tlserror_want_write()
         with nogil:
             error = waiter_wait(self.waiter, &call.timeout)
         if error:
@@ -412,15 +376,18 @@ cdef class _Stream:
         lock_acquire(&self.reading, &call.timeout)
         try:
             while self.records == records:
-                missing = stream_size(self.header, self.got, not records) - self.got
-                data = stream_receive(sock, missing, &call.timeout) if call.waits else call_inherited(sock, _recv, (sock, missing))
+                missing = record_size(self.header, self.got, not records) - self.got
+                if call.waits:
+                    data = stream_receive(sock, missing, &call.timeout)
+                else:
+                    data = call_inherited(sock, _recv, (sock, missing))
                 size = len(data)
                 with self.state:
                     self.incoming.write(data) if size else self.incoming.write_eof()
-                if self.got < STREAM_HEADER:
+                if self.got < RECORD_HEADER:
                     memcpy(self.header + self.got, PyBytes_AsString(data), size)
                 self.got += size
-                if not size or self.got == stream_size(self.header, self.got, not records):
+                if not size or self.got == record_size(self.header, self.got, not records):
                     self.got = 0
                     self.records += 1
         finally:

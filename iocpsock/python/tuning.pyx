@@ -12,7 +12,8 @@ cdef int tuning_named(object name) except -1:
     for setting in range(SETTING_COUNT):
         if wanted == <bytes>setting_table[setting].option:
             return setting
-    names = ", ".join([(<bytes>setting_table[setting].option)[1:].decode("ascii") for setting in range(SETTING_COUNT)])
+    names = ", ".join([(<bytes>setting_table[setting].option)[1:].decode("ascii")
+                       for setting in range(SETTING_COUNT)])
     raise TypeError(f"configure() has no setting {name!r}; there are {names}")
 
 
@@ -20,7 +21,10 @@ cdef int tuning_checked(int setting, object value) except? -2:
     """The number that stands for `value`; ValueError if it is not a legal one."""
     cdef int number
     cdef bytes text = str(value).encode("utf-8")
-    right_type = isinstance(value, str) if settings_word(setting, 0) != NULL else isinstance(value, int) and not isinstance(value, bool)
+    if settings_word(setting, 0) != NULL:
+        right_type = isinstance(value, str)
+    else:
+        right_type = isinstance(value, int) and not isinstance(value, bool)
     if not right_type or not settings_parse(setting, text, len(text), &number):
         raise ValueError(f"{(<bytes>setting_table[setting].option)[1:].decode('ascii')}: {value!r} is not "
                          f"{setting_table[setting].legal.decode('ascii')}")
@@ -43,7 +47,8 @@ def configure(**settings):
     if port.started and changed.value[SETTING_threads] != settings_of_process(SETTING_threads):
         raise ValueError("threads: can only be changed before the first connection is made")
     settings_process.settings = changed
-    return {(<bytes>setting_table[setting].option)[1:].decode("ascii"): tuning_value(setting, changed.value[setting])
+    return {(<bytes>setting_table[setting].option)[1:].decode("ascii"):
+            tuning_value(setting, changed.value[setting])
             for setting in range(SETTING_COUNT)}
 
 
@@ -51,7 +56,8 @@ cdef object tuning_load():
     """Take IOCPSOCK_SETTINGS; ImportError if it cannot be understood."""
     cdef const char *wrong = settings_load()
     if wrong != NULL:
-        raise ImportError(f"IOCPSOCK_SETTINGS is wrong at {wrong.decode('utf-8', 'replace')!r}: it wants name=value ...")
+        text = wrong.decode("utf-8", "replace")
+        raise ImportError(f"IOCPSOCK_SETTINGS is wrong at {text!r}: it wants name=value ...")
 
 
 tuning_load()

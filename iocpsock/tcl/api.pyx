@@ -20,8 +20,10 @@ cdef extern from "tcl_stubs.h" nogil:
         int (*closeProc)(void *data, Tcl_Interp *interp) noexcept nogil
         int (*inputProc)(void *data, char *buffer, int size, int *error) noexcept nogil
         int (*outputProc)(void *data, const char *buffer, int size, int *error) noexcept nogil
-        int (*setOptionProc)(void *data, Tcl_Interp *interp, const char *name, const char *value) noexcept nogil
-        int (*getOptionProc)(void *data, Tcl_Interp *interp, const char *name, Tcl_DString *result) noexcept nogil
+        int (*setOptionProc)(void *data, Tcl_Interp *interp, const char *name,
+                             const char *value) noexcept nogil
+        int (*getOptionProc)(void *data, Tcl_Interp *interp, const char *name,
+                             Tcl_DString *result) noexcept nogil
         void (*watchProc)(void *data, int mask) noexcept nogil
         int (*getHandleProc)(void *data, int direction, void **handle) noexcept nogil
         int (*close2Proc)(void *data, Tcl_Interp *interp, int flags) noexcept nogil
@@ -30,7 +32,8 @@ cdef extern from "tcl_stubs.h" nogil:
 
     ctypedef void (*Tcl_EventSetupProc)(void *data, int flags) noexcept nogil
     ctypedef void (*Tcl_ExitProc)(void *data) noexcept nogil
-    ctypedef int (*Tcl_ObjCmdProc)(void *data, Tcl_Interp *interp, int objc, Tcl_Obj *const *objv) noexcept nogil
+    ctypedef int (*Tcl_ObjCmdProc)(void *data, Tcl_Interp *interp, int objc,
+                                   Tcl_Obj *const *objv) noexcept nogil
     ctypedef void (*Tcl_InterpDeleteProc)(void *data, Tcl_Interp *interp) noexcept nogil
     ctypedef int (*Tcl_EventDeleteProc)(Tcl_Event *event, void *data) noexcept nogil
 
@@ -72,7 +75,8 @@ cdef extern from "tcl_stubs.h" nogil:
     Tcl_Channel Tcl_CreateChannel(const Tcl_ChannelType *kind, const char *name, void *data, int mask)
     void Tcl_CreateEventSource(Tcl_EventSetupProc setup, Tcl_EventSetupProc check, void *data)
     void Tcl_CreateExitHandler(Tcl_ExitProc proc, void *data)
-    void *Tcl_CreateObjCommand(Tcl_Interp *interp, const char *name, Tcl_ObjCmdProc proc, void *data, void *deleted)
+    void *Tcl_CreateObjCommand(Tcl_Interp *interp, const char *name, Tcl_ObjCmdProc proc, void *data,
+                               void *deleted)
     void Tcl_DeleteEvents(Tcl_EventDeleteProc proc, void *data)
     void Tcl_DeleteEventSource(Tcl_EventSetupProc setup, Tcl_EventSetupProc check, void *data)
     void Tcl_DontCallWhenDeleted(Tcl_Interp *interp, Tcl_InterpDeleteProc proc, void *data)

@@ -14,7 +14,8 @@ cdef struct Channel:
     Listener *listener
     Server *server                  # of a listener: what to call
     channel_proc event              # serves an event of the source
-    server_proc closed              # what becomes of the server when the channel is closed; NULL: there is none
+    server_proc closed              # what becomes of the server when the channel is closed; NULL: there is
+                                    # none
     bint blocking
     bint input_closed               # the script has closed the reading side
     bint event_queued               # a Tcl event for it is in the thread's queue

@@ -19,15 +19,17 @@ cdef struct OpenArguments:
 cdef int command_usage(Tcl_Interp *interp, Tcl_Obj *command) noexcept nogil:
     cdef const char *word = Tcl_GetString(command)
     cdef int version = tcl_major >= 9
-    Tcl_SetObjResult(interp, Tcl_ObjPrintf(b"wrong # args: should be \"%s %s\" or \"%s %s\"", word, usage_client[version],
-                                           word, usage_server[version]))
+    Tcl_SetObjResult(interp, Tcl_ObjPrintf(b"wrong # args: should be \"%s %s\" or \"%s %s\"", word,
+                                           usage_client[version], word, usage_server[version]))
     Tcl_SetErrorCode(interp, <const char *>b"TCL", <const char *>b"WRONGARGS")
     return TCL_ERROR
 
 
 cdef int command_bad_option(Tcl_Interp *interp, const char *name) noexcept nogil:
-    Tcl_SetObjResult(interp, Tcl_ObjPrintf(b"bad option \"%s\": must be %s", name, option_names[tcl_major >= 9]))
-    Tcl_SetErrorCode(interp, <const char *>b"TCL", <const char *>b"LOOKUP", <const char *>b"INDEX", <const char *>b"option", name)
+    Tcl_SetObjResult(interp, Tcl_ObjPrintf(b"bad option \"%s\": must be %s", name,
+                                           option_names[tcl_major >= 9]))
+    Tcl_SetErrorCode(interp, <const char *>b"TCL", <const char *>b"LOOKUP", <const char *>b"INDEX",
+                     <const char *>b"option", name)
     return TCL_ERROR
 
 
@@ -47,7 +49,8 @@ cdef int command_port(Tcl_Interp *interp, const char *text, int *number) noexcep
     return TCL_OK
 
 
-cdef int command_option(Tcl_Interp *interp, OpenArguments *arguments, const char *name, Tcl_Obj *value) noexcept nogil:
+cdef int command_option(Tcl_Interp *interp, OpenArguments *arguments, const char *name,
+                        Tcl_Obj *value) noexcept nogil:
     """One option of the open command; `value` is NULL at the end of the line. TCL_OK if it took the value,
     TCL_ERROR with a message, or -1 if it takes none."""
     if strcmp(name, b"-async") == 0:
@@ -81,15 +84,18 @@ cdef int command_option(Tcl_Interp *interp, OpenArguments *arguments, const char
 
 cdef bint command_takes_value(const char *name) noexcept nogil:
     return (strcmp(name, b"-server") == 0 or strcmp(name, b"-myaddr") == 0 or strcmp(name, b"-myport") == 0
-            or strcmp(name, b"-reuseaddr") == 0 or strcmp(name, b"-reuseport") == 0 or strcmp(name, b"-backlog") == 0)
+            or strcmp(name, b"-reuseaddr") == 0 or strcmp(name, b"-reuseport") == 0
+            or strcmp(name, b"-backlog") == 0)
 
 
-cdef int command_parse(Tcl_Interp *interp, int objc, Tcl_Obj *const *objv, OpenArguments *arguments) noexcept nogil:
+cdef int command_parse(Tcl_Interp *interp, int objc, Tcl_Obj *const *objv,
+                       OpenArguments *arguments) noexcept nogil:
     cdef int index = 1, code
     memset(arguments, 0, sizeof(OpenArguments))
     arguments.reuse_address = arguments.reuse_port = -1
     while index < objc and Tcl_GetString(objv[index])[0] == c'-':
-        code = command_option(interp, arguments, Tcl_GetString(objv[index]), objv[index + 1] if index + 1 < objc else NULL)
+        code = command_option(interp, arguments, Tcl_GetString(objv[index]), objv[index + 1]
+                              if index + 1 < objc else NULL)
         if code == TCL_ERROR:
             return TCL_ERROR
         index += 2 if code == TCL_OK else 1
@@ -100,8 +106,10 @@ cdef int command_parse(Tcl_Interp *interp, int objc, Tcl_Obj *const *objv, OpenA
         index += 1
     elif not arguments.is_server:
         return command_usage(interp, objv[0])
-    if not arguments.is_server and (arguments.reuse_address >= 0 or arguments.reuse_port >= 0 or arguments.backlog_given):
-        return failure_refuse(interp, b"options -backlog, -reuseaddr, and -reuseport are only valid for servers")
+    if not arguments.is_server and (arguments.reuse_address >= 0 or arguments.reuse_port >= 0
+                                    or arguments.backlog_given):
+        return failure_refuse(interp,
+                              b"options -backlog, -reuseaddr, and -reuseport are only valid for servers")
     if index != objc - 1:
         return command_usage(interp, objv[0])
     arguments.port_text = Tcl_GetString(objv[index])
@@ -118,7 +126,8 @@ cdef int command_family(Tcl_Interp *interp) noexcept nogil:
     return AF_UNSPEC
 
 
-cdef Connection *command_connect(Tcl_Interp *interp, OpenArguments *arguments, int port_number) noexcept nogil:
+cdef Connection *command_connect(Tcl_Interp *interp, OpenArguments *arguments,
+                                 int port_number) noexcept nogil:
     """Start connecting: a connection that is open, or on its way if -async, or NULL with a message."""
     cdef Address *remote = NULL
     cdef Address *local = NULL
@@ -175,7 +184,8 @@ cdef Listener *command_listen(Tcl_Interp *interp, OpenArguments *arguments, int 
     cdef Address *address
     cdef Listener *listener
     cdef SOCKET sock = INVALID_SOCKET
-    cdef int error = address_lookup(arguments.local_host, port_number, command_family(interp), True, False, &list)
+    cdef int error = address_lookup(arguments.local_host, port_number, command_family(interp), True, False,
+                                    &list)
     if error:
         failure_report(interp, b"couldn't open socket", error)
         return NULL
@@ -184,8 +194,8 @@ cdef Listener *command_listen(Tcl_Interp *interp, OpenArguments *arguments, int 
     address = list if listener != NULL else NULL
     while address != NULL:
         address_set_port(address, port_number)
-        error = endpoint_bind(address, arguments.backlog if arguments.backlog_given and arguments.backlog >= 0 else SOMAXCONN,
-                              arguments.reuse_port > 0, &sock)
+        error = endpoint_bind(address, arguments.backlog if arguments.backlog_given and arguments.backlog >= 0
+                              else SOMAXCONN, arguments.reuse_port > 0, &sock)
         if not error:
             if port_number == 0:
                 port_number = command_socket_port(sock)

@@ -17,15 +17,19 @@ cdef int configure_command(void *data, Tcl_Interp *interp, int objc, Tcl_Obj *co
         Tcl_SetObjResult(interp, configure_value(setting))
         return TCL_OK
     if objc % 2 == 0:
-        Tcl_SetObjResult(interp, Tcl_ObjPrintf(b"wrong # args: should be \"%s ?-option value ...?\"", Tcl_GetString(objv[0])))
+        Tcl_SetObjResult(interp, Tcl_ObjPrintf(b"wrong # args: should be \"%s ?-option value ...?\"",
+                                               Tcl_GetString(objv[0])))
         Tcl_SetErrorCode(interp, <const char *>b"TCL", <const char *>b"WRONGARGS")
         return TCL_ERROR
     for index in range(1, objc, 2):
         setting = configure_find(interp, objv[index])
-        if setting < 0 or option_read_setting(interp, setting, Tcl_GetString(objv[index + 1]), &settings.value[setting]) != TCL_OK:
+        if setting < 0 or option_read_setting(interp, setting, Tcl_GetString(objv[index + 1]),
+                                              &settings.value[setting]) != TCL_OK:
             return TCL_ERROR
-        if setting == SETTING_threads and port.started and settings.value[setting] != settings_of_process(setting):
-            return failure_refuse(interp, b"option -threads can only be changed before the first socket is made")
+        if setting == SETTING_threads and port.started \
+                and settings.value[setting] != settings_of_process(setting):
+            return failure_refuse(interp,
+                                  b"option -threads can only be changed before the first socket is made")
     settings_process.settings = settings
     return TCL_OK
 
@@ -39,10 +43,11 @@ cdef int configure_find(Tcl_Interp *interp, Tcl_Obj *name) noexcept nogil:
             return setting
     message = Tcl_ObjPrintf(b"bad option \"%s\": must be %s", Tcl_GetString(name), setting_table[0].option)
     for setting in range(1, SETTING_COUNT):
-        Tcl_AppendPrintfToObj(message, b", or %s" if setting == SETTING_COUNT - 1 else b", %s", setting_table[setting].option)
+        Tcl_AppendPrintfToObj(message, b", or %s" if setting == SETTING_COUNT - 1 else b", %s",
+                              setting_table[setting].option)
     Tcl_SetObjResult(interp, message)
-    Tcl_SetErrorCode(interp, <const char *>b"TCL", <const char *>b"LOOKUP", <const char *>b"INDEX", <const char *>b"option",
-                     Tcl_GetString(name))
+    Tcl_SetErrorCode(interp, <const char *>b"TCL", <const char *>b"LOOKUP", <const char *>b"INDEX",
+                     <const char *>b"option", Tcl_GetString(name))
     return -1
 
 
@@ -56,6 +61,7 @@ cdef int configure_all(Tcl_Interp *interp) noexcept nogil:
     cdef Tcl_Obj *result = Tcl_NewDictObj()
     cdef int setting
     for setting in range(SETTING_COUNT):
-        Tcl_DictObjPut(NULL, result, Tcl_NewStringObj(setting_table[setting].option, -1), configure_value(setting))
+        Tcl_DictObjPut(NULL, result, Tcl_NewStringObj(setting_table[setting].option, -1),
+                       configure_value(setting))
     Tcl_SetObjResult(interp, result)
     return TCL_OK

@@ -6,7 +6,8 @@
 # directly, so no event handler runs meanwhile.
 
 cdef enum:
-    DRIVER_EXIT_TIME = 800         # milliseconds for what is unsent when Tcl ends, in all or since the peer took something, ...
+    DRIVER_EXIT_TIME = 800         # milliseconds for what is unsent when Tcl ends, in all or since the peer
+                                   # took something, ...
     DRIVER_EXIT_LOOK = 100         # ... which is looked at so often
 
 cdef struct DriverExit:
@@ -22,7 +23,8 @@ cdef void driver_start() noexcept nogil:
     AcquireSRWLockExclusive(&driver_type_lock)
     driver_type.typeName = b"tcp"
     driver_type.version = TCL_CHANNEL_VERSION
-    driver_type.closeProc = driver_close              # 8.6 calls this for a full close and close2Proc for half of one
+    # 8.6 calls this for a full close and close2Proc for half of one.
+    driver_type.closeProc = driver_close
     driver_type.close2Proc = driver_close_half        # 9.0 calls only this, with no flag for a full close
     driver_type.inputProc = driver_input
     driver_type.outputProc = driver_output
@@ -47,7 +49,8 @@ cdef Channel *driver_new(Connection *connection, Listener *listener) noexcept no
     channel.blocking = True
     channel_source(channel).context = channel
     snprintf(name, sizeof(name), b"sock%016llx", <unsigned long long>channel)
-    channel.channel = Tcl_CreateChannel(&driver_type, name, channel, 0 if listener != NULL else TCL_READABLE | TCL_WRITABLE)
+    channel.channel = Tcl_CreateChannel(&driver_type, name, channel, 0 if listener != NULL
+                                        else TCL_READABLE | TCL_WRITABLE)
     if connection != NULL:
         Tcl_SetChannelOption(NULL, channel.channel, b"-translation", b"auto crlf")
     Tcl_SetChannelOption(NULL, channel.channel, b"-eofchar", b"")
@@ -82,7 +85,8 @@ cdef void driver_watch(void *data, int mask) noexcept nogil:
         tcp_watch(channel.connection, (READY_READ if mask & TCL_READABLE else 0)
                          | (READY_WRITE if mask & TCL_WRITABLE else 0))
         if channel.connection.source.queued:
-            tcl_poll_now()                                  # a foreign message loop may sleep without asking notifier_setup
+            # A foreign message loop may sleep without asking notifier_setup.
+            tcl_poll_now()
 
 
 cdef int driver_connected(Channel *channel) noexcept nogil:
@@ -115,7 +119,8 @@ cdef int driver_input(void *data, char *buffer, int size, int *error) noexcept n
                 break
             count = receiver_read(connection, buffer, size, &code)
     source_unlock(&connection.source)
-    if count > 0 and channel.input_closed:              # a copy in the background goes on reading, up to the first byte
+    # A copy in the background goes on reading, up to the first byte.
+    if count > 0 and channel.input_closed:
         count, code = -1, WSAESHUTDOWN
     if count >= 0 or code == WSAECONNRESET:             # a reset ends the stream, as everywhere in Tcl
         error[0] = 0
@@ -177,7 +182,8 @@ cdef void driver_flush_refused() noexcept nogil:
         source = channel_source(channel)
         source_hold(source)
         Tcl_NotifyChannel(channel.channel, TCL_WRITABLE)
-        if source.context != NULL and channel.wrote > 0:    # otherwise it is closed, or there is nothing to be had
+        # Otherwise it is closed, or there is nothing to be had.
+        if source.context != NULL and channel.wrote > 0:
             Tcl_NotifyChannel(channel.channel, TCL_WRITABLE)
         elif source.context != NULL:
             channel_wrote(channel, 0)
@@ -246,7 +252,8 @@ cdef int driver_handle(void *data, int direction, void **handle) noexcept nogil:
         endpoint = <Endpoint *>queue_first(&channel.listener.endpoints)
         if endpoint != NULL:
             sock = endpoint.socket
-            winsock_nonblocking(sock)                       # AcceptEx works on it all the same; an accepted socket has its own mode
+            # AcceptEx works on it all the same; an accepted socket has its own mode.
+            winsock_nonblocking(sock)
     handle[0] = <void *>sock
     return TCL_OK if sock != INVALID_SOCKET else TCL_ERROR
 

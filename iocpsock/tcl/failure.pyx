@@ -24,9 +24,11 @@ cdef bint failure_is_lookup(int error) noexcept nogil:
 cdef void failure_lookup_message(int error, char *message) noexcept nogil:
     """The system's words for a name resolution error, as gai_strerror gives them, in UTF-8."""
     cdef WCHAR wide[TCL_MESSAGE_MAX]
-    cdef DWORD length = FormatMessageW(FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS | FORMAT_MESSAGE_MAX_WIDTH_MASK,
+    cdef DWORD length = FormatMessageW(FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS
+                                        | FORMAT_MESSAGE_MAX_WIDTH_MASK,
                                        NULL, <DWORD>error, 0, wide, TCL_MESSAGE_MAX // 4, NULL)
-    cdef int size = WideCharToMultiByte(CP_UTF8, 0, wide, <int>length, message, TCL_MESSAGE_MAX - 1, NULL, NULL)
+    cdef int size = WideCharToMultiByte(CP_UTF8, 0, wide, <int>length, message, TCL_MESSAGE_MAX - 1, NULL,
+                                        NULL)
     message[size if size > 0 else 0] = 0
 
 

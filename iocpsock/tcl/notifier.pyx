@@ -25,8 +25,10 @@
 
 cdef enum:
     NOTIFIER_LINGER = 1             # milliseconds to wait for the next message (polling_wait: or two)
-    NOTIFIER_SHORT = 16             # milliseconds of a short sleep: a tick of Windows' clock, by which Tcl's own waits end
-    NOTIFIER_STREAK = 8             # short sleeps in a row to become hot, good waits in a row to become eager ...
+    NOTIFIER_SHORT = 16             # milliseconds of a short sleep: a tick of Windows' clock, by which Tcl's
+                                    # own waits end
+    NOTIFIER_STREAK = 8             # short sleeps in a row to become hot, good waits in a row to become eager
+                                    # ...
     NOTIFIER_STREAK_MOST = 8192     # ... at first; twice as many after each wait in vain, up to this
     NOTIFIER_TURN = 5               # milliseconds of waits of our own before Tcl asks its other event sources
 
@@ -41,7 +43,8 @@ cdef struct TclThread:
     int needed                      # how long a streak has to be
     LONGLONG asleep                 # performance counter when Tcl went to sleep; 0 once it was woken
     LONGLONG short_sleep            # ticks of the performance counter in NOTIFIER_SHORT
-    LONGLONG turn                   # performance counter when Tcl's other event sources had their turn; GetTickCount64 has a
+    LONGLONG turn                   # performance counter when Tcl's other event sources had their turn;
+                                    # GetTickCount64 has a
     LONGLONG turn_length            # grain of 16 milliseconds, three times a turn. Its ticks in NOTIFIER_TURN
 
 cdef struct SourceEvent:
@@ -121,7 +124,8 @@ cdef void notifier_setup(void *data, int flags) noexcept nogil:
         if notifier_may_linger(thread):
             notifier_linger(thread)
         else:
-            QueryPerformanceCounter(<LARGE_INTEGER *>&thread.turn)      # this time Tcl asks everybody, and nobody waits
+            # This time Tcl asks everybody, and nobody waits.
+            QueryPerformanceCounter(<LARGE_INTEGER *>&thread.turn)
     if thread.consumer.hot or consumer_has_ready(thread.consumer):
         tcl_poll_now()
     if not thread.consumer.hot and not flags & TCL_DONT_WAIT:
@@ -209,7 +213,8 @@ cdef void notifier_drain(TclThread *thread) noexcept nogil:
         if source == NULL:
             return
         channel = <Channel *>source.context
-        if channel == NULL or channel.event_queued:         # closed, or the queued event will see this news too
+        # Closed, or the queued event will see this news too.
+        if channel == NULL or channel.event_queued:
             source_drop(source)
             continue
         channel.event_queued = True
@@ -232,8 +237,10 @@ cdef int notifier_event(Tcl_Event *event, int flags) noexcept nogil:
     if not flags & TCL_FILE_EVENTS:
         return 0
     notifier_taken()
-    source_drop(source)                                     # before the handlers: one of them may end the thread. The
-    if channel == NULL:                                     # channel, while it is open, holds a reference of its own
+    # Before the handlers, as one of them may end the thread. The channel, while it is open, holds a reference
+    # of its own.
+    source_drop(source)
+    if channel == NULL:
         return 1
     channel.event_queued = False
     channel.event(channel)
@@ -252,8 +259,9 @@ cdef void notifier_taken() noexcept nogil:
 cdef void notifier_after_event() noexcept nogil:
     """The last of our events is served: an eager thread waits for the next message here."""
     cdef TclThread *thread = <TclThread *>TlsGetValue(notifier.tls)
-    if thread != NULL and thread.eager and thread.consumer.hot and thread.events == 0 and notifier_may_linger(thread) \
-            and notifier_linger(thread):
+    if thread == NULL or not thread.eager or not thread.consumer.hot or thread.events:
+        return
+    if notifier_may_linger(thread) and notifier_linger(thread):
         notifier_drain(thread)
 
 

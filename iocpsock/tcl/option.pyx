@@ -38,7 +38,8 @@ cdef int option_refuse(Tcl_Interp *interp, const char *name, const char *options
     for setting in range(SETTING_PROCESS):
         near = near or strncmp(name, setting_table[setting].option, OPTION_NEAR) == 0
     for setting in range(SETTING_PROCESS if near else 0):
-        snprintf(&listed[strlen(listed)], OPTION_LISTED - strlen(listed), b" %s", setting_table[setting].option + 1)
+        snprintf(&listed[strlen(listed)], OPTION_LISTED - strlen(listed), b" %s",
+                 setting_table[setting].option + 1)
     return Tcl_BadChannelOption(interp, name, listed)
 
 
@@ -57,7 +58,8 @@ cdef inline Settings *option_settings(Channel *channel) noexcept nogil:
 
 cdef int option_servers_only(Tcl_Interp *interp, int setting) noexcept nogil:
     if interp != NULL:
-        Tcl_SetObjResult(interp, Tcl_ObjPrintf(b"option %s is only valid for servers", setting_table[setting].option))
+        Tcl_SetObjResult(interp, Tcl_ObjPrintf(b"option %s is only valid for servers",
+                                               setting_table[setting].option))
     return TCL_ERROR
 
 
@@ -69,12 +71,13 @@ cdef int option_read_setting(Tcl_Interp *interp, int setting, const char *text, 
     elif Tcl_GetInt(NULL, text, value) == TCL_OK and settings_legal(setting, value[0]):
         return TCL_OK
     if interp != NULL:
-        Tcl_SetObjResult(interp, Tcl_ObjPrintf(b"bad value \"%s\" for option %s: must be %s", text, setting_table[setting].option,
-                                               setting_table[setting].legal))
+        Tcl_SetObjResult(interp, Tcl_ObjPrintf(b"bad value \"%s\" for option %s: must be %s", text,
+                                               setting_table[setting].option, setting_table[setting].legal))
     return TCL_ERROR
 
 
-cdef int option_set_setting(Channel *channel, Tcl_Interp *interp, int setting, const char *text) noexcept nogil:
+cdef int option_set_setting(Channel *channel, Tcl_Interp *interp, int setting,
+                            const char *text) noexcept nogil:
     """Change a setting; an illegal value changes nothing."""
     cdef Source *source = channel_source(channel)
     cdef int value = 0
@@ -90,7 +93,8 @@ cdef int option_set_setting(Channel *channel, Tcl_Interp *interp, int setting, c
     return TCL_OK
 
 
-cdef int option_get_setting(Channel *channel, Tcl_Interp *interp, int setting, Tcl_DString *result) noexcept nogil:
+cdef int option_get_setting(Channel *channel, Tcl_Interp *interp, int setting,
+                            Tcl_DString *result) noexcept nogil:
     cdef char digits[16]
     cdef int value = option_settings(channel).value[setting]
     cdef const char *word = settings_word(setting, value)
@@ -123,7 +127,8 @@ cdef int option_set_flag(Channel *channel, Tcl_Interp *interp, const char *value
 
 cdef const char *option_get_flag(Channel *channel, int flag) noexcept nogil:
     """What the program has asked for."""
-    cdef int wanted = channel.listener.wanted_flags[flag] if channel.listener != NULL else channel.connection.wanted_flags[flag]
+    cdef int wanted = (channel.listener.wanted_flags[flag] if channel.listener != NULL
+                       else channel.connection.wanted_flags[flag])
     return b"1" if wanted > 0 else b"0"
 
 
@@ -196,7 +201,8 @@ cdef void option_append_error(Channel *channel, Tcl_DString *result) noexcept no
         failure_append_message(result, error)
 
 
-cdef int option_append_names(Channel *channel, Tcl_Interp *interp, Tcl_DString *result, int which) noexcept nogil:
+cdef int option_append_names(Channel *channel, Tcl_Interp *interp, Tcl_DString *result,
+                             int which) noexcept nogil:
     """Append {address name port} of the socket's peer or of its own end; of a listener, for each of its
     addresses. Nothing while connecting."""
     cdef Endpoint *endpoint
@@ -214,7 +220,8 @@ cdef int option_append_names(Channel *channel, Tcl_Interp *interp, Tcl_DString *
             endpoint = <Endpoint *>queue_next(&endpoint.link)
     if not error:
         return TCL_OK
-    return failure_report(interp, b"can't get peername" if which == OPTION_PEER else b"can't get sockname", error)
+    return failure_report(interp, b"can't get peername" if which == OPTION_PEER else b"can't get sockname",
+                          error)
 
 
 cdef int option_address(SOCKET sock, int which, sockaddr_storage *address, int *length) noexcept nogil:
@@ -239,16 +246,18 @@ cdef int option_append_name(SOCKET sock, Tcl_Interp *interp, Tcl_DString *result
     if address_is_unspecified(<const sockaddr *>&address) or (
             interp != NULL and Tcl_GetVar2(interp, b"::tcl::unsupported::noReverseDNS", NULL, 0) != NULL):
         flags |= NI_NUMERICHOST
-    option_name_info(&address, length, host, service, NI_NUMERICHOST | NI_NUMERICSERV)
+    option_name_info(<const sockaddr *>&address, length, host, service, NI_NUMERICHOST | NI_NUMERICSERV)
     Tcl_DStringAppendElement(result, host)
-    option_name_info(&address, length, host, service, flags)
+    option_name_info(<const sockaddr *>&address, length, host, service, flags)
     Tcl_DStringAppendElement(result, host)
     Tcl_DStringAppendElement(result, service)
     return 0
 
 
-cdef void option_name_info(const sockaddr_storage *address, int length, char *host, char *service, int flags) noexcept nogil:
+cdef void option_name_info(const sockaddr *address, int length, char *host, char *service,
+                           int flags) noexcept nogil:
     """Names for an address; where there is none, its digits; empty if it is no address."""
     host[0] = service[0] = 0
-    if getnameinfo(<const sockaddr *>address, length, host, ADDRESS_HOST_MAX, service, 32, flags):
-        getnameinfo(<const sockaddr *>address, length, host, ADDRESS_HOST_MAX, service, 32, NI_NUMERICHOST | NI_NUMERICSERV)
+    if getnameinfo(address, length, host, ADDRESS_HOST_MAX, service, 32, flags):
+        getnameinfo(address, length, host, ADDRESS_HOST_MAX, service, 32,
+                    NI_NUMERICHOST | NI_NUMERICSERV)

@@ -23,7 +23,8 @@ cdef int package_init(Tcl_Interp *interp) noexcept nogil:
         return TCL_ERROR
     wrong = settings_load()
     if wrong != NULL:
-        Tcl_SetObjResult(interp, Tcl_ObjPrintf(b"iocpsock: IOCPSOCK_SETTINGS is wrong at \"%s\": it wants name=value ...", wrong))
+        Tcl_SetObjResult(interp, Tcl_ObjPrintf(
+            b"iocpsock: IOCPSOCK_SETTINGS is wrong at \"%s\": it wants name=value ...", wrong))
         return TCL_ERROR
     if not notifier_start():
         return failure_refuse(interp, b"iocpsock: no thread-local storage left")
@@ -39,7 +40,8 @@ cdef int package_init(Tcl_Interp *interp) noexcept nogil:
 
 cdef struct Package:
     SRWLOCK lock
-    void *life                      # one of Tcl's mutexes, made at its first use: Tcl takes it back when it has ended altogether
+    void *life                      # one of Tcl's mutexes, made at its first use: Tcl takes it back when it
+                                    # has ended altogether
 
 cdef Package package
 

@@ -10,7 +10,8 @@ cdef struct Server:
     Tcl_Interp *interp              # NULL once it is deleted
     Tcl_Obj *script                 # held
     Tcl_ThreadId thread             # the interpreter's
-    LONG abandoned                  # set by whichever of the channel and the interpreter goes first; the other one frees
+    LONG abandoned                  # set by whichever of the channel and the interpreter goes first; the
+                                    # other one frees
 
 
 cdef Server *server_new(Tcl_Interp *interp, Tcl_Obj *script) noexcept nogil:
@@ -40,7 +41,8 @@ cdef void server_interp_deleted(void *data, Tcl_Interp *interp) noexcept nogil:
 cdef void server_free(Server *server) noexcept nogil:
     """The channel is closed. If that is part of the interpreter's deletion, its callback is certain to come,
     and cannot be taken back any more in Tcl 8.6."""
-    if server.thread != Tcl_GetCurrentThread() or (server.interp != NULL and Tcl_InterpDeleted(server.interp)):
+    if server.thread != Tcl_GetCurrentThread() or (server.interp != NULL
+                                                   and Tcl_InterpDeleted(server.interp)):
         if InterlockedExchange(&server.abandoned, 1):
             server_destroy(server)
         return
@@ -69,20 +71,24 @@ cdef void server_event(Channel *listener_channel) noexcept nogil:
         tcl_poll_now()
     if connection == NULL:
         return
-    option_name_info(&connection.peer, connection.peer_length, address, service, NI_NUMERICHOST | NI_NUMERICSERV)
+    option_name_info(<const sockaddr *>&connection.peer, connection.peer_length, address, service,
+                     NI_NUMERICHOST | NI_NUMERICSERV)
     channel = driver_new(connection, NULL)
     if server.interp == NULL or server.thread != Tcl_GetCurrentThread():
         Tcl_CloseEx(NULL, channel.channel, 0)
     else:
-        server_call(server.interp, server.script, channel.channel, address, address_port(<sockaddr *>&connection.peer))
+        server_call(server.interp, server.script, channel.channel, address,
+                    address_port(<sockaddr *>&connection.peer))
 
 
-cdef Tcl_Obj *server_command(Tcl_Obj *script, Tcl_Channel channel, const char *address, int port_number) noexcept nogil:
+cdef Tcl_Obj *server_command(Tcl_Obj *script, Tcl_Channel channel, const char *address,
+                             int port_number) noexcept nogil:
     """The script with the three words appended: 8.6 pastes text, 9 joins lists."""
     cdef Tcl_Obj *words[2]
     cdef Tcl_Obj *command
     if tcl_major < 9:
-        return Tcl_ObjPrintf(b"%s %s %s %d", Tcl_GetString(script), Tcl_GetChannelName(channel), address, port_number)
+        return Tcl_ObjPrintf(b"%s %s %s %d", Tcl_GetString(script), Tcl_GetChannelName(channel), address,
+                             port_number)
     words[0] = script
     words[1] = tcl_obj_hold(Tcl_NewListObj(0, NULL))
     Tcl_ListObjAppendElement(NULL, words[1], Tcl_NewStringObj(Tcl_GetChannelName(channel), -1))
@@ -93,7 +99,8 @@ cdef Tcl_Obj *server_command(Tcl_Obj *script, Tcl_Channel channel, const char *a
     return command
 
 
-cdef void server_call(Tcl_Interp *interp, Tcl_Obj *script, Tcl_Channel channel, const char *address, int port_number) noexcept nogil:
+cdef void server_call(Tcl_Interp *interp, Tcl_Obj *script, Tcl_Channel channel, const char *address,
+                      int port_number) noexcept nogil:
     """Evaluate the script for a connection. An error goes to the background error handler and closes the
     connection."""
     cdef Tcl_Obj *command = tcl_obj_hold(server_command(script, channel, address, port_number))

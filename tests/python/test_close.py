@@ -213,9 +213,22 @@ def test_detach(net, pair):
     assert server.recv(10) == b""
 
 
+def test_a_timed_sendall_whose_socket_becomes_blocking_ends_in_time(balance):
+    """The handle becomes blocking when it has ended."""
+    with Net("iocpsock").pair() as (client, server):
+        client.settimeout(1)
+        sending = spawn(client.sendall, bytes(64_000_000))
+        assert still_waits(sending)
+        client.setblocking(True)
+        read_exactly(server, 1_000_000)                     # room for a part
+        assert isinstance(sending.exception(DEADLINE), TimeoutError)
+        assert still_waits(spawn(socket.socket.recv, client, 1))
+        client.shutdown(socket.SHUT_RDWR)
+
+
 @pytest.mark.parametrize("end", ["close", "recv"])
 def test_a_timed_sendall_whose_socket_becomes_blocking(balance, end):
-    """It then waits in the system itself, and holds up neither other calls nor the close."""
+    """It holds up neither other calls nor the close."""
     with Net("iocpsock").pair() as (client, server):
         client.settimeout(2 * DEADLINE)
         sending = spawn(client.sendall, bytes(32_000_000))
