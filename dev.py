@@ -52,9 +52,10 @@ import os
 import signal
 import sys
 
-from tools import build, cache, run, setup
-from tools.installation import CHOICE
-from tools.report import Problem, say
+from tools.base import cache
+from tools.base.report import Problem, say
+from tools.environments import build, run, setup
+from tools.environments.installation import CHOICE
 
 
 def leading_options(arguments, values=(), flags=()):
@@ -109,7 +110,7 @@ def pytest(windows, options, rest):
 
 
 def test(arguments):
-    from tools import matrix
+    from tools.testing import matrix
     options, rest = leading_options(arguments, values=("-k", "--only", "--python", "--tcl"), flags=("--no-build", "--soak"))
     nothing_more("test", rest)
     setup.machine()
@@ -120,28 +121,28 @@ def test(arguments):
 
 
 def tcltest(arguments):
-    from tools import tcltest as suite
+    from tools.suites import tcltest as suite
     options, rest = leading_options(arguments, flags=("--no-build",))
     ready(options)
     return suite.main(rest)
 
 
 def pysuite(arguments):
-    from tools import pysuite as suite
+    from tools.suites import pysuite as suite
     options, rest = leading_options(arguments, flags=("--no-build",))
     ready(options)
     return suite.main(rest)
 
 
 def conformance(arguments):
-    from tools import conformance as table
+    from tools.suites import conformance as table
     options, rest = leading_options(arguments, flags=("--no-build",))
     ready(options)
     return table.main(rest)
 
 
 def bench(arguments):
-    from tools import bench as benchmark
+    from tools.bench import benchmark
     options, rest = leading_options(arguments, values=("--only", "--who"), flags=("--quick", "--no-build"))
     nothing_more("bench", rest)
     ready(options)
@@ -159,7 +160,7 @@ def faults(arguments):
 
 
 def strict(arguments):
-    from tools import strict as windows
+    from tools.testing import strict as windows
     options, rest = leading_options(arguments, values=("--tcl", "--python"), flags=("--long",))
     nothing_more("strict", rest)
     setup.tools()
@@ -168,24 +169,24 @@ def strict(arguments):
 
 
 def soak(arguments):
-    from tools import load, soak as run_soak
+    from tools.load import connections, soak as run_soak
     options, rest = leading_options(arguments, values=("--minutes", "--tcl", "--count"), flags=("--no-build", "--load"))
     nothing_more("soak", rest)
     ready(options)
     if "--load" in options:
-        return load.main(number(options, "--count", load.COUNT))
+        return connections.main(number(options, "--count", connections.COUNT))
     return run_soak.main(number(options, "--minutes", 30), options.get("--tcl", run.TCL_VERSIONS[0]))
 
 
 def fresh(arguments):
-    from tools import fresh as debian
+    from tools.testing import fresh as debian
     release, *rest = arguments if arguments and not arguments[0].startswith("-") else [debian.RELEASES[-1], *arguments]
     options, rest = leading_options(rest, values=("--only",), flags=("--user", "--keep"))
     return debian.main(release, options.get("--only"), "--user" in options, "--keep" in options, rest)
 
 
 def fuzz(arguments):
-    from tools import fuzz as fuzzer
+    from tools.load import fuzz as fuzzer
     language, *rest = arguments or [""]
     options, rest = leading_options(rest, values=("--seconds", "--seed", "--version", "--show"), flags=("--no-build", "--planted"))
     nothing_more("fuzz", rest)
@@ -194,7 +195,7 @@ def fuzz(arguments):
 
 
 def probe(arguments):
-    from tools import probe as questions
+    from tools.testing import probe as questions
     options, rest = leading_options(arguments, values=("--take",), flags=("--json", "--record"))
     setup.tools()
     return questions.main(rest, "--json" in options, "--record" in options, options.get("--take"))
@@ -223,7 +224,7 @@ def build_only(arguments):
 
 
 def release(arguments):
-    from tools import release as artifacts
+    from tools.release import artifacts
     nothing_more("release", arguments)
     setup.tools()
     artifacts.main()

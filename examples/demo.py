@@ -163,13 +163,13 @@ def script_library(windows):
         shell = windows.tclsh(TCL)
         return subprocess.run(shell.argv, env=shell.env, input="puts [info library]", capture_output=True, text=True,
                               check=True).stdout.strip()
-    from tools import tcl
+    from tools.environments import tcl
     return tcl.shell(TCL).library
 
 
 def main():
     sys.path.insert(0, str(HERE.parent))
-    from tools import run
+    from tools.environments import run
     try:
         with run.session() as windows:
             faults = demo(windows, script_library(windows))

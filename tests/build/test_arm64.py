@@ -12,8 +12,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from pe import FLAG_DYNAMIC_BASE, FLAG_HIGH_ENTROPY_VA, FLAG_NX_COMPAT, MACHINE_ARM64, PE
 from test_pe import EXPORTS, VERSION, is_system_dll
-from tools import build, probe, run, zig
-from tools.build import ARM64
+from tools.environments import build, run, zig
+from tools.environments.build import ARM64
+from tools.testing import probe
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="on Windows the wheel is that of the machine")
 

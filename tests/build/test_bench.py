@@ -16,9 +16,9 @@ sys.path.insert(0, str(ROOT))
 if os.name == "nt":
     pytest.skip("the measuring is done under Wine, on Linux", allow_module_level=True)
 
-from tools import bench, run
-from tools.bench import figures, goals, instructions, report, requests, runner, scenarios
-from tools.report import Problem, Unavailable
+from tools.base.report import Problem, Unavailable
+from tools.bench import benchmark, figures, goals, instructions, report, requests, runner, scenarios
+from tools.environments import run
 
 
 def test_percentiles_are_values_that_were_measured():
@@ -65,14 +65,14 @@ def test_every_goal_names_a_scenario_and_contenders_of_it():
 
 
 def test_quick_takes_the_key_scenarios_and_names_choose():
-    assert {scenario.name for scenario in bench.choose(True)} >= {"echo-64B-1", "connect", "requests"}
-    assert len(bench.choose(True)) < len(bench.choose(False))
-    one, = bench.choose(True, "echo-10KiB-200", "floor,Tcl 9")
+    assert {scenario.name for scenario in benchmark.choose(True)} >= {"echo-64B-1", "connect", "requests"}
+    assert len(benchmark.choose(True)) < len(benchmark.choose(False))
+    one, = benchmark.choose(True, "echo-10KiB-200", "floor,Tcl 9")
     assert [contender.name for contender in one.contenders] == ["floor", "Tcl 9.0 socket", "Tcl 9.0 socket2"]
-    assert [scenario.name for scenario in bench.choose(False, "idle-1000,stream-4")] == [
+    assert [scenario.name for scenario in benchmark.choose(False, "idle-1000,stream-4")] == [
         "stream-4KiB-event", "stream-4KiB-blocking", "idle-1000"]
     with pytest.raises(Problem, match="--only nothing: there are echo-64B-1, "):
-        bench.choose(False, "nothing")
+        benchmark.choose(False, "nothing")
 
 
 def test_requests_are_counted_for_one_process():
@@ -138,13 +138,13 @@ def test_medians_of_what_some_samples_have():
 def bench_of_tenths(tmp_path_factory):
     """Runs of a tenth of a second, for what matters is that they come to an end."""
     with run.session() as windows, contextlib.ExitStack() as until:
-        yield bench.Bench(windows, scenarios.Length(warm=0.05, seconds=0.1, rounds=1, bursts=1), tmp_path_factory.mktemp("page"), until)
+        yield benchmark.Bench(windows, scenarios.Length(warm=0.05, seconds=0.1, rounds=1, bursts=1), tmp_path_factory.mktemp("page"), until)
 
 
 @pytest.mark.parametrize("who", ["floor", "Tcl 8.6 socket2", "Python iocpsock", "asyncio Proactor"])
 def test_each_program_has_a_result_in_each_scenario(bench_of_tenths, who):
     wanted = "echo-64B-1,echo-100KiB-20,stream,connect,burst,http-closed,idle-1000,requests"
-    results = bench.measure(bench_of_tenths, bench.choose(False, wanted, who))
+    results = benchmark.measure(bench_of_tenths, benchmark.choose(False, wanted, who))
     for scenario in results["scenarios"]:
         assert scenario["failures"] == {}
         for row in scenario["contenders"].values():
@@ -158,5 +158,5 @@ def test_the_command():
                           capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[2].split()[0] == "floor"
-    written = json.loads((bench.RESULTS / "part.json").read_text())
+    written = json.loads((benchmark.RESULTS / "part.json").read_text())
     assert written["scenarios"][0]["contenders"]["floor"]["latency"]["p50"] > 0

@@ -9,10 +9,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tools import installation, pysuite, tcltest
-from tools.conformance_python import SUITE as PYTHON
-from tools.conformance_tcl import REASONS, SUITE
-from tools.suite import WINES, Suite
+from tools.environments import installation, python_tests
+from tools.suites import pysuite, tcltest
+from tools.suites.conformance_python import SUITE as PYTHON
+from tools.suites.conformance_tcl import REASONS, SUITE
+from tools.suites.suite import WINES, Suite
 
 
 @pytest.fixture
@@ -156,7 +157,7 @@ def test_a_file_goes_on_after_a_test_that_hangs(monkeypatch, tmp_path):
             reader.take(1, b"\x1e" + json.dumps(line).encode() + b"\n")
         return "" if reader.finished else "hung: for a test"
 
-    monkeypatch.setattr(pysuite, "tests", lambda version: tmp_path)
+    monkeypatch.setattr(python_tests, "directory", lambda version: tmp_path)
     monkeypatch.setattr(pysuite, "LOGS", tmp_path)
     monkeypatch.setattr(pysuite, "_attempt", attempt)
     final = pysuite.run_file("3.13", "test_x", "iocpsock", show=lambda line: None)
@@ -173,7 +174,7 @@ def test_a_file_that_never_comes_to_the_engine_is_refused(monkeypatch, tmp_path)
         reader.take(1, b"\x1e" + json.dumps(["end", "", 0]).encode() + b"\n")
         return ""
 
-    monkeypatch.setattr(pysuite, "tests", lambda version: tmp_path)
+    monkeypatch.setattr(python_tests, "directory", lambda version: tmp_path)
     monkeypatch.setattr(pysuite, "LOGS", tmp_path)
     monkeypatch.setattr(pysuite, "_attempt", attempt)
     assert pysuite.run_file("3.13", "test_x", "iocpsock").verdict == "no operation ran on the engine"

@@ -11,8 +11,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tools import debian, fresh, system
-from tools.report import Problem
+from tools.base.report import Problem
+from tools.environments import debian, system
+from tools.testing import fresh
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="on Windows there is no Debian to make")
 

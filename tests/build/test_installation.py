@@ -11,8 +11,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import dev
-from tools import installation, wine
-from tools.report import Problem
+from tools.base.report import Problem
+from tools.environments import installation, wine
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="on Windows there is no Wine to choose")
 

@@ -10,7 +10,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tools import process, run, tcl, winpython
+from tools.base import process
+from tools.environments import run, tcl, winpython
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="on Windows `dev.py test` is that rig itself")
 

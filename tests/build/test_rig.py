@@ -10,8 +10,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tools import cache, debian, matrix, process, run, sources, tcltest, wine
-from tools.report import Problem, Unavailable
+from tools.base import cache, process
+from tools.base.report import Problem, Unavailable
+from tools.environments import debian, run, sources, tcl, wine
+from tools.suites import tcltest
+from tools.testing import matrix
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="on Windows the rig makes nothing: it uses what is installed")
 
@@ -215,7 +218,6 @@ def test_a_hung_suite_test_is_named_and_left_out_the_next_time(monkeypatch):
         reader.take(1, lines[len(asked) - 1])
         return "hung: silent" if len(asked) == 1 else ""
 
-    from tools import tcl
     suite = tcl.Suite(None, None, None, cache.root())
     cache.root().mkdir()
     (cache.root() / "x.test").touch()

@@ -8,9 +8,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tools import hostpython
+from tools.environments import hostpython
 
-REQUIREMENTS = ROOT / "tools" / "requirements-style.txt"
+REQUIREMENTS = hostpython.REQUIREMENTS / "style.txt"
 
 
 def said(module, *arguments):

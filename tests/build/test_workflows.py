@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import dev
-from tools import hostpython
+from tools.environments import hostpython
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 # What is on the machines that the workflows name, beside Python and this checkout.

@@ -13,10 +13,11 @@ import os
 import sys
 from pathlib import Path
 
-from tools import cache, hostpython, process, run
+from tools.base import cache, process
 from tools.bench import report
+from tools.environments import hostpython, run
 
-REQUIREMENTS = hostpython.HERE / "requirements-charts.txt"
+REQUIREMENTS = hostpython.REQUIREMENTS / "charts.txt"
 
 # File name, title, and the scenarios of its panels.
 CHARTS = [

@@ -6,12 +6,13 @@ which is told which sockets to use.
 
 from typing import NamedTuple
 
-from tools import cache, cprogram, hostpython, process, run
+from tools.base import cache, process
+from tools.environments import cprogram, hostpython, run
 
 PROGRAMS = run.ROOT / "benchmarks"
 PYTHON = "3.13"
 PEERS = ("winloop", "iocp")     # what has to be fetched to be run
-PEER_REQUIREMENTS = hostpython.HERE / "requirements-peers.txt"
+PEER_REQUIREMENTS = hostpython.REQUIREMENTS / "peers.txt"
 
 
 class Contender(NamedTuple):

@@ -9,9 +9,10 @@ import os
 import shutil
 import tempfile
 
-from tools import process, run
+from tools.base import process
+from tools.base.report import Unavailable
 from tools.bench import runner
-from tools.report import Unavailable
+from tools.environments import run
 
 TRIPS = (1000, 3000)
 EVENT = "instructions:u"

@@ -15,8 +15,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from tools.base.report import Unavailable
 from tools.bench import contenders
-from tools.report import Unavailable
 
 WAVE = 200          # connections begun at once: far from any backlog
 WARM = 2            # bursts that do not count

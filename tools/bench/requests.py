@@ -9,9 +9,10 @@ import os
 import re
 import tempfile
 
-from tools import process, run, wine
+from tools.base import process
+from tools.base.report import Unavailable
 from tools.bench import runner
-from tools.report import Unavailable
+from tools.environments import run, wine
 
 TRIPS = (100, 300)
 TRACED = {"WINEDEBUG": "+server"}

@@ -15,8 +15,8 @@ import os
 import re
 from pathlib import Path
 
-from tools import process
-from tools.report import Problem
+from tools.base import process
+from tools.base.report import Problem
 
 TIMEOUT = 40            # seconds for one run, in which nothing but an error takes that long
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 0
