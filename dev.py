@@ -154,7 +154,7 @@ def faults(arguments):
     setup.tools()
     build.ensure(variant="faults")
     with run.session("faults") as windows:
-        command = [setup.host_python(), "-m", "pytest", "-p", "no:cacheprovider", "tests/faults", "-q", "--tcl",
+        command = [setup.machine_python(), "-m", "pytest", "-p", "no:cacheprovider", "tests/faults", "-q", "--tcl",
                    options.get("--tcl", run.TCL_VERSIONS[0]), *rest]
         return windows.pass_through(run.Command([str(word) for word in command], windows.environment()))
 

@@ -15,7 +15,7 @@ class RigRunner(VirtualEnvRunner):
 
     @classmethod
     def extract_base_python(cls, env_name):
-        """No version is asked of the host by the environment's name."""
+        """No version is asked of this machine by the environment's name."""
         return None
 
 

@@ -5,7 +5,7 @@ its package:
 
     base          report: what the rig says; cache: directories that are either complete or not there; process:
                   child processes with live pipes and time-outs
-    environments  sources: what is downloaded, pinned; debian: apt; system: another Debian in a folder; hostpython:
+    environments  sources: what is downloaded, pinned; debian: apt; system: another Debian in a folder; linux_python:
                   the Python that builds the package; assembled, winpython: CPython for Windows; python_tests: its
                   tests; zig: the compiler for ARM64; tcl: Tcl for Windows; installation: which Wine; wine: its
                   prefixes; run: "give me Python 3.12 or Tcl 9.0"; native: the same on Windows; cprogram: programs

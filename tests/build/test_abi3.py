@@ -22,7 +22,7 @@ def bound_symbols(content):
 def stable():
     """Symbol -> (the first version whose stable ABI has it, the macro it depends on or None)."""
     if os.name == "nt":
-        pytest.skip("the host's environment, which has abi3info, is made on Linux only")
+        pytest.skip("this machine's environment, which has abi3info, is made on Linux only")
     import abi3info
     return {symbol.name: ((entry.added.major, entry.added.minor), entry.ifdef and entry.ifdef.name)
             for kind in (abi3info.FUNCTIONS, abi3info.DATAS) for symbol, entry in kind.items()}

@@ -42,10 +42,10 @@ def test_another_is_entered_and_has_prefixes_of_its_own(monkeypatch, tmp_path):
     monkeypatch.setenv(installation.CHOICE, "10")
     other = installation.chosen()
     assert (other.version, other.name, other.enter[-1]) == ("10", "wine10", str(tmp_path / "10"))
-    monkeypatch.setattr(wine.Slot, "_make", lambda slot, path: None)
-    slot = wine.Slot(1)
-    assert slot.prefix.name.startswith("wine10-1-")
-    command = slot.command("x.exe", "argument")
+    monkeypatch.setattr(wine.Prefix, "_make", lambda prefix, path: None)
+    prefix = wine.Prefix(1)
+    assert prefix.folder.name.startswith("wine10-prefix-1-")
+    command = prefix.command("x.exe", "argument")
     assert command[:len(other.enter)] == other.enter and command[-3:] == ["wine", "x.exe", "argument"]
 
 

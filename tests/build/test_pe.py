@@ -1,4 +1,4 @@
-"""The built DLL and wheel, read byte by byte on the host: what they need, what they offer, what they
+"""The built DLL and wheel, read byte by byte on this machine: what they need, what they offer, what they
 carry."""
 
 import re

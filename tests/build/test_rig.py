@@ -108,7 +108,7 @@ def test_a_missing_tarball_is_named_with_what_to_do(tarball):
 
 
 def test_a_lock_excludes():
-    path = cache.root() / "locks" / "slot"
+    path = cache.root() / "locks" / "prefix"
     held = cache.try_lock(path)
     assert held and cache.try_lock(path) is None
     held.close()
@@ -151,7 +151,7 @@ def test_an_unknown_version_is_an_error():
 def test_the_cache_is_cleared_if_nobody_uses_it(monkeypatch, tmp_path):
     monkeypatch.setenv("IOCPSOCK_CACHE", str(tmp_path))
     made = cache.directory("made", "1", "a directory", lambda path: (path / "file").write_bytes(bytes(1000)))
-    with cache.locked(tmp_path / "locks" / "wine-0.slot"), pytest.raises(Problem, match="another dev.py holds"):
+    with cache.locked(tmp_path / "locks" / "wine-prefix-0.lock"), pytest.raises(Problem, match="another dev.py holds"):
         cache.clear()
     assert made.is_dir()
     monkeypatch.setattr(cache, "_mounts", lambda: [made])
@@ -164,15 +164,15 @@ def test_the_cache_is_cleared_if_nobody_uses_it(monkeypatch, tmp_path):
 
 
 def test_the_cells_of_one_version():
-    assert [cell.name for cell in matrix.cells(python="3.12")] == ["suite python 3.12", "python 3.12", "strict python", "host"]
-    assert [cell.name for cell in matrix.cells(python="3.14")] == ["suite python 3.14", "python 3.14", "python 3.14t", "host"]
-    assert [(cell.name, cell.required) for cell in matrix.cells(tcl="9.1")] == [("tcl 9.1", False), ("host", True)]
+    assert [cell.name for cell in matrix.cells(python="3.12")] == ["suite python 3.12", "python 3.12", "strict python", "build"]
+    assert [cell.name for cell in matrix.cells(python="3.14")] == ["suite python 3.14", "python 3.14", "python 3.14t", "build"]
+    assert [(cell.name, cell.required) for cell in matrix.cells(tcl="9.1")] == [("tcl 9.1", False), ("build", True)]
     newest = [cell.name for cell in matrix.cells(python="3.13")]
     assert [name for name in newest if name.startswith("fuzz")] == ["fuzz python", "fuzz storm"]
     assert not any(cell.name.startswith("fuzz") for cell in matrix.cells(expression="a_test"))
     assert [cell.name for cell in matrix.cells(tcl="9.0")] == [
         *(f"suite 9.0 {file}" for file in matrix.TCL.files), "tcl 9.0",
-        *(f"tcl 9.0 {text.split()[0]}" for text in matrix.TUNED["9.0"]), "fuzz tcl", "strict tcl", "host"]
+        *(f"tcl 9.0 {text.split()[0]}" for text in matrix.TUNED["9.0"]), "fuzz tcl", "strict tcl", "build"]
 
 
 def test_the_cells_of_a_name(monkeypatch, tmp_path):
@@ -183,8 +183,8 @@ def test_the_cells_of_a_name(monkeypatch, tmp_path):
     matrix.run_all()
     assert ran[0] == "strict python", "the cell that takes longest begins first"
     ran.clear()
-    matrix.run_all(tcl="8.6", names=("tcl", "host"))
-    assert ran == ["tcl 8.6", *(f"tcl 8.6 {text.split()[0]}" for text in matrix.TUNED["8.6"]), "host"]
+    matrix.run_all(tcl="8.6", names=("tcl", "build"))
+    assert ran == ["tcl 8.6", *(f"tcl 8.6 {text.split()[0]}" for text in matrix.TUNED["8.6"]), "build"]
     with pytest.raises(Problem, match="no cell's name begins with nobody"):
         matrix.run_all(names=("nobody",))
 
@@ -341,7 +341,7 @@ def test_the_stock_sockets_are_asked_only_where_something_is_lost(recorded, monk
 
 def test_what_runs_under_wine_does_not_see_that_a_service_started_it(monkeypatch):
     monkeypatch.setenv("CI", "true")
-    assert "CI" not in wine.environment("prefix")
+    assert "CI" not in wine.environment("folder")
 
 
 def test_what_runs_under_wine_has_its_heap_at_the_same_place_each_time():

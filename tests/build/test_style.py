@@ -8,14 +8,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tools.environments import hostpython
+from tools.environments import linux_python
 
-REQUIREMENTS = hostpython.REQUIREMENTS / "style.txt"
+REQUIREMENTS = linux_python.REQUIREMENTS / "style.txt"
 
 
 def said(module, *arguments):
     """The output of the linter, a line for each complaint."""
-    folder = hostpython.packages("style", REQUIREMENTS, "ruff and cython-lint")
+    folder = linux_python.packages("style", REQUIREMENTS, "ruff and cython-lint")
     path = os.pathsep.join([str(folder / "bin"), os.environ["PATH"]])
     done = subprocess.run([sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True, text=True,
                           env={**os.environ, "PYTHONPATH": str(folder), "PATH": path})

@@ -1,7 +1,7 @@
 """dev.py bench: every contender in every scenario, round by round in turn, and what it comes to.
 
 In a round each contender has one run, so whatever slows the machine for a while slows all of them. All run in
-one Wine slot, pinned to its CPU.
+one Wine prefix, pinned to its CPU.
 """
 
 import contextlib
@@ -28,9 +28,9 @@ class Bench:
 
     def __init__(self, windows, length, folder, until):
         self.windows, self.length, self.until = windows, length, until
-        slot = windows.slot if isinstance(windows, run.WineSession) else None
-        self.prefix = slot and slot.prefix
-        self.beside = load.another_cpu(slot.pin) if slot else []     # how to run a program that shall not be in the way
+        held = windows.prefix if isinstance(windows, run.WineSession) else None
+        self.prefix = held and held.folder
+        self.beside = load.another_cpu(held.pin) if held else []     # how to run a program that shall not be in the way
         self.page = Path(folder, "page.bin")
         self.page.write_bytes(b"x" * PAGE)
 

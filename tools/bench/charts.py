@@ -1,4 +1,4 @@
-"""The charts of a run, drawn by matplotlib in a process of its own: the host's Python with the pinned wheels
+"""The charts of a run, drawn by matplotlib in a process of its own: this machine's Python with the pinned wheels
 on its path.
 
     python -m tools.bench.charts RESULTS.json FOLDER        (what `draw` runs)
@@ -15,9 +15,9 @@ from pathlib import Path
 
 from tools.base import cache, process
 from tools.bench import report
-from tools.environments import hostpython, run
+from tools.environments import linux_python, run
 
-REQUIREMENTS = hostpython.REQUIREMENTS / "charts.txt"
+REQUIREMENTS = linux_python.REQUIREMENTS / "charts.txt"
 
 # File name, title, and the scenarios of its panels.
 CHARTS = [
@@ -35,10 +35,10 @@ STOCK, OTHER, INK = "#5b6470", "#c3cad2", "#20262e"
 def draw(results):
     """Draw the charts of the results at this path, beside it."""
     def make(path):
-        hostpython.pip(hostpython.python(), "install", "--quiet", "--target", path, *hostpython.PINNED, REQUIREMENTS)
+        linux_python.pip(linux_python.python(), "install", "--quiet", "--target", path, *linux_python.PINNED, REQUIREMENTS)
 
     packages = cache.directory("bench-charts", cache.fingerprint(REQUIREMENTS, sys.version), "matplotlib", make)
-    process.check([hostpython.python(), "-m", "tools.bench.charts", results, results.parent], "drawing the charts", cwd=run.ROOT,
+    process.check([linux_python.python(), "-m", "tools.bench.charts", results, results.parent], "drawing the charts", cwd=run.ROOT,
                   env={**os.environ, "PYTHONPATH": str(packages), "MPLBACKEND": "agg"})
 
 

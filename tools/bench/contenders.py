@@ -7,12 +7,12 @@ which is told which sockets to use.
 from typing import NamedTuple
 
 from tools.base import cache, process
-from tools.environments import cprogram, hostpython, run
+from tools.environments import cprogram, linux_python, run
 
 PROGRAMS = run.ROOT / "benchmarks"
 PYTHON = "3.13"
 PEERS = ("winloop", "iocp")     # what has to be fetched to be run
-PEER_REQUIREMENTS = hostpython.REQUIREMENTS / "peers.txt"
+PEER_REQUIREMENTS = linux_python.REQUIREMENTS / "peers.txt"
 
 
 class Contender(NamedTuple):
@@ -60,8 +60,8 @@ def program(windows, source, *arguments):
 def _peers(windows):
     """The folders with the peers' packages; pywin32 expects its own to be on the path."""
     def make(path):
-        hostpython.pip(hostpython.python(), "install", "--quiet", "--target", path, "--platform", "win_amd64",
-                       "--python-version", PYTHON, "--implementation", "cp", *hostpython.PINNED, PEER_REQUIREMENTS)
+        linux_python.pip(linux_python.python(), "install", "--quiet", "--target", path, "--platform", "win_amd64",
+                       "--python-version", PYTHON, "--implementation", "cp", *linux_python.PINNED, PEER_REQUIREMENTS)
         compiler = windows.python(PYTHON, "-m", "compileall", "-q", windows.path(path))
         process.check(compiler.argv, "compiling the peers' modules", env=compiler.env)
 

@@ -42,11 +42,11 @@ def count(lines, pid):
 @contextlib.contextmanager
 def traced():
     """A session whose wineserver writes its requests down, and the file where it does."""
-    with tempfile.TemporaryFile() as trace, wine.slot(trace) as slot:
+    with tempfile.TemporaryFile() as trace, wine.prefix(trace) as prefix:
         # The first process to ask for the trace turns it on, and is not seen to begin: let it be one that
         # does not matter.
-        process.check(slot.command("cmd", "/c", "exit"), "turning on the trace", env={**slot.environment(), **TRACED})
-        yield run.WineSession("", slot), trace
+        process.check(prefix.command("cmd", "/c", "exit"), "turning on the trace", env={**prefix.environment(), **TRACED})
+        yield run.WineSession("", prefix), trace
 
 
 def sample(bench, contender):

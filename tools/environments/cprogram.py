@@ -8,7 +8,7 @@ import shutil
 
 from tools.base import cache, process
 from tools.base.report import Problem, Unavailable
-from tools.environments.tcl import HOST as COMPILER_PREFIX
+from tools.environments.tcl import TARGET
 
 LIBRARIES = ("ws2_32", "mswsock", "ntdll")
 MACROS = [("_WIN32_WINNT", "0x0A00"), ("WIN32_LEAN_AND_MEAN", None)]
@@ -26,7 +26,7 @@ def compiled(name, sources, headers=()):
 def _across(target, sources):
     macros = [f"-D{name}={value or 1}" for name, value in MACROS]
     libraries = [f"-l{name}" for name in LIBRARIES]
-    process.check([f"{COMPILER_PREFIX}-gcc", "-O2", "-Wall", "-Wextra", *macros, "-static-libgcc", *sources,
+    process.check([f"{TARGET}-gcc", "-O2", "-Wall", "-Wextra", *macros, "-static-libgcc", *sources,
                    "-o", target, *libraries], f"compiling {target.stem}")
 
 

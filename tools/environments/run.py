@@ -4,7 +4,7 @@
         argv, env = windows.tclsh("8.6", "script.tcl", "argument")
         subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
 
-A session is a Wine slot here, and the installed interpreters on Windows. A session inside one that dev.py
+A session is a Wine prefix here, and the installed interpreters on Windows. A session inside one that dev.py
 holds (a test run by it, say) joins that one. Give the programs pipes or /dev/null, never a plain file.
 
 In every interpreter the built package can be imported: PYTHONPATH and TCLLIBPATH name build/package. A
@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from tools.base import process
 from tools.base.report import Problem
-from tools.environments import hostpython, tcl, wine, winpython
+from tools.environments import linux_python, tcl, wine, winpython
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
@@ -33,8 +33,8 @@ TCL_TO_COME = "9.1"             # run where its sources are found, and required 
 PYTHONS = (*PYTHON_VERSIONS, FREE_THREADED)
 TCLS = (*TCL_VERSIONS, TCL_TO_COME)
 
-# Set in the environment of what dev.py starts: the slot that it holds for it.
-JOINED = "IOCPSOCK_WINE_SLOT"
+# Set in the environment of what dev.py starts: the number of the prefix that it holds for it.
+JOINED = "IOCPSOCK_WINE_PREFIX"
 # And the build that it uses, unless it is the one to give away.
 VARIANT = "IOCPSOCK_VARIANT"
 
@@ -59,10 +59,10 @@ def session(variant=None):
         yield NativeSession(variant)
         return
     if number := os.environ.get(JOINED):
-        yield WineSession(variant, wine.Slot(int(number)))
+        yield WineSession(variant, wine.Prefix(int(number)))
         return
-    with wine.slot() as slot:
-        yield WineSession(variant, slot)
+    with wine.prefix() as prefix:
+        yield WineSession(variant, prefix)
 
 
 @functools.cache
@@ -90,7 +90,7 @@ class Session:
         self.package = place(variant) / "package"
 
     def path(self, path):
-        """How a Windows program names this path of the host."""
+        """How a Windows program names this path of this machine."""
         raise NotImplementedError
 
     def environment(self):
@@ -122,33 +122,33 @@ class Session:
 
 
 class WineSession(Session):
-    """Interpreters from the cache, in a Wine slot."""
+    """Interpreters from the cache, in a Wine prefix."""
 
-    def __init__(self, variant, slot):
+    def __init__(self, variant, prefix):
         super().__init__(variant)
-        self.slot = slot
+        self.prefix = prefix
 
     def path(self, path):
         return wine.windows_path(path)
 
     def _environment(self):
-        return {**self.slot.environment(), JOINED: str(self.slot.number)}
+        return {**self.prefix.environment(), JOINED: str(self.prefix.number)}
 
     def pass_through(self, command):
         return process.pass_through(*command)
 
     def python(self, version, *arguments):
         program = winpython.directory(known("Python", version, PYTHONS)) / "python.exe"
-        return Command(self.slot.command(program, *arguments),
-                       self._python_environment(arguments, self.package, hostpython.windows_packages()))
+        return Command(self.prefix.command(program, *arguments),
+                       self._python_environment(arguments, self.package, linux_python.windows_packages()))
 
     def tclsh(self, version, *arguments):
         shell = tcl.shell(known("Tcl", version, TCLS))
-        return Command(self.slot.command(shell.program, *arguments), self._tcl_environment(shell.library))
+        return Command(self.prefix.command(shell.program, *arguments), self._tcl_environment(shell.library))
 
     def program(self, path, *arguments):
         """A program of ours, made by tools/environments/cprogram."""
-        return Command(self.slot.command(path, *arguments), self.environment())
+        return Command(self.prefix.command(path, *arguments), self.environment())
 
     def extension(self, source):
         """The DLL of an extension of the tests', compiled from this C file."""
@@ -158,7 +158,7 @@ class WineSession(Session):
         """Tcl's test shell. Unless `stock`, socket2 has the place of socket in every interpreter it makes."""
         suite = tcl.suite(known("Tcl", version, TCLS))
         library = suite.library if stock else suite.socket2_library
-        return Command(self.slot.command(suite.program, *arguments), self._tcl_environment(library))
+        return Command(self.prefix.command(suite.program, *arguments), self._tcl_environment(library))
 
 
 def known(language, version, versions):

@@ -7,7 +7,7 @@ import os
 import sys
 
 from tools.base.report import Unavailable, say
-from tools.environments import debian, hostpython, python_tests, run, tcl, wine, winpython
+from tools.environments import debian, linux_python, python_tests, run, tcl, wine, winpython
 
 
 def tools():
@@ -23,8 +23,8 @@ def machine():
     tools()
     if os.name == "nt":
         return
-    hostpython.python()
-    hostpython.windows_packages()
+    linux_python.python()
+    linux_python.windows_packages()
     wine.prepare(min(2, os.cpu_count()))
     wanted = [lambda version=version: winpython.directory(version) for version in run.PYTHON_VERSIONS]
     wanted += [lambda version=version: tcl.shell(version) for version in run.TCL_VERSIONS]
@@ -40,8 +40,8 @@ def machine():
                 say(f"-- not to be had: {reason}")
 
 
-def host_python():
-    """The Python that runs the tests of the host."""
+def machine_python():
+    """The Python that runs the tests of this machine's side."""
     if os.name == "nt":
         return sys.executable
-    return hostpython.python()
+    return linux_python.python()

@@ -1,6 +1,6 @@
 """Tcl for Windows: a shell for scripts, and the test shell with Tcl's own suite.
 
-* The shell is a small host of ours (tclsh.c) for Tcl's DLL. For 8.6 that is python.org's tcl86t.dll: the package
+* The shell is a small program of ours (tclsh.c) around Tcl's DLL. For 8.6 that is python.org's tcl86t.dll: the package
   index is all it needs. For 9.0 and 9.1 it is cross-built from the upstream tarball.
 * tcltest.exe with the suites of all is cross-built from the upstream tarballs. What needs one that is not to be had
   is Unavailable.
@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tools.base import cache, process
-from tools.environments import hostpython, sources
+from tools.environments import linux_python, sources
 
 HERE = Path(__file__).parent
-HOST = "x86_64-w64-mingw32"
+TARGET = "x86_64-w64-mingw32"
 
 _TARBALL = {"8.6": "tcl8.6_8.6.13+dfsg.orig.tar.gz", "9.0": "tcl9.0_9.0.4+dfsg.orig.tar.gz",
             "9.1": "tcl9.1_9.1.0+dfsg.orig.tar.xz"}
@@ -48,7 +48,7 @@ def shell(version):
     """The shell for scripts."""
     if version == "8.6":
         path = _hosted(version, "tcl86t.dll", sources.SDISTS["tkinter-embed", "3.11.0"],
-                       lambda path: hostpython.unpack_data(hostpython.sdist("tkinter-embed", "3.11.0"), path))
+                       lambda path: linux_python.unpack_data(linux_python.sdist("tkinter-embed", "3.11.0"), path))
         return Shell(path / "tclsh.exe", path / "tcl" / "tcl8.6")
     built = _built(version)
     path = _hosted(version, f"tcl{version.replace('.', '')}.dll", built.name, lambda path: _copy(path, *(built / "bin").glob("*.dll")))
@@ -56,11 +56,11 @@ def shell(version):
 
 
 def _hosted(version, dll, origin, bring):
-    """The directory where `bring` has put Tcl's DLL, of this origin, and where our host for it is
-    compiled."""
+    """The directory where `bring` has put Tcl's DLL, of this origin, and where our program around it
+    is compiled."""
     def make(path):
         bring(path)
-        process.check([f"{HOST}-gcc", "-Wall", "-Wextra", "-O2", "-municode", f'-DTCL_DLL="{dll}"', HERE / "tclsh.c",
+        process.check([f"{TARGET}-gcc", "-Wall", "-Wextra", "-O2", "-municode", f'-DTCL_DLL="{dll}"', HERE / "tclsh.c",
                        "-o", path / "tclsh.exe"], "compiling tclsh.c")
 
     return cache.directory(f"tclsh-{version}", cache.fingerprint(HERE / "tclsh.c", dll, origin),
@@ -73,7 +73,7 @@ def extension(source):
     headers = Path(__file__).parents[2] / "include"
 
     def make(path):
-        process.check([f"{HOST}-gcc", "-Wall", "-Wextra", "-O2", "-shared", "-static-libgcc", "-I", headers, source,
+        process.check([f"{TARGET}-gcc", "-Wall", "-Wextra", "-O2", "-shared", "-static-libgcc", "-I", headers, source,
                        "-o", path / f"{source.stem}.dll", "-lws2_32"], f"compiling {source.name}")
 
     recipe = cache.fingerprint(source, headers / "tcl_stubs.h")
@@ -107,7 +107,7 @@ def _build(version, path):
     top = next((path / "source").iterdir())
     work = path / "work"
     work.mkdir()
-    process.check(["nice", "sh", top / "win" / "configure", f"--host={HOST}", *_CONFIGURE[version]],
+    process.check(["nice", "sh", top / "win" / "configure", f"--host={TARGET}", *_CONFIGURE[version]],
                   f"configuring Tcl {version}", cwd=work)
     process.check(["nice", "make", f"-j{os.cpu_count()}", "binaries"], f"building Tcl {version}", cwd=work)
     process.check(["nice", "make", "tcltest"], f"building the test shell of Tcl {version}", cwd=work)

@@ -3,7 +3,7 @@
  * Everything is Tcl's: Tcl_MainExW runs the script or the prompt, and Tcl_Init reads init.tcl from the folder
  * that TCL_LIBRARY names. The DLL is found beside this program, and no Tcl headers are needed to build it.
  *
- * One thing is added. Tcl asks a pipe on stdin how much it holds before it reads, which a pipe of the host's
+ * One thing is added. Tcl asks a pipe on stdin how much it holds before it reads, which a pipe of Linux's
  * cannot answer; so such a pipe is read by a thread here, and Tcl gets a pipe of Windows' own.
  */
 

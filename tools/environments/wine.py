@@ -1,10 +1,9 @@
-"""Wine: prefixes of ours for each installation, and one slot for each tree of programs that runs at the same
-time.
+"""Wine: prefixes of ours for each installation, one for each tree of programs that runs at the same time.
 
-A slot is a prefix, its wineserver and one CPU. It is held under a lock by one dev.py, so two of them never
-meet in a prefix. Pinned to one CPU a wineserver request costs an eighth of what it costs when client and
-server run on two. The wineserver starts with the slot and stays until the slot is given back; then it is
-ended, and with it every Windows program that is still there.
+A prefix has its wineserver and one CPU. It is held under a lock by one dev.py, so two of them never meet in
+it. Pinned to one CPU a wineserver request costs an eighth of what it costs when client and server run on two.
+The wineserver starts when the prefix is taken and stays until it is given back; then it is ended, and with it
+every Windows program that is still there.
 """
 
 import contextlib
@@ -25,29 +24,29 @@ _SETTINGS = [
     ["wine", "reg", "add", r"HKCU\Software\Wine\Drivers", "/v", "Graphics", "/d", "null", "/f"],
     ["wine", "winecfg", "-v", "win10"],
 ]
-# A developer's own settings for the interpreters of the host are not meant for those under Wine; and the
+# A developer's own settings for the interpreters of this machine are not meant for those under Wine; and the
 # languages' suites leave out tests where they see that a service for automatic runs has started them.
 _NOT_OURS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONPLATLIBDIR", "TCLLIBPATH", "TCL_LIBRARY", "TK_LIBRARY",
              "TCL8_6_TM_PATH", "TCL9_0_TM_PATH", "DISPLAY", "CI", "CI_USING_WINE", "GITHUB_ACTIONS")
 
 
-class Slot:
+class Prefix:
     """A prefix that this process, or the one that started it, holds."""
 
     def __init__(self, number):
         cpus = sorted(os.sched_getaffinity(0))
         self.number = number
         self.wine = installation.chosen()
-        self.prefix = cache.directory(f"{self.wine.name}-{number}", cache.fingerprint(_SETTINGS), f"Wine prefix {number}", self._make)
+        self.folder = cache.directory(f"{self.wine.name}-prefix-{number}", cache.fingerprint(_SETTINGS), f"Wine prefix {number}", self._make)
         self.pin = [*self.wine.enter, *fixed_addresses(), "taskset", "-c", str(cpus[number % len(cpus)])]
 
     def command(self, program, *arguments):
-        """The command line that runs a Windows program in this slot."""
+        """The command line that runs a Windows program in this prefix."""
         return [*self.pin, "wine", str(program), *map(str, arguments)]
 
     def environment(self):
-        """Our environment, with the slot's prefix in it."""
-        return environment(self.prefix)
+        """Our environment, with this prefix in it."""
+        return environment(self.folder)
 
     def start(self, trace=subprocess.DEVNULL):
         """Start the wineserver, after ending one that a killed dev.py may have left in this prefix.
@@ -66,7 +65,7 @@ class Slot:
 
     def end_server(self):
         """End the wineserver of this prefix, if it runs, with its programs, and wait until it is gone."""
-        _end_server(self.wine, self.prefix)
+        _end_server(self.wine, self.folder)
 
     def _make(self, path):
         try:
@@ -93,27 +92,27 @@ def fixed_addresses():
     return argv if allowed else []
 
 
-def environment(prefix):
+def environment(folder):
     env = {name: value for name, value in os.environ.items() if name not in _NOT_OURS}
-    env.update(WINEPREFIX=str(prefix), WINEDLLOVERRIDES="mscoree,mshtml,wbemprox,winedbg.exe=", LC_ALL="C.UTF-8")
+    env.update(WINEPREFIX=str(folder), WINEDLLOVERRIDES="mscoree,mshtml,wbemprox,winedbg.exe=", LC_ALL="C.UTF-8")
     env.setdefault("WINEDEBUG", "-all")
     return env
 
 
-def _end_server(wine, prefix):
+def _end_server(wine, folder):
     for action in ("--kill", "--wait"):
-        subprocess.run([*wine.enter, "wineserver", action], env=environment(prefix), stdin=subprocess.DEVNULL,
+        subprocess.run([*wine.enter, "wineserver", action], env=environment(folder), stdin=subprocess.DEVNULL,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
 
 @contextlib.contextmanager
-def slot(trace=subprocess.DEVNULL):
-    """Hold the first free slot, with its wineserver running; `trace` as for Slot.start."""
+def prefix(trace=subprocess.DEVNULL):
+    """Hold the first free prefix, with its wineserver running; `trace` as for Prefix.start."""
     for number in itertools.count():
-        if held := cache.try_lock(cache.root() / "locks" / f"{installation.chosen().name}-{number}.slot"):
+        if held := cache.try_lock(cache.root() / "locks" / f"{installation.chosen().name}-prefix-{number}.lock"):
             break
     with held:
-        mine = Slot(number)
+        mine = Prefix(number)
         try:
             mine.start(trace)
             yield mine
@@ -122,11 +121,11 @@ def slot(trace=subprocess.DEVNULL):
 
 
 def windows_path(path):
-    """How a Windows program names a path of the host: drive Z: is the root."""
+    """How a Windows program names a path of this machine: drive Z: is the root."""
     return "Z:" + str(Path(path).resolve()).replace("/", "\\")
 
 
 def prepare(count):
-    """Make the prefixes of the first `count` slots that are not made yet. Those in use exist already."""
+    """Make those of the first `count` prefixes that are not made yet. Those in use exist already."""
     for number in range(count):
-        Slot(number)
+        Prefix(number)

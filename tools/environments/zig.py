@@ -4,14 +4,14 @@ It builds parts of those libraries when it first links, and keeps them in a fold
 """
 
 from tools.base import cache
-from tools.environments import hostpython
+from tools.environments import linux_python
 
-REQUIREMENTS = hostpython.REQUIREMENTS / "zig.txt"
+REQUIREMENTS = linux_python.REQUIREMENTS / "zig.txt"
 
 
 def program():
     """The compiler's path: `zig cc` is clang."""
-    return hostpython.packages("zig", REQUIREMENTS, "Zig, the compiler for Windows on ARM64") / "ziglang" / "zig"
+    return linux_python.packages("zig", REQUIREMENTS, "Zig, the compiler for Windows on ARM64") / "ziglang" / "zig"
 
 
 def environment():

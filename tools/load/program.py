@@ -75,7 +75,7 @@ class Program:
         return data.decode()
 
     def path(self, path):
-        """How Tcl in this process names a path of the host."""
+        """How Tcl in this process names a path of this machine."""
         return self.windows.path(path).replace("\\", "/")
 
     def listen(self, script, close="close $listener", **variables):

@@ -16,11 +16,11 @@ import zipfile
 
 from tools.base import process
 from tools.base.report import Problem, say, step
-from tools.environments import build, hostpython
+from tools.environments import build, linux_python
 from tools.environments.run import BUILD, ROOT
 
 FOLDER = BUILD / "release"
-REQUIREMENTS = hostpython.REQUIREMENTS / "release.txt"
+REQUIREMENTS = linux_python.REQUIREMENTS / "release.txt"
 EPOCH = "SOURCE_DATE_EPOCH"         # seconds: what tools that write times take in the place of now
 TCL_FILES = ("iocpsock.dll", "pkgIndex.tcl")
 PAGE = "docs/socket2.md"
@@ -55,8 +55,8 @@ def check(*distributions):
 
 def _tool(what, *arguments):
     """Run a module of the packages for releases: what it prints."""
-    packages = hostpython.packages("release-tools", REQUIREMENTS, "twine and markdown-it")
-    return process.check([hostpython.python(), "-m", *arguments], what, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(packages)})
+    packages = linux_python.packages("release-tools", REQUIREMENTS, "twine and markdown-it")
+    return process.check([linux_python.python(), "-m", *arguments], what, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(packages)})
 
 
 def manual(version):
@@ -86,7 +86,7 @@ def sdist(root, dist, epoch):
     work = FOLDER / "sdist"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    process.check([hostpython.python(), "setup.py", "-q", "egg_info", "--egg-base", work, "sdist", "--dist-dir", work / "dist"],
+    process.check([linux_python.python(), "setup.py", "-q", "egg_info", "--egg-base", work, "sdist", "--dist-dir", work / "dist"],
                   "making the source distribution", cwd=root)
     made = next((work / "dist").glob("*.tar.gz"))
     dist.mkdir(parents=True, exist_ok=True)

@@ -17,8 +17,8 @@ REASONS = {
                    "Tcl 9's suite leaves the test out under Wine.",
     "socket-14.13": "Wine refuses the broadcast address in the connect call itself, where Windows reports it later, and the "
                     "stock driver makes an error of `socket -async` of it. Tcl 9's suite leaves the test out under Wine.",
-    "socket-14.19": "Two listeners on one port need Winsock's SO_REUSEADDR. Wine hands it to the host system as that system's "
-                    "own SO_REUSEADDR, which does not allow it there. Tcl 9's suite leaves the test out under Wine.",
+    "socket-14.19": "Two listeners on one port need Winsock's SO_REUSEADDR. Wine hands it to Linux as Linux's own "
+                    "SO_REUSEADDR, which does not allow it there. Tcl 9's suite leaves the test out under Wine.",
 }
 
 # Tests that judge by the clock: what they take for granted, and a busy machine does not keep, whatever the

@@ -1,7 +1,7 @@
 """CPython's own test suite, file by file, with iocpsock.socket in the place of socket.socket or with the
 stock one.
 
-Each file runs in a process, a Wine slot and a temporary directory of its own. A test that hangs, or that
+Each file runs in a process, a Wine prefix and a temporary directory of its own. A test that hangs, or that
 takes the process with it, counts as failed, and the file goes on after it in a new process. The full output
 is kept in build/pysuite/.
 """

@@ -1,6 +1,6 @@
 """Tcl's own test suite, file by file, with socket2 in the place of socket or with the stock command.
 
-Each file runs in a process, a Wine slot and a temporary directory of its own. tcltest says when it starts a
+Each file runs in a process, a Wine prefix and a temporary directory of its own. tcltest says when it starts a
 test, so that one that never ends, or that takes the process with it, can be named: it counts as failed, and
 the file is run again without it. The full output is kept in build/tcltest/; what is printed is what failed
 and the line of totals.

@@ -1,7 +1,7 @@
 """The test matrix: every cell, one more at a time than there are CPUs, up to three; then what each failure
 said, one table and one line of totals.
 
-A cell is one suite of tests in one interpreter. It has a Wine slot of its own. It fails when a test fails,
+A cell is one suite of tests in one interpreter. It has a Wine prefix of its own. It fails when a test fails,
 when it hangs, crashes or has no tests; a cell that cannot run here is named with the reason. The cells run on
 threads of a pool; their lines are printed as they come, each after the name of its cell.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 from tools.base import process
 from tools.base.report import Problem, Unavailable, say
 from tools.environments import build, run
-from tools.environments.setup import host_python
+from tools.environments.setup import machine_python
 from tools.load import fuzz
 from tools.suites import tcltest
 from tools.suites.conformance_python import SUITE as PYTHON
@@ -52,7 +52,7 @@ FUZZ = {"tcl": 120, "python": 120, "storm": 60}     # seconds of each fuzzer
 # bounded time.
 UNSTRICT = "socket2 and not process-3.4 and not states"
 # The cells that take longest begin first, so that none of them is left alone at the end.
-LONGEST = ("strict python", "python", "tcl", "suite python", "fuzz", "host", "faults", "strict")
+LONGEST = ("strict python", "python", "tcl", "suite python", "fuzz", "build", "faults", "strict")
 WAITING = 1             # cells at a time beyond the number of CPUs: each waits for half of its time
 SWEEP = 12              # faults are injected at every so many calls; tests/faults itself knows finer sweeps
 
@@ -101,7 +101,7 @@ def cells(expression=None, python=None, tcl=None, soak=False):
                    for language in FUZZ if fuzz.DEFAULTS[language] in (*pythons, *tcls)]
     if os.name != "nt":
         wanted += _variants(expression, pythons, tcls)
-    return [*wanted, Cell("host", lambda cell: _host(cell, expression))]
+    return [*wanted, Cell("build", lambda cell: _build(cell, expression))]
 
 
 def _ours(expression):
@@ -172,15 +172,15 @@ class Lines:
             print(f"{self.name} | {line}", flush=True)
 
 
-def _host(cell, expression):
-    _pytest(cell, [host_python()], dict(os.environ), str, ["tests/build"], expression)
+def _build(cell, expression):
+    _pytest(cell, [machine_python()], dict(os.environ), str, ["tests/build"], expression)
 
 
 def _tcl(cell, version, expression, soak):
     with run.session() as windows:
         windows.tclsh(version)  # unavailable? then say so here
         folders = ["tests/tcl", "tests/examples", "tests/programs"]
-        _pytest(cell, [host_python()], windows.environment(), str, [*folders, "--tcl", version, *(["--soak"] if soak else [])], expression)
+        _pytest(cell, [machine_python()], windows.environment(), str, [*folders, "--tcl", version, *(["--soak"] if soak else [])], expression)
 
 
 def _tuned(cell, version, expression, settings, variant=None):
@@ -190,7 +190,7 @@ def _tuned(cell, version, expression, settings, variant=None):
         windows.tclsh(version)
         chosen = f"({expression}) and {UNTUNED}" if expression else UNTUNED
         env = {**windows.environment(), "IOCPSOCK_SETTINGS": settings}
-        _pytest(cell, [host_python()], env, str, ["tests/tcl", "--tcl", version], chosen)
+        _pytest(cell, [machine_python()], env, str, ["tests/tcl", "--tcl", version], chosen)
 
 
 def _faults(cell, version, expression):
@@ -198,7 +198,7 @@ def _faults(cell, version, expression):
     with run.session("faults") as windows:
         windows.tclsh(version)
         arguments = ["tests/faults", "--tcl", version, "--every", str(SWEEP)]
-        _pytest(cell, [host_python()], windows.environment(), str, arguments, expression)
+        _pytest(cell, [machine_python()], windows.environment(), str, arguments, expression)
 
 
 def _strict(cell, version, expression):
@@ -206,7 +206,7 @@ def _strict(cell, version, expression):
     build.ensure(variant="strict")
     with run.session("strict") as windows:
         for folder, chosen in (("tests/strict", expression), ("tests/tcl", f"({expression}) and {UNSTRICT}" if expression else UNSTRICT)):
-            _pytest(cell, [host_python()], windows.environment(), str, [folder, "--tcl", version], chosen)
+            _pytest(cell, [machine_python()], windows.environment(), str, [folder, "--tcl", version], chosen)
 
 
 def _python(cell, version, expression, variant=None, folders=("tests/python", "tests/engine"), brief=False):
@@ -224,7 +224,7 @@ def _python(cell, version, expression, variant=None, folders=("tests/python", "t
 
 
 def _pytest(cell, python, env, path, arguments, expression):
-    """Run pytest with the interpreter `python`; `path` says how it names a file of the host."""
+    """Run pytest with the interpreter `python`; `path` says how it names a file of this machine."""
     verdicts = RESULTS / f"{cell.name.replace(' ', '-')}.jsonl"
     verdicts.write_text("")
     separator = ";" if path is not str or os.name == "nt" else ":"

@@ -8,7 +8,7 @@ import os
 
 from tools.base.report import say
 from tools.environments import run
-from tools.environments.setup import host_python
+from tools.environments.setup import machine_python
 from tools.load import soak
 
 SWEEP = {False: 30, True: 5}        # faults are injected at every so many calls
@@ -20,13 +20,13 @@ def main(tcl, python, long):
     worst = 0
     os.environ[run.VARIANT] = "strict"
     with run.session("strict") as windows:
-        host = [host_python(), "-m", "pytest", "-p", "no:cacheprovider", "-q", "--tcl", tcl]
-        guest = ["-m", "pytest", "-p", "no:cacheprovider", "-q"]
+        here = [machine_python(), "-m", "pytest", "-p", "no:cacheprovider", "-q", "--tcl", tcl]
+        inside = ["-m", "pytest", "-p", "no:cacheprovider", "-q"]
         for command in (
-                run.Command([*map(str, host), "tests/strict"], windows.environment()),
-                run.Command([*map(str, host), "tests/faults", "--every", str(SWEEP[long])], windows.environment()),
-                windows.python(python, *guest, "tests/calls"),
-                windows.python(python, *guest, "tests/python/test_reopen.py")):
+                run.Command([*map(str, here), "tests/strict"], windows.environment()),
+                run.Command([*map(str, here), "tests/faults", "--every", str(SWEEP[long])], windows.environment()),
+                windows.python(python, *inside, "tests/calls"),
+                windows.python(python, *inside, "tests/python/test_reopen.py")):
             say(f"-- {' '.join(command.argv)}")
             worst = max(worst, windows.pass_through(command))
     say(f"-- soak for {SOAK[long]} minutes")

@@ -1,4 +1,5 @@
-"""The Python environment on the host: it builds the package, runs the host's tests, and is the client of pip.
+"""The Python environment of this machine, a Linux: it builds the package, runs the tests of this side, and is
+the client of pip.
 
 pip's own configuration on the machine decides where packages come from; what may come is pinned by hash.
 """
@@ -16,7 +17,7 @@ from tools.base.report import Problem, Unavailable
 from tools.environments import sources
 
 REQUIREMENTS = Path(__file__).parents[1] / "requirements"
-HOST_REQUIREMENTS = REQUIREMENTS / "host.txt"
+LINUX_REQUIREMENTS = REQUIREMENTS / "linux.txt"
 WINDOWS_REQUIREMENTS = REQUIREMENTS / "windows.txt"
 PINNED = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement"]
 
@@ -24,13 +25,13 @@ PINNED = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement
 def python():
     """The environment's interpreter. Use its modules by `-m`: the scripts beside it name the path it was made
     at."""
-    recipe = cache.fingerprint(HOST_REQUIREMENTS, sys.version, os.path.realpath(sys.executable))
-    return cache.directory("host-python", recipe, "Python environment of the host", _make) / "bin" / "python"
+    recipe = cache.fingerprint(LINUX_REQUIREMENTS, sys.version, os.path.realpath(sys.executable))
+    return cache.directory("linux-python", recipe, "Python environment of this machine", _make) / "bin" / "python"
 
 
 def _make(path):
     process.check([sys.executable, "-m", "venv", path], "creating a virtual environment")
-    pip(path / "bin" / "python", "install", "--quiet", *PINNED, HOST_REQUIREMENTS)
+    pip(path / "bin" / "python", "install", "--quiet", *PINNED, LINUX_REQUIREMENTS)
 
 
 def windows_packages():
@@ -61,7 +62,7 @@ def sdist(name, version):
     sha256 = sources.SDISTS[name, version]
 
     # pip asks a source distribution for its metadata, with the environment's own setuptools. For which
-    # Pythons it is to be installed is not the host's matter: what is in it is for Windows.
+    # Pythons it is to be installed does not matter: what is in it is for Windows.
     return _download(file, name, version, sha256, "--no-binary=:all:", "--no-build-isolation", "--ignore-requires-python")
 
 
