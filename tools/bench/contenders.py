@@ -17,7 +17,7 @@ PEER_REQUIREMENTS = linux_python.REQUIREMENTS / "peers.txt"
 
 class Contender(NamedTuple):
     name: str
-    family: str         # floor, tcl, python, or loop
+    family: str         # raw, tcl, python, or loop
     program: str        # its file in benchmarks/
     which: str          # the sockets it is told to use
     version: str = ""   # of its interpreter
@@ -29,7 +29,7 @@ class Contender(NamedTuple):
     def command(self, windows, *arguments):
         """The command line of this contender's program in a session."""
         words = [str(argument) for argument in arguments]
-        if self.family == "floor":
+        if self.family == "raw":
             return program(windows, self.program, *words)
         path = windows.path(PROGRAMS / self.program)
         if self.family == "tcl":
@@ -40,7 +40,7 @@ class Contender(NamedTuple):
         return command
 
 
-FLOOR = Contender("floor", "floor", "floor.c", "")
+RAW = Contender("raw", "raw", "raw.c", "")
 TCL = [Contender(f"Tcl {version} {which}", "tcl", "sockets.tcl", which, version)
        for version in run.TCL_VERSIONS for which in ("socket", "socket2")]
 PYTHONS = [Contender(f"Python {which}", "python", "blocking.py", which, PYTHON) for which in ("socket", "iocpsock")]
@@ -48,7 +48,7 @@ LOOPS = [Contender("asyncio Proactor", "loop", "loops.py", "proactor", PYTHON),
          Contender("asyncio Selector", "loop", "loops.py", "selector", PYTHON),
          Contender("winloop", "loop", "loops.py", "winloop", PYTHON),
          Contender("Twisted IOCP", "loop", "reactor.py", "iocp", PYTHON)]
-ALL = [FLOOR, *TCL, *PYTHONS, *LOOPS]
+ALL = [RAW, *TCL, *PYTHONS, *LOOPS]
 
 
 def program(windows, source, *arguments):

@@ -8,7 +8,7 @@ import subprocess
 from typing import NamedTuple
 
 from tools.bench import contenders, instructions, load, requests, runner
-from tools.bench.contenders import FLOOR, LOOPS, PYTHONS, TCL
+from tools.bench.contenders import LOOPS, PYTHONS, RAW, TCL
 
 
 class Scenario(NamedTuple):
@@ -72,7 +72,7 @@ def stream(size, mode):
 
     return Scenario(f"stream-{_size(size).replace(' ', '')}-{mode}",
                     f"one way, {_size(size)} writes, {'blocking' if blocking else 'event-driven'}", "MB/s", sample,
-                    [*TCL, *PYTHONS] if blocking else [FLOOR, *TCL, *LOOPS], key=not blocking)
+                    [*TCL, *PYTHONS] if blocking else [RAW, *TCL, *LOOPS], key=not blocking)
 
 
 def connect(bench, contender):

@@ -1,9 +1,9 @@
-/* The floor: what the system itself takes for a scenario, with nothing in between.
+/* Raw calls: what the system itself takes for a scenario, with nothing in between.
  *
  * One thread, one completion port, raw overlapped calls (overlapped.h). Both ends of a scenario live here; of
  * `burst` and `idle` only the server does.
  *
- *     floor SCENARIO NAME VALUE...         (benchmarks/README.md: the scenarios, their values, and what is printed)
+ *     raw SCENARIO NAME VALUE...         (benchmarks/README.md: the scenarios, their values, and what is printed)
  */
 
 #include "overlapped.h"
@@ -305,6 +305,6 @@ int main(int argc, char **argv)
             scenarios[i].run();
             return 0;
         }
-    fprintf(stderr, "floor: the scenarios are echo, stream, connect, burst and idle\n");
+    fprintf(stderr, "raw: the scenarios are echo, stream, connect, burst and idle\n");
     return 2;
 }
