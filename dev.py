@@ -64,7 +64,8 @@ def leading_options(arguments, values=(), flags=()):
 
     --wine is understood by all, and goes into the environment, for whatever is started.
     """
-    found, rest = {}, list(arguments)
+    found: dict = {}
+    rest = list(arguments)
     values = (*values, "--wine")
     while rest and (rest[0] in values or rest[0] in flags):
         name = rest.pop(0)

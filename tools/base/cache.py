@@ -9,11 +9,12 @@ import contextlib
 import hashlib
 import os
 import shutil
+import sys
 from pathlib import Path
 
 from tools.base.report import Problem, step
 
-if os.name == "nt":
+if sys.platform == "win32":
     import msvcrt
 
     def _lock(file, wait):

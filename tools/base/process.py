@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from typing import IO
 
 from tools.base.report import Problem
 
@@ -41,6 +42,16 @@ def raise_file_limit():
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+class Piped(subprocess.Popen):
+    """A child that has a pipe of ours at each of its three standard files."""
+    stdin: IO
+    stdout: IO
+    stderr: IO
+
+    def __init__(self, argv, env, text=False):
+        super().__init__(argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=text)
 
 
 def check(argv, what, **options):
@@ -89,7 +100,7 @@ def side_by_side(function, items, waiting=0):
     When one of them raises, or we are interrupted, the children of the others are ended before the exception
     goes on.
     """
-    pool = concurrent.futures.ThreadPoolExecutor(min(2, os.cpu_count()) + waiting)
+    pool = concurrent.futures.ThreadPoolExecutor(min(2, os.cpu_count() or 1) + waiting)
     try:
         running = [pool.submit(function, item) for item in items]
         for done in concurrent.futures.as_completed(running):
@@ -125,7 +136,7 @@ def pass_through(argv, env, cwd=None):
 def _pump(child, on_output, timeout, silence):
     """Pass on what the child says until it has ended and its pipes are closed, or silent for LAST_WORD
     seconds."""
-    events = queue.Queue(64)    # a child does not get far ahead of a slow reader of its output
+    events: queue.Queue = queue.Queue(64)    # a child does not get far ahead of a slow reader of its output
     for stream, pipe in ((1, child.stdout), (2, child.stderr)):
         threading.Thread(target=_read, args=(pipe, stream, events), daemon=True).start()
     threading.Thread(target=lambda: events.put((None, child.wait())), daemon=True).start()

@@ -102,7 +102,8 @@ def measure(bench, chosen):
 def rounds(bench, scenario):
     """The samples of each contender, and of those that failed in a round the reasons. One that failed first
     is not asked again."""
-    taken, failures = {}, {}
+    taken: dict = {}
+    failures: dict = {}
     for _ in range(scenario.rounds or bench.length.rounds):
         for contender in scenario.contenders:
             if contender.name in failures and contender.name not in taken:

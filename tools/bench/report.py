@@ -29,7 +29,7 @@ def table(scenario):
 
 def failed(scenario):
     """A line for each reason why somebody has not all his rounds."""
-    reasons = {}
+    reasons: dict = {}
     for name, those in scenario["failures"].items():
         what = f"{len(those)} rounds failed" if name in scenario["contenders"] else "not measured"
         reasons.setdefault(f"{what}: {those[-1]}", []).append(name)

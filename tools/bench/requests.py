@@ -53,17 +53,18 @@ def sample(bench, contender):
     """The requests of one echo round trip of 64 bytes on one connection."""
     if bench.prefix is None:
         raise Unavailable("requests to the wineserver are counted under Wine only")
-    few, many = (_requests(*bench.traced, contender, trips) for trips in TRIPS)
+    windows, trace = bench.traced
+    few, many = (_requests(windows, trace, contender, trips) for trips in TRIPS)
     return {"value": (many - few) / (TRIPS[1] - TRIPS[0])}
 
 
 def _requests(windows, trace, contender, trips):
     argv, env = contender.command(windows, "echo", "limit", trips, "warm", 0)
-    pids, complaints = [], []
+    pids: list = []
     # The wineserver shares our file, and with it the place where it writes: read elsewhere.
     with open(f"/proc/self/fd/{trace.fileno()}", "rb") as lines:
         lines.seek(0, os.SEEK_END)
-        status = process.follow(argv, {**env, **TRACED}, lambda stream, data: complaints.append(data), timeout=runner.TIMEOUT,
+        status = process.follow(argv, {**env, **TRACED}, lambda stream, data: None, timeout=runner.TIMEOUT,
                                 started=pids.append)
         if status:
             raise runner.Failed(f"ended with status {status}")

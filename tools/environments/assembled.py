@@ -12,7 +12,6 @@ The layout is that of an installed Python: DLLs/ and Lib/ beside python.exe, fou
 """
 
 import shutil
-import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
@@ -80,9 +79,7 @@ def _tkinter(sdist, path):
     folders = {"tkinter": "Lib", "tcl": "."}
     linux_python.unpack_data(sdist, path, lambda name: f"{folders.get(name.partition('/')[0], 'DLLs')}/{name}")
     file, member = _TOMMATH
-    with tarfile.open(sources.tarball(file)) as archive:
-        (found,) = (each for each in archive if each.name.endswith(member))
-        (path / "DLLs" / found.name.rpartition("/")[2]).write_bytes(archive.extractfile(found).read())
+    (path / "DLLs" / member.rpartition("/")[2]).write_bytes(sources.content(sources.tarball(file), member))
 
 
 def tests(version):

@@ -8,7 +8,6 @@ import io
 import os
 import shutil
 import sys
-import tarfile
 import zipfile
 from pathlib import Path
 
@@ -93,10 +92,7 @@ def unpack_data(sdist, into, place=lambda name: name):
 
     `place` says where in `into` each file of it goes, by its name.
     """
-    with tarfile.open(sdist) as archive:
-        data = next(member for member in archive if member.name.endswith("/data.zip"))
-        content = archive.extractfile(data).read()
-    with zipfile.ZipFile(io.BytesIO(content)) as packed:
+    with zipfile.ZipFile(io.BytesIO(sources.content(sdist, "/data.zip"))) as packed:
         for member in packed.infolist():
             below = member.filename.partition("/")[2]
             if below and not member.is_dir():

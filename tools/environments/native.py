@@ -92,5 +92,5 @@ def _version(file):
     more."""
     asked = ["-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
     if _language(file) == "Tcl":
-        asked = [Path(__file__).with_name("version.tcl")]
+        asked = [str(Path(__file__).with_name("version.tcl"))]
     return process.check([file, *asked], f"asking {file} for its version").strip()

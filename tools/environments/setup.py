@@ -25,7 +25,7 @@ def machine():
         return
     linux_python.python()
     linux_python.windows_packages()
-    wine.prepare(min(2, os.cpu_count()))
+    wine.prepare(min(2, os.cpu_count() or 1))
     wanted = [lambda version=version: winpython.directory(version) for version in run.PYTHON_VERSIONS]
     wanted += [lambda version=version: tcl.shell(version) for version in run.TCL_VERSIONS]
     wanted += [lambda version=version: tcl.suite(version) for version in run.TCL_VERSIONS]

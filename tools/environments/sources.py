@@ -7,6 +7,7 @@ moved there when they are whole and verified.
 import hashlib
 import os
 import shutil
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -92,6 +93,15 @@ def _debians(file, package, sha256, fetch):
     except Unavailable as reason:
         raise Unavailable(f"{reason}. What to do: put {file} (SHA-256 {sha256}) into a folder and name the folder in "
                           "IOCPSOCK_SOURCES") from reason
+
+
+def content(archive, ending):
+    """What the one file of a tarball has in it whose name ends so."""
+    with tarfile.open(archive) as opened:
+        (found,) = (member for member in opened if member.name.endswith(ending))
+        file = opened.extractfile(found)
+        assert file, f"{found.name} is no file"
+        return file.read()
 
 
 def downloaded(file, sha256, fetch):

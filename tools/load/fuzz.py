@@ -40,13 +40,13 @@ class Watch:
 
 
 def command(windows, language, version, puppet, *arguments):
-    arguments = map(str, arguments)
+    words = map(str, arguments)
     if language == "tcl":
         ports = str(puppet.listener), str(puppet.control)
         program = windows.path(PROGRAMS / "tcl" / "fuzz.tcl")
-        return windows.tcltest(version, program, *ports, *arguments, stock=True)
+        return windows.tcltest(version, program, *ports, *words, stock=True)
     program = {"python": "fuzz.py", "storm": "storm.py"}[language]
-    return windows.python(version, windows.path(PROGRAMS / "python" / program), *arguments)
+    return windows.python(version, windows.path(PROGRAMS / "python" / program), *words)
 
 
 def arguments_of(language, seed, seconds, planted):
@@ -58,7 +58,8 @@ def arguments_of(language, seed, seconds, planted):
 def fuzz(language, version=None, seed=1, seconds=60, planted=False, show=say):
     """Run the fuzzer for so long; (whether anything was found, the lines with totals)."""
     version = run.known(language, version, VERSIONS[language]) if version else DEFAULTS[language]
-    found, totals, end = False, [], time.monotonic() + seconds
+    found, end = False, time.monotonic() + seconds
+    totals: list = []
     puppet = Puppet() if language == "tcl" else None
     with run.session() as windows:
         while (left := int(end - time.monotonic())) > 0:
@@ -81,7 +82,7 @@ def fuzz(language, version=None, seed=1, seconds=60, planted=False, show=say):
 
 def planted(language):
     """A planted fault is found: else the fuzzer is blind."""
-    lines = []
+    lines: list = []
     fuzz(language, seconds=SELF_TEST, planted=True, show=lines.append)
     return any(line.startswith(("DIFFERENCE: ", "FAULT: ")) for line in lines)
 

@@ -6,10 +6,10 @@ when a script takes too long; everything else is called on the scenario's thread
 """
 
 import re
-import subprocess
 import sys
 import threading
 
+from tools.base import process
 from tools.environments import run
 
 SCRIPT = run.ROOT / "tests" / "programs" / "program.tcl"
@@ -37,10 +37,10 @@ class Program:
     def __init__(self, windows, version, implementation):
         self.windows, self.version, self.implementation = windows, version, implementation
         argv, env = windows.tclsh(version, windows.path(SCRIPT), implementation)
-        self.process = subprocess.Popen(argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.complaints = []
-        self.closing = []
-        self.timer = None
+        self.process = process.Piped(argv, env)
+        self.complaints: list = []
+        self.closing: list = []
+        self.timer: threading.Timer         # of the script that runs
         threading.Thread(target=self._collect, daemon=True).start()
 
     def _collect(self):

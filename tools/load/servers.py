@@ -7,11 +7,11 @@ All have one face, so a scenario plays with either. They are called on the scena
 import contextlib
 import json
 import shutil
-import subprocess
 import sys
 import threading
 from typing import NamedTuple
 
+from tools.base import process
 from tools.environments import run
 from tools.load.program import Program, dictionary
 
@@ -31,8 +31,7 @@ class Lines:
     its stderr."""
 
     def __init__(self, command):
-        self.process = subprocess.Popen(command.argv, env=command.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True)
+        self.process = process.Piped(command.argv, command.env, text=True)
         threading.Thread(target=shutil.copyfileobj, args=(self.process.stderr, sys.stderr), daemon=True).start()
 
     def say(self, line):

@@ -187,7 +187,8 @@ class Soak:
         if (left := self.server.await_open(IDLE)) != IDLE:
             raise Problem(f"soak: {left} connections are open after a round, not {IDLE}")
         self.server.await_live(IDLE)
-        return Sample(*self.weigh(self.process), self.server.stats()["memory"])
+        weight = self.weigh(self.process)
+        return Sample(weight.bytes, weight.handles, self.server.stats()["memory"])
 
 
 def verdict(samples):

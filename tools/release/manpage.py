@@ -50,8 +50,8 @@ class Page:
         self.lines = [f'.TH {name} n {version} iocpsock "iocpsock Package Commands"']
         self.named = False          # the NAME section is there
         self.chapter = None         # the level of a heading that is open
-        self.cells = None           # of the table row that is open
-        self.rows = None            # of the table that is open
+        self.cells: list | None = None      # of the table row that is open
+        self.rows: list = []                # of the table that is open, or was
 
     def take(self, token):
         getattr(self, f"_{token.type}", self._other)(token)
@@ -115,7 +115,6 @@ class Page:
             self.lines += [".TP", first]
             told = [f"{name}: {cell}" if name else cell[0].upper() + cell[1:] for name, cell in zip(head[1:], others) if cell]
             self.lines.append(protected(". ".join(told) + "."))
-        self.rows = None
 
 
 def roff(markdown, name, version):

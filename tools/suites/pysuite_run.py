@@ -51,7 +51,7 @@ class Teller(unittest.TestResult):
         tell("passed", self.name(test), "")
 
     def addFailure(self, test, error):
-        tell("failed", self.name(test), self._exc_info_to_string(error, test))
+        tell("failed", self.name(test), self._exc_info_to_string(error, test))  # type: ignore[attr-defined]
 
     addError = addFailure
 
@@ -88,10 +88,10 @@ def load(file):
     os_helper._can_symlink = False          # to find out it makes one, and Wine says that it has when it has not
     support.use_resources = {"cpu": None, "walltime": None, **({"network": None} if file in LOOPBACK else {})}
     if file == "test_ssl" and not hasattr(ssl, "HAS_PSK"):
-        ssl.HAS_PSK = False
+        ssl.HAS_PSK = False     # type: ignore[attr-defined]
     module = importlib.import_module("test." + file)
     if file == "test_timeout":
-        module.resolve_address = lambda host, port: ("127.0.0.1", port)
+        module.resolve_address = lambda host, port: ("127.0.0.1", port)     # type: ignore[attr-defined]
     return tests(unittest.defaultTestLoader.loadTestsFromModule(module))
 
 

@@ -8,6 +8,7 @@ and `constraints` for what the suite itself leaves out on this machine.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,14 +30,14 @@ class Suite:
     versions: tuple
     ours: str           # the command that stands for our sockets; the other is STOCK
     names: dict         # command -> how the page calls it
-    run: object         # run(version, file, command, show, only, skip) gives a tcltest.Result
+    run: Callable       # run(version, file, command, show, only, skip) gives a tcltest.Result
     introduction: str
     reasons: dict       # plain name of a test -> why it fails, a sentence
     timed: dict         # plain name of a test that judges by the clock -> what it takes for granted
-    constraints: dict   # why a test is skipped -> what that means; None where the suite says it in so many words
+    constraints: dict | None    # why a test is skipped -> what that means; None where the suite says it in so many words
     slow: dict          # file -> tests that take minutes: for the matrix, and for the stock command, they are left out
     left_out: dict      # file -> test that is never run -> why
-    plain: object       # plain(test): its name without what only tells variants apart
+    plain: Callable     # plain(test): its name without what only tells variants apart
 
     def data(self, wine):
         return RECORDS / f"{self.language.lower()}_wine{wine}.json"
@@ -120,15 +121,15 @@ class Suite:
         wine = installation.chosen().version
         rows = {_key(row): row for row in [*self.recorded(wine), *fresh]}
         order = {file: place for place, file in enumerate(self.files)}
-        rows = sorted(rows.values(), key=lambda row: (order.get(row["file"], len(order)), _key(row)))
-        self.data(wine).write_text(json.dumps(rows, indent=1) + "\n")
+        ordered = sorted(rows.values(), key=lambda row: (order.get(row["file"], len(order)), _key(row)))
+        self.data(wine).write_text(json.dumps(ordered, indent=1) + "\n")
 
     def _row(self, result):
         """What is kept of a result: what did not pass, and nothing that changes from run to run."""
         failures = {test: result.broken.get(test, "failed") for test in result.failures}
         if result.command == STOCK:
             failures |= dict.fromkeys(self.slow.get(result.file, ()), "not run")
-        skips = {}
+        skips: dict = {}
         for test, constraint in result.skips.items():
             if test not in failures:
                 skips.setdefault(constraint, []).append(test)
@@ -144,8 +145,8 @@ class Suite:
             for test in row["failures"]:
                 if self.plain(test) not in self.reasons and self.plain(test) not in self.timed:
                     yield f"{name}: {test} failed; why? Write it in REASONS"
-            for constraint in row["skips"] if self.constraints is not None else ():
-                if constraint not in self.constraints:
+            for constraint in row["skips"]:
+                if self.constraints is not None and constraint not in self.constraints:
                     yield f"{name}: skipped for {constraint}; why? Write it in CONSTRAINTS"
 
     def page(self):
@@ -196,8 +197,8 @@ class Suite:
         constraint = _constraint(ours, test) or _constraint(stock, test)
         if constraint and self.constraints is None:
             return f"The suite says: {constraint}."
-        if constraint in (self.constraints or ()):
-            return f"Constraint `{constraint}`: {self.constraints[constraint]}."
+        if meaning := (self.constraints or {}).get(constraint):
+            return f"Constraint `{constraint}`: {meaning}."
         if self.plain(test) in self.reasons:
             return self.reasons[self.plain(test)]
         return f"It takes for granted that {self.timed[self.plain(test)]}." if self.plain(test) in self.timed \
@@ -219,7 +220,7 @@ class Suite:
 
     def _skipped(self, rows):
         """What the suite leaves out by itself, for each reason."""
-        totals = {}
+        totals: dict = {}
         for row in rows:
             if row["command"] == self.ours:
                 for constraint, tests in row["skips"].items():
@@ -235,7 +236,7 @@ class Suite:
 
 def _pairs(rows):
     """The rows of each file and version, by their commands."""
-    pairs = {}
+    pairs: dict = {}
     for row in rows:
         pairs.setdefault((row["file"], row["version"]), {})[row["command"]] = row
     return pairs

@@ -63,7 +63,8 @@ class Reader:
 
     def __init__(self, log, show):
         self.log, self.show = log, show
-        self.failures, self.skips, self.passes, self.counts = [], {}, [], (0, 0, 0, 0)
+        self.failures, self.skips, self.passes = [], {}, []
+        self.counts: tuple[int, ...] = 0, 0, 0, 0
         self.current = None     # the test that has started and not ended
         self.finished = False
         self.rest = {1: b"", 2: b""}

@@ -9,6 +9,7 @@ threads of a pool; their lines are printed as they come, each after the name of 
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,7 +62,7 @@ SWEEP = 12              # faults are injected at every so many calls; tests/faul
 class Cell:
     """One suite in one interpreter, and what came of it."""
     name: str
-    work: object                                    # called with the cell; fills in the fields below
+    work: Callable                                  # called with the cell; fills in the fields below
     required: bool = True                           # by IOCPSOCK_REQUIRE_ALL
     passed: int = 0
     failed: int = 0
@@ -251,7 +252,8 @@ def _pytest(cell, python, env, path, arguments, expression):
 
 def _count(cell, verdicts):
     """Add up what the tests came to, each once, and return the one that started and did not end."""
-    worst, running = {}, None
+    worst: dict = {}
+    running = None
     for line in verdicts.read_text(encoding="utf-8").splitlines():
         test, verdict, *words = json.loads(line)
         if words:
@@ -281,7 +283,7 @@ def _suite(cell, suite, version, files):
     """
     lines = Lines(cell.name)
     for file in files:
-        words = []
+        words: list = []
         result, second = suite.run_file(version, file, suite.ours, words.append)
         apart = suite.lost(result)
         stock = suite.alike(result, words.append)
