@@ -10,8 +10,8 @@ its package:
                   tests; zig: the compiler for ARM64; tcl: Tcl for Windows; installation: which Wine; wine: its
                   prefixes; run: "give me Python 3.12 or Tcl 9.0"; native: the same on Windows; cprogram: programs
                   in C; build: the wheel and the unpacked package; setup: all that a fresh machine lacks
-    suites        tcltest, pysuite: the languages' own tests with our sockets in the place of theirs; suite: what is
-                  recorded of either, and what is lost; conformance: docs/conformance.md
+    suites        outcome: what a file comes to; tcltest, pysuite: the languages' own tests with our sockets in the
+                  place of theirs; suite: what is recorded of either, and what is lost; conformance: its page
     load          program, servers: Windows processes under test; peers: native ones; connections, soak, fuzz: what
                   they do to each other
     bench         who is measured in what, the runs, their tables and charts

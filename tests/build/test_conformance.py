@@ -13,6 +13,7 @@ from tools.environments import installation, python_tests
 from tools.suites import pysuite, tcltest
 from tools.suites.conformance_python import SUITE as PYTHON
 from tools.suites.conformance_tcl import REASONS, SUITE
+from tools.suites.outcome import Result
 from tools.suites.suite import WINES, Suite
 
 
@@ -38,7 +39,7 @@ def row(command, total, failures=(), skips=None):
 
 
 def result(**fields):
-    return tcltest.Result("x.test", "8.6", "socket2", **fields)
+    return Result("x.test", "8.6", "socket2", **fields)
 
 
 def test_what_was_known_to_fail_is_not_lost(record):

@@ -14,6 +14,7 @@ from tools.base import cache, process
 from tools.base.report import Problem, Unavailable
 from tools.environments import debian, run, sources, tcl, wine
 from tools.suites import tcltest
+from tools.suites.outcome import Result
 from tools.testing import matrix
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="on Windows the rig makes nothing: it uses what is installed")
@@ -276,7 +277,7 @@ def suite_file(monkeypatch):
     def come_to(*lost):
         def run_file(version, file, command, show):
             show("==== old FAILED")
-            return tcltest.Result("x.test", "8.6", "socket2", total=9, passed=6, skipped=1, failed=2, failures=["bad", "old"]), ["late"]
+            return Result("x.test", "8.6", "socket2", total=9, passed=6, skipped=1, failed=2, failures=["bad", "old"]), ["late"]
         monkeypatch.setattr(matrix.TCL, "run_file", run_file)
         monkeypatch.setattr(matrix.TCL, "lost", lambda result, stock=None: list(lost))
         monkeypatch.setattr(matrix.TCL, "alike", lambda result, show: None)
@@ -301,7 +302,7 @@ def test_a_suite_cell_that_lost_nothing_says_nothing(suite_file, capsys):
 
 
 def result_of(command, failures=(), skips=(), total=4):
-    return tcltest.Result("x.test", "8.6", command, total=total, failures=list(failures), skips=dict.fromkeys(skips, "why"))
+    return Result("x.test", "8.6", command, total=total, failures=list(failures), skips=dict.fromkeys(skips, "why"))
 
 
 @pytest.fixture

@@ -54,6 +54,21 @@ class Piped(subprocess.Popen):
         super().__init__(argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=text)
 
 
+class Lines:
+    """Cuts what a followed child says into lines, each of which is handed to `line` when it is whole."""
+
+    def __init__(self):
+        self.rest = {1: b"", 2: b""}
+
+    def take(self, stream, data):
+        *lines, self.rest[stream] = (self.rest[stream] + data).split(b"\n")
+        for line in lines:
+            self.line(line.decode(errors="replace").rstrip("\r"))
+
+    def line(self, line):
+        raise NotImplementedError
+
+
 def check(argv, what, **options):
     """Run a tool to its end; its output is shown only when it fails."""
     try:

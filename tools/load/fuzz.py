@@ -22,21 +22,21 @@ DEFAULTS = {"python": run.DEFAULT_PYTHON, "storm": run.DEFAULT_PYTHON, "tcl": ru
 SELF_TEST = 300         # seconds in which a planted fault must be found, on a busy machine too
 
 
-class Watch:
+class Watch(process.Lines):
     """Takes the output of a program: passes it on, and knows the seed it is at."""
 
     def __init__(self, show):
-        self.show, self.seed, self.last, self.rest, self.totals = show, None, "", b"", ""
+        super().__init__()
+        self.show, self.last, self.totals = show, "", ""
+        self.seed: int | None = None
 
-    def take(self, stream, data):
-        *lines, self.rest = (self.rest + data).split(b"\n")
-        for line in lines:
-            text = line.decode(errors="replace").rstrip()
-            if text.startswith("@ "):
-                self.seed, self.last = int(text.split()[1]), text
-            elif text:
-                self.totals = text if ", seeds " in text else self.totals
-                self.show(text)
+    def line(self, line):
+        text = line.rstrip()
+        if text.startswith("@ "):
+            self.seed, self.last = int(text.split()[1]), text
+        elif text:
+            self.totals = text if ", seeds " in text else self.totals
+            self.show(text)
 
 
 def command(windows, language, version, puppet, *arguments):

@@ -15,7 +15,7 @@ from pathlib import Path
 from tools.base import process
 from tools.base.report import Problem
 from tools.environments import python_tests, run
-from tools.suites.tcltest import Result, report
+from tools.suites import outcome
 
 HERE = Path(__file__).parent
 LOGS = run.BUILD / "pysuite"
@@ -27,31 +27,24 @@ _MARK = "\x1e"
 _OF_ONE_RUN = re.compile(r" from '[^']*'|(?<=@test)_\d+")   # what a reason to skip tells of paths and processes
 
 
-class Reader:
-    """Takes the output of the processes apart: verdicts of tests, and words."""
+class Reader(outcome.Reader):
+    """What pysuite_run.py says of its tests, in one process after another."""
 
     def __init__(self, log, show):
-        self.log, self.show = log, show
-        self.verdicts = {}      # test -> "passed", "skipped" or "failed", the worst of what was said
-        self.skips = {}         # test -> why
-        self.left_out = set()   # tests that were not to run
-        self.operations = None  # how many our engine has run, in the process that came to the end of the file
+        super().__init__(log, show)
+        self.verdicts: dict = {}        # test -> "passed", "skipped" or "failed", the worst of what was said
+        self.skips: dict = {}           # test -> why
+        self.left_out: set = set()      # tests that were not to run
+        self.operations = None          # how many our engine has run, in the process that came to the end of the file
         self.begin()
 
     def begin(self):
         """Another process."""
-        self.current = None     # the test that has started and not ended
+        self.current = None
         self.finished = self.timed_out = False
         self.rest = {1: b"", 2: b""}
 
-    def take(self, stream, data):
-        self.log.write(data)
-        self.log.flush()
-        *lines, self.rest[stream] = (self.rest[stream] + data).split(b"\n")
-        for line in lines:
-            self._line(line.decode(errors="replace").rstrip("\r"))
-
-    def _line(self, line):
+    def line(self, line):
         _, mark, message = line.partition(_MARK)
         if not mark:
             self.timed_out = self.timed_out or line.startswith("Timeout (")     # the first word of faulthandler's
@@ -75,28 +68,27 @@ def run_file(version, file, command, show=print, only=None, skip=()):
     """Run one file of the suite, or `only` these tests of it, and return its Result."""
     if not (python_tests.directory(version) / "test" / f"{file}.py").is_file():
         raise Problem(f"{file}: the suite for Python {version} has no such file")
-    result = Result(file, version, command, language="Python")
+    result = outcome.Result(file, version, command, language="Python")
     LOGS.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     with open(LOGS / f"{version}-{command}-{file}.log", "ab" if only else "wb") as log:    # a second try comes after the first
         reader = Reader(log, show)
-        for _ in range(ATTEMPTS):
+
+        def attempt():
+            reader.verdicts |= dict.fromkeys(result.broken, "failed")
             plan = {"file": file, "command": command, "only": only, "leave_out": list(skip),
                     "done": list(reader.verdicts), "timeout": TEST_TIMEOUT}
-            stopped = _attempt(version, plan, reader)
-            if not stopped or not reader.current:
-                break
-            result.broken[reader.current] = stopped
-            reader.verdicts[reader.current] = "failed"
-            show(f"==== {reader.current} {stopped.upper()}; the rest of {file} is run in another process")
-        result.verdict = stopped
-        if reader.operations == 0 and only is None and not result.broken:
-            result.verdict = "no operation ran on the engine"
-    result.passes = [test for test, verdict in reader.verdicts.items() if verdict == "passed"]
-    result.failures = [test for test, verdict in reader.verdicts.items() if verdict == "failed"]
-    result.skips = {test: why for test, why in reader.skips.items() if reader.verdicts[test] == "skipped"}
+            return reader, _attempt(version, plan, reader)
+
+        outcome.attempts(result, ATTEMPTS, attempt, show, f"the rest of {file} is run in another process")
+    verdicts = reader.verdicts | dict.fromkeys(result.broken, "failed")
+    if reader.operations == 0 and only is None and not result.broken:
+        result.verdict = "no operation ran on the engine"
+    result.passes = [test for test, verdict in verdicts.items() if verdict == "passed"]
+    result.failures = [test for test, verdict in verdicts.items() if verdict == "failed"]
+    result.skips = {test: why for test, why in reader.skips.items() if verdicts[test] == "skipped"}
     result.passed, result.failed, result.skipped = map(len, (result.passes, result.failures, result.skips))
-    result.total = len(reader.verdicts) + len(reader.left_out)
+    result.total = len(verdicts) + len(reader.left_out)
     result.seconds = round(time.monotonic() - started, 1)
     return result
 
@@ -125,10 +117,4 @@ def main(arguments):
     if len(words) < 2 or any(word.startswith("-") for word in words):
         raise Problem(f"dev.py pysuite: which Python ({' or '.join(run.PYTHON_VERSIONS)}), and which files? The one option is "
                       "--stock")
-    good = True
-    for file in words[1:]:
-        result = run_file(words[0], file, command)
-        good = good and result.good
-        for line in report(result):
-            print(line, flush=True)
-    return 0 if good else 1
+    return outcome.tell(run_file(words[0], file, command) for file in words[1:])

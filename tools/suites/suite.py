@@ -15,7 +15,7 @@ from pathlib import Path
 from tools.base import process
 from tools.base.report import say
 from tools.environments import installation
-from tools.suites.tcltest import report
+from tools.suites.outcome import report
 
 RECORDS = Path(__file__).with_name("records")
 STOCK = "stock"

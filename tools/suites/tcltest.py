@@ -11,12 +11,13 @@ import re
 import shutil
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 from tools.base import process
 from tools.base.report import Problem
 from tools.environments import run, tcl
+from tools.suites import outcome
 
 HERE = Path(__file__).parent
 LOGS = run.BUILD / "tcltest"
@@ -31,52 +32,17 @@ _SKIPPED = re.compile(r"^\+\+\+\+ (\S+) SKIPPED: (.*)$")
 _FAILED = re.compile(r"^==== (\S+) FAILED$")
 
 
-@dataclass
-class Result:
-    """What one file of the suite came to."""
-    file: str
-    version: str
-    command: str
-    total: int = 0
-    passed: int = 0
-    skipped: int = 0
-    failed: int = 0
-    failures: list = field(default_factory=list)
-    skips: dict = field(default_factory=dict)
-    passes: list = field(default_factory=list)
-    broken: dict = field(default_factory=dict)  # of the failures, those that hung or crashed: what they did
-    verdict: str = ""                           # empty when the file ran to its end, else what stopped it
-    seconds: float = 0.0
-    language: str = "Tcl"
-
-    @property
-    def good(self):
-        return not self.verdict and not self.failed and self.total > 0
-
-    def summary(self):
-        return (f"{self.file}:\tTotal\t{self.total}\tPassed\t{self.passed}\tSkipped\t{self.skipped}\tFailed\t{self.failed}"
-                f"\t({self.language} {self.version}, {self.command}, {self.seconds:.0f} s)")
-
-
-class Reader:
-    """Takes the output of a test file apart, and shows the lines that a person wants."""
+class Reader(outcome.Reader):
+    """What tcltest says of its tests."""
 
     def __init__(self, log, show):
-        self.log, self.show = log, show
-        self.failures, self.skips, self.passes = [], {}, []
+        super().__init__(log, show)
+        self.failures: list = []
+        self.skips: dict = {}
+        self.passes: list = []
         self.counts: tuple[int, ...] = 0, 0, 0, 0
-        self.current = None     # the test that has started and not ended
-        self.finished = False
-        self.rest = {1: b"", 2: b""}
 
-    def take(self, stream, data):
-        self.log.write(data)
-        self.log.flush()
-        *lines, self.rest[stream] = (self.rest[stream] + data).split(b"\n")
-        for line in lines:
-            self._line(line.decode(errors="replace").rstrip("\r"))
-
-    def _line(self, line):
+    def line(self, line):
         if match := _STARTED.match(line):
             self.current = match[1]
         elif match := _PASSED.match(line):
@@ -101,18 +67,15 @@ def run_file(version, file, options=(), stock=False, show=print):
     if not script.is_file():
         raise Problem(f"{file}: Tcl {version}'s suite has no such file. Its files: "
                       + " ".join(sorted(path.name for path in suite.tests.glob("*.test"))))
-    result = Result(script.name, version, "stock" if stock else "socket2")
+    result = outcome.Result(script.name, version, "stock" if stock else "socket2")
     LOGS.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     with open(LOGS / f"{version}-{result.command}-{script.stem}.log", "wb") as log:
-        for _ in range(ATTEMPTS):
+        def attempt():
             reader = Reader(log, show)
-            stopped = _attempt(version, script, _without(options, result.broken), stock, reader)
-            if not stopped or not reader.current:
-                break
-            result.broken[reader.current] = stopped
-            show(f"==== {reader.current} {stopped.upper()}; {result.file} is run again without it")
-        result.verdict = stopped
+            return reader, _attempt(version, script, _without(options, result.broken), stock, reader)
+
+        reader = outcome.attempts(result, ATTEMPTS, attempt, show, f"{result.file} is run again without it")
     result.failures, result.skips, result.passes = reader.failures + list(result.broken), reader.skips, reader.passes
     result.total, result.passed, result.skipped, result.failed = reader.counts
     if reader.finished:     # the broken tests were skipped in this run, and are not to count as that
@@ -148,29 +111,20 @@ def _without(options, tests):
     return options
 
 
-def report(result):
-    """The lines that end the account of one file."""
-    yield result.summary()
-    if result.failures:
-        yield f"{result.file}: failed: " + " ".join(result.failures)
-    for test, what in result.broken.items():
-        yield f"{result.file}: {test} {what}"
-    if result.verdict:
-        yield f"{result.file}: NOT RUN TO ITS END: {result.verdict}"
-
-
 def main(arguments):
     """`dev.py tcltest`: exit status 0 only if every file ran to its end and nothing failed."""
     version, files, options, stock, output = _parse(arguments)
     results = []
-    for file in files:
-        result = run_file(version, file, options, stock)
-        results.append(result)
-        for line in report(result):
-            print(line, flush=True)
+
+    def run_files():
+        for file in files:
+            results.append(run_file(version, file, options, stock))
+            yield results[-1]
+
+    status = outcome.tell(run_files())
     if output:
         write_json(output, results)
-    return 0 if all(result.good for result in results) else 1
+    return status
 
 
 def _parse(arguments):
@@ -194,5 +148,5 @@ def _parse(arguments):
 
 def write_json(path, results):
     fresh = path.with_name(path.name + ".new")
-    fresh.write_text(json.dumps([asdict(result) for result in results], indent=1))
+    fresh.write_text(json.dumps([asdict(each) for each in results], indent=1))
     shutil.move(fresh, path)

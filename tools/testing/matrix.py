@@ -18,9 +18,9 @@ from tools.base.report import Problem, Unavailable, say
 from tools.environments import build, run
 from tools.environments.setup import machine_python
 from tools.load import fuzz
-from tools.suites import tcltest
 from tools.suites.conformance_python import SUITE as PYTHON
 from tools.suites.conformance_tcl import SUITE as TCL
+from tools.suites.outcome import report
 
 RESULTS = run.BUILD / f"results-{os.name}"      # a test of this runs the matrix in a Windows Python meanwhile
 PLUGIN = Path(__file__).with_name("plugin")
@@ -156,21 +156,16 @@ def _run(cell):
     say(f"-- {cell.name}: {cell.passed} passed, {cell.failed} failed, {cell.skipped} skipped in {cell.seconds:.0f} s")
 
 
-class Lines:
+class Lines(process.Lines):
     """Prints the output of a cell, each whole line after the cell's name."""
 
     def __init__(self, name):
+        super().__init__()
         self.name = name
-        self.rest = {1: b"", 2: b""}
 
-    def take(self, stream, data):
-        *lines, self.rest[stream] = (self.rest[stream] + data).split(b"\n")
-        for line in lines:
-            self.show(line.decode(errors="replace").rstrip())
-
-    def show(self, line):
-        if line:
-            print(f"{self.name} | {line}", flush=True)
+    def line(self, line):
+        if text := line.rstrip():
+            print(f"{self.name} | {text}", flush=True)
 
 
 def _build(cell, expression):
@@ -290,9 +285,9 @@ def _suite(cell, suite, version, files):
         lost = suite.lost(result, stock)
         cell.remarks += [f"{line}; on this machine with the stock sockets too" for line in apart if line not in lost]
         if lost or result.verdict:
-            words += tcltest.report(result)
+            words += report(result)
             for line in "\n".join(words).splitlines():
-                lines.show(line)
+                lines.line(line)
         for line in lost:
             cell.fail(line)
         cell.remarks += [f"{test}: left out because it takes minutes; `dev.py conformance` runs it"
@@ -312,7 +307,7 @@ def _fuzz(cell, language):
     lines, chance, said = Lines(cell.name), [], []
 
     def show(line):
-        lines.show(line)
+        lines.line(line)
         said.append(line)
         if line.startswith("by chance: "):
             chance.append(line)
