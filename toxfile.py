@@ -1,5 +1,5 @@
-"""tox reads the names py311 to py314 as Pythons that it has to find, for its environments. Here they name Windows Pythons that
-the rig has: `dev.py pytest` runs pytest in one of them.
+"""tox reads the names py311 to py314 as Pythons that it has to find, for its environments. Here they name
+Windows Pythons that the rig has: `dev.py pytest` runs pytest in one of them.
 
 With this runner an environment's own Python is that of this machine, whatever its name is.
 """

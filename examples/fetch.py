@@ -31,7 +31,7 @@ class Refused(http.client.HTTPException):
 
 
 class Connection(http.client.HTTPConnection):
-    """One keep-alive connection on a socket of `net`, the module; after a close the next request makes another."""
+    """One keep-alive connection, on a socket of the module `net`."""
 
     def __init__(self, net, host, port):
         super().__init__(host, port, TIMEOUT)
@@ -98,14 +98,15 @@ def work(net, host, port, jobs, results):
             results.add(path, *connection.get(path))
         except (OSError, http.client.HTTPException) as error:
             results.fail(path, error)
-            connection.close()
+            connection.close()          # the next request opens another
     connection.close()
 
 
 def fetch(net, host, port, paths, connections):
     """Fetch all paths and return the results and the seconds it took."""
     jobs, results = Jobs(paths), Results()
-    threads = [threading.Thread(target=work, args=(net, host, port, jobs, results)) for _ in range(connections)]
+    threads = [threading.Thread(target=work, args=(net, host, port, jobs, results))
+               for _ in range(connections)]
     start = time.perf_counter()
     for thread in threads:
         thread.start()

@@ -15,7 +15,8 @@ EXCEPTIONS = {"_PyOS_IsMainThread", "_PyOS_SigintEvent"}
 
 def bound_symbols(content):
     """The names that python_stubs.h gives to GetProcAddress, from the DLL's strings."""
-    return {name.decode() for name in re.findall(rb"(?<!\w)_?Py[A-Z]?[A-Za-z]*_\w+(?=\0)", content)} - {"PyInit__iocpsock"}
+    names = re.findall(rb"(?<!\w)_?Py[A-Z]?[A-Za-z]*_\w+(?=\0)", content)
+    return {name.decode() for name in names} - {"PyInit__iocpsock"}
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,8 @@ def test_its_tables(dll):
 @pytest.mark.parametrize("source", sorted(probe.PROGRAM.glob("*.c")), ids=lambda path: path.stem)
 def test_the_probe_compiles_without_a_warning_for_it(source, tmp_path):
     """As MSVC would compile it there."""
-    like_msvc = ["-target", "aarch64-windows-gnu", "-fms-extensions", "-fms-compatibility", "-fgnuc-version=12"]
+    like_msvc = ["-target", "aarch64-windows-gnu", "-fms-extensions", "-fms-compatibility",
+                 "-fgnuc-version=12"]
     command = [zig.program(), "cc", *like_msvc, "-Wall", "-Wextra", "-Werror", "-c", "-DWIN32_LEAN_AND_MEAN",
                source, "-o", tmp_path / "object.o"]
     env = {**os.environ, **zig.environment()}

@@ -29,7 +29,8 @@ def test_percentiles_are_values_that_were_measured():
 
 
 def test_a_summary():
-    assert figures.summary([30, 10, 20]) == {"median": 20, "lowest": 10, "highest": 30, "spread": 1.0, "rounds": [30, 10, 20]}
+    assert figures.summary([30, 10, 20]) == {"median": 20, "lowest": 10, "highest": 30, "spread": 1.0,
+                                             "rounds": [30, 10, 20]}
 
 
 def test_a_ratio_says_how_many_times_better():
@@ -40,8 +41,9 @@ def test_a_ratio_says_how_many_times_better():
 
 def scenario(medians, better="more", name="echo-64B-1"):
     rows = {who: figures.summary([value]) for who, value in medians.items()}
-    return {"name": name, "title": "an echo", "unit": "round trips/s", "better": better, "ours": ["Tcl 8.6 socket2"],
-            "contenders": rows, "failures": {"winloop": ["no wheel"], "raw": ["one", "hung"], "Twisted IOCP": ["no wheel"]}}
+    return {"name": name, "title": "an echo", "unit": "round trips/s", "better": better,
+            "ours": ["Tcl 8.6 socket2"], "contenders": rows,
+            "failures": {"winloop": ["no wheel"], "raw": ["one", "hung"], "Twisted IOCP": ["no wheel"]}}
 
 
 def test_a_table_has_ratios_and_what_was_not_measured():
@@ -52,14 +54,16 @@ def test_a_table_has_ratios_and_what_was_not_measured():
 
 
 def test_goals_of_what_was_measured():
-    table = goals.table([scenario({"raw": 4000, "Tcl 8.6 socket": 250, "Tcl 8.6 socket2": 2000})]).splitlines()
+    measured = scenario({"raw": 4000, "Tcl 8.6 socket": 250, "Tcl 8.6 socket2": 2000})
+    table = goals.table([measured]).splitlines()
     assert len(table) == 3
     assert table[1].endswith("8.00x  reached") and table[2].endswith("0.50x  not yet")
     assert goals.table([]) == ""
 
 
 def test_every_goal_names_a_scenario_and_contenders_of_it():
-    there = {scenario.name: {contender.name for contender in scenario.contenders} for scenario in scenarios.ALL}
+    there = {scenario.name: {contender.name for contender in scenario.contenders}
+             for scenario in scenarios.ALL}
     for name, whose, against, _ in goals.GOALS:
         assert {whose, against} <= there[name]
 
@@ -94,7 +98,8 @@ def test_requests_are_counted_for_one_process():
 
 
 def test_what_perf_says():
-    assert instructions.read("# started on\n\n123456,,instructions:u,900,100.00,,\n", "instructions:u") == 123456
+    assert instructions.read("# started on\n\n123456,,instructions:u,900,100.00,,\n",
+                             "instructions:u") == 123456
     with pytest.raises(Unavailable, match="perf says <not supported> of instructions:u"):
         instructions.read("<not supported>,,instructions:u,0,100.00,,\n", "instructions:u")
     with pytest.raises(runner.Failed, match="status 1: nothing"):
@@ -111,7 +116,8 @@ def test_a_program_that_fails_is_known_by_its_last_word():
 
 
 def test_an_error_is_the_last_word_though_others_follow():
-    assert runner.last_word("Traceback\nValueError: too many file descriptors in select()\nTask was destroyed\n") == \
+    assert runner.last_word("Traceback\nValueError: too many file descriptors in select()\n"
+                            "Task was destroyed\n") == \
         "ValueError: too many file descriptors in select()"
     assert runner.last_word("one\ntwo\n") == "two"
     assert runner.last_word("") == ""
@@ -138,7 +144,8 @@ def test_medians_of_what_some_samples_have():
 def bench_of_tenths(tmp_path_factory):
     """Runs of a tenth of a second, for what matters is that they come to an end."""
     with run.session() as windows, contextlib.ExitStack() as until:
-        yield benchmark.Bench(windows, scenarios.Length(warm=0.05, seconds=0.1, rounds=1, bursts=1), tmp_path_factory.mktemp("page"), until)
+        yield benchmark.Bench(windows, scenarios.Length(warm=0.05, seconds=0.1, rounds=1, bursts=1),
+                              tmp_path_factory.mktemp("page"), until)
 
 
 @pytest.mark.parametrize("who", ["raw", "Tcl 8.6 socket2", "Python iocpsock", "asyncio Proactor"])
@@ -154,8 +161,8 @@ def test_each_program_has_a_result_in_each_scenario(bench_of_tenths, who):
 
 def test_the_command():
     """The whole way: compile, run, sum up, print, write."""
-    done = subprocess.run([sys.executable, ROOT / "dev.py", "bench", "--no-build", "--quick", "--only", "echo-64B-1", "--who", "raw"],
-                          capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, ROOT / "dev.py", "bench", "--no-build", "--quick", "--only",
+                           "echo-64B-1", "--who", "raw"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[2].split()[0] == "raw"
     written = json.loads((benchmark.RESULTS / "part.json").read_text())

@@ -25,7 +25,8 @@ def test_every_package_has_its_layer():
 
 @pytest.mark.parametrize("package", LAYERS)
 def test_no_package_imports_a_later_one(package):
-    modules = {path.name: upward(package, path.read_text(encoding="utf-8")) for path in (TOOLS / package).glob("*.py")}
+    modules = {path.name: upward(package, path.read_text(encoding="utf-8"))
+               for path in (TOOLS / package).glob("*.py")}
     assert {name: found for name, found in modules.items() if found} == {}
 
 

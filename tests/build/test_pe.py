@@ -15,7 +15,8 @@ VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 # Every Windows has these; the universal C run-time (api-ms-win-crt-*) is what MSVC builds import instead of
 # msvcrt.
-SYSTEM_DLLS = {"advapi32.dll", "iphlpapi.dll", "kernel32.dll", "mswsock.dll", "msvcrt.dll", "ntdll.dll", "user32.dll", "ws2_32.dll"}
+SYSTEM_DLLS = {"advapi32.dll", "iphlpapi.dll", "kernel32.dll", "mswsock.dll", "msvcrt.dll", "ntdll.dll",
+               "user32.dll", "ws2_32.dll"}
 EXPORTS = {"PyInit__iocpsock", "Iocpsock_Init", "Iocpsock_SafeInit"}
 CONTENTS = {"__init__.py", "__init__.pyi", "_patch.py", "_tls.py", "py.typed", "pkgIndex.tcl", "iocpsock.dll"}
 
@@ -35,9 +36,10 @@ def wheel():
 
 
 def imports(dll):
-    """Each DLL's name, and the names taken from it: None for one taken by its number. Delay-loaded ones count."""
+    """Each DLL's name, and the names taken from it, None for one taken by its number; delay-loaded too."""
     entries = [*getattr(dll, "DIRECTORY_ENTRY_IMPORT", ()), *getattr(dll, "DIRECTORY_ENTRY_DELAY_IMPORT", ())]
-    return {entry.dll.decode(): [symbol.name and symbol.name.decode() for symbol in entry.imports] for entry in entries}
+    return {entry.dll.decode(): [symbol.name and symbol.name.decode() for symbol in entry.imports]
+            for entry in entries}
 
 
 def exports(dll):
@@ -85,7 +87,8 @@ def test_wheel_contents(wheel):
     names = {name for name in wheel.namelist() if not name.startswith(f"iocpsock-{VERSION}.dist-info/")}
     missing = {f"iocpsock/{name}" for name in CONTENTS} - names
     assert missing == set()
-    strangers = {name for name in names if not re.fullmatch(r"iocpsock/(\w+\.(py|pyi|tcl|typed)|iocpsock\.dll)", name)}
+    strangers = {name for name in names
+                 if not re.fullmatch(r"iocpsock/(\w+\.(py|pyi|tcl|typed)|iocpsock\.dll)", name)}
     assert strangers == set()
 
 

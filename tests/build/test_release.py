@@ -56,11 +56,13 @@ def wheel(folder, quick):
 
 def wanted():
     """The files of the checkout that git keeps, or would."""
-    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT,
+                            capture_output=True, text=True, check=True)
     return {name for name in listed.stdout.splitlines() if (ROOT / name).exists()}
 
 
-@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no checkout: there is nothing to compare with")
+@pytest.mark.skipif(not (ROOT / ".git").exists(),
+                    reason="this is no checkout: there is nothing to compare with")
 def test_the_source_distribution_has_every_file(unpacked):
     """But results of the benchmark, and what serves the repository only."""
     found = {str(path.relative_to(unpacked)) for path in unpacked.rglob("*") if path.is_file()}
@@ -89,8 +91,9 @@ def test_an_index_would_take_them(wheel, sdist):
 def test_the_folder_for_tcl(folder, wheel):
     path = artifacts.tcl_zip(wheel, folder, "1.2", EPOCH)
     with zipfile.ZipFile(path) as archive:
-        assert set(archive.namelist()) == {f"iocpsock1.2/{name}" for name in ("LICENSE", "iocpsock.dll", "pkgIndex.tcl", "socket2.md",
-                                                                       "socket2.n")}
+        assert set(archive.namelist()) == {f"iocpsock1.2/{name}"
+                                           for name in ("LICENSE", "iocpsock.dll", "pkgIndex.tcl",
+                                                        "socket2.md", "socket2.n")}
     first = path.read_bytes()
     assert artifacts.tcl_zip(wheel, folder, "1.2", EPOCH).read_bytes() == first
 
@@ -103,15 +106,17 @@ def manual(folder):
 
 
 def test_the_manual_page_has_the_sections_of_tcl(manual):
-    sections = [line.removeprefix(".SH ") for line in manual.read_text(encoding="utf-8").splitlines() if line.startswith(".SH ")]
-    expected = ["NAME", "SYNOPSIS", "DESCRIPTION", "CLIENT SOCKETS", "SERVER SOCKETS", "CONFIGURATION OPTIONS", "EXAMPLES",
-                "SEE ALSO", "KEYWORDS"]
+    sections = [line.removeprefix(".SH ")
+                for line in manual.read_text(encoding="utf-8").splitlines() if line.startswith(".SH ")]
+    expected = ["NAME", "SYNOPSIS", "DESCRIPTION", "CLIENT SOCKETS", "SERVER SOCKETS",
+                "CONFIGURATION OPTIONS", "EXAMPLES", "SEE ALSO", "KEYWORDS"]
     assert [name for name in sections if name in expected] == expected
 
 
 @pytest.mark.skipif(not shutil.which("groff"), reason="groff is not installed, which shows manual pages")
 def test_the_manual_page_is_well_formed(manual):
-    shown = subprocess.run(["groff", "-man", "-Tutf8", "-Kutf8", "-ww", "-z", manual], capture_output=True, text=True)
+    shown = subprocess.run(["groff", "-man", "-Tutf8", "-Kutf8", "-ww", "-z", manual], capture_output=True,
+                           text=True)
     assert (shown.returncode, shown.stderr) == (0, "")
 
 

@@ -17,8 +17,8 @@ def said(module, *arguments):
     """The output of the linter, a line for each complaint."""
     folder = linux_python.packages("style", REQUIREMENTS, "ruff and cython-lint")
     path = os.pathsep.join([str(folder / "bin"), os.environ["PATH"]])
-    done = subprocess.run([sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": str(folder), "PATH": path})
+    done = subprocess.run([sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True,
+                          text=True, env={**os.environ, "PYTHONPATH": str(folder), "PATH": path})
     assert done.returncode in (0, 1), done.stderr
     return done.stdout.splitlines()
 
@@ -27,12 +27,14 @@ def test_ruff(tmp_path):
     assert said("ruff", "check", "--quiet", "--no-cache", "--output-format", "concise", ".") == []
     wrong = tmp_path / "wrong.py"
     wrong.write_text("import os\n")
-    assert "F401" in said("ruff", "check", "--quiet", "--no-cache", "--output-format", "concise", str(wrong))[0]
+    assert "F401" in said("ruff", "check", "--quiet", "--no-cache", "--output-format", "concise",
+                          str(wrong))[0]
 
 
 def mypy(*arguments):
-    """What mypy says of the rig and the examples, or of the named files. The stub file is test_types.py's matter."""
-    done = subprocess.run([sys.executable, "-m", "mypy", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True)
+    """What mypy says of the rig and the examples, or of the named files. The stub file is test_types.py's."""
+    done = subprocess.run([sys.executable, "-m", "mypy", *map(str, arguments)], cwd=ROOT, capture_output=True,
+                          text=True)
     return done.returncode, done.stdout + done.stderr
 
 

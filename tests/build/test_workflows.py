@@ -50,7 +50,8 @@ def test_actionlint():
 
 def test_actionlint_finds_what_is_wrong(tmp_path):
     wrong = tmp_path / "wrong.yml"
-    wrong.write_text("on: push\njobs:\n  one:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: ${{ matrix.none }}\n")
+    wrong.write_text("on: push\njobs:\n  one:\n    runs-on: ubuntu-24.04\n    steps:\n"
+                     "      - run: ${{ matrix.none }}\n")
     checked = lint(wrong)
     assert checked.returncode == 1 and "matrix" in checked.stdout
 

@@ -59,7 +59,8 @@ def fingerprint(*parts):
     """A short name for the recipe made of `parts`: texts, bytes, and files (by their content)."""
     digest = hashlib.sha256()
     for part in parts:
-        data = part.read_bytes() if isinstance(part, Path) else part if isinstance(part, bytes) else str(part).encode()
+        content = part.read_bytes() if isinstance(part, Path) else part
+        data = content if isinstance(content, bytes) else str(content).encode()
         digest.update(len(data).to_bytes(8, "big") + data)
     return digest.hexdigest()[:12]
 
@@ -82,12 +83,14 @@ def directory(name, recipe, what, make):
 
 
 def clear():
-    """Remove all that is cached: how many bytes that were. Problem, and nothing is removed, while a dev.py uses it."""
+    """Remove all that is cached: how many bytes that were. Problem, and nothing is removed, while a dev.py
+    uses it."""
     with contextlib.ExitStack() as held:
         for path in sorted((root() / "locks").glob("*")):
             lock = try_lock(path)
             if lock is None:
-                raise Problem(f"clean --cache: another dev.py holds {path}. What to do: wait until it has ended")
+                raise Problem(f"clean --cache: another dev.py holds {path}. What to do: wait until it has "
+                              "ended")
             held.enter_context(lock)
         if mounted := [place for place in _mounts() if place.is_relative_to(root())]:
             raise Problem(f"clean --cache: {mounted[0]} is mounted. What to do: unmount it")

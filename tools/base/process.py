@@ -51,7 +51,8 @@ class Piped(subprocess.Popen):
     stderr: IO
 
     def __init__(self, argv, env, text=False):
-        super().__init__(argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=text)
+        super().__init__(argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                         text=text)
 
 
 class Lines:
@@ -72,17 +73,19 @@ class Lines:
 def check(argv, what, **options):
     """Run a tool to its end; its output is shown only when it fails."""
     try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, errors="replace", **options)
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, errors="replace", **options)
     except FileNotFoundError as missing:
         raise Problem(f"{what}: {missing.filename} is not installed") from missing
     if done.returncode:
-        raise Problem(f"{what} failed: {' '.join(map(str, argv))}\nexit status {done.returncode}; its last words:\n"
+        raise Problem(f"{what} failed: {' '.join(map(str, argv))}\nexit status {done.returncode}; its last "
+                      "words:\n"
                       + "\n".join(done.stdout.splitlines()[-100:]))
     return done.stdout
 
 
-def follow(argv, env, on_output, *, cwd=None, stdin=subprocess.DEVNULL, timeout=None, silence=None, started=None):
+def follow(argv, env, on_output, *, cwd=None, stdin=subprocess.DEVNULL, timeout=None, silence=None,
+           started=None):
     """Run `argv`, hand each piece of its output to on_output(1 or 2, bytes), and return its exit status.
 
     `started` is called with the child's process id before any output is handed on.
@@ -92,8 +95,8 @@ def follow(argv, env, on_output, *, cwd=None, stdin=subprocess.DEVNULL, timeout=
     """
     if _stopping.is_set():
         raise KeyboardInterrupt
-    child = subprocess.Popen(argv, env=env, cwd=cwd, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                             start_new_session=True)
+    child = subprocess.Popen(argv, env=env, cwd=cwd, stdin=stdin, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, start_new_session=True)
     _children.add(child)
     try:
         if started:
@@ -159,12 +162,14 @@ def _pump(child, on_output, timeout, silence):
     running, streams = True, 2
     while running or streams:
         try:
-            stream, data = events.get(timeout=_patience(started, heard, timeout, silence) if running else LAST_WORD)
+            stream, data = events.get(timeout=_patience(started, heard, timeout, silence) if running
+                                      else LAST_WORD)
         except queue.Empty:
             if not running:
                 return
             late = silence and time.monotonic() - heard >= silence
-            raise Hung(f"no output for {silence:.0f} s" if late else f"not finished after {timeout:.0f} s") from None
+            raise Hung(f"no output for {silence:.0f} s" if late
+                       else f"not finished after {timeout:.0f} s") from None
         if stream is None:
             running = False
         elif data:

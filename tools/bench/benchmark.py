@@ -30,7 +30,8 @@ class Bench:
         self.windows, self.length, self.until = windows, length, until
         held = windows.prefix if isinstance(windows, run.WineSession) else None
         self.prefix = held and held.folder
-        self.beside = load.another_cpu(held.pin) if held else []     # how to run a program that shall not be in the way
+        # how to run a program that shall not be in the way
+        self.beside = load.another_cpu(held.pin) if held else []
         self.page = Path(folder, "page.bin")
         self.page.write_bytes(b"x" * PAGE)
 
@@ -69,9 +70,13 @@ def draw(path):
 def choose(quick, only=None, who=None):
     """The scenarios that were named, or all, or the key ones if it is to be quick; each with the contenders
     that were named."""
-    found = named("--only", only, scenarios.ALL) if only or not quick else [one for one in scenarios.ALL if one.key]
+    if only or not quick:
+        found = named("--only", only, scenarios.ALL)
+    else:
+        found = [one for one in scenarios.ALL if one.key]
     there = {contender.name for contender in named("--who", who, contenders.ALL)}
-    return [scenario._replace(contenders=[one for one in scenario.contenders if one.name in there]) for scenario in found]
+    return [scenario._replace(contenders=[one for one in scenario.contenders if one.name in there])
+            for scenario in found]
 
 
 def named(option, names, things):
@@ -81,7 +86,8 @@ def named(option, names, things):
         return things
     found = []
     for name in names.split(","):
-        these = [thing for thing in things if thing.name == name] or [thing for thing in things if thing.name.startswith(name)]
+        these = [thing for thing in things if thing.name == name]
+        these = these or [thing for thing in things if thing.name.startswith(name)]
         if not these:
             raise Problem(f"bench {option} {name}: there are {', '.join(thing.name for thing in things)}")
         found += these
@@ -130,7 +136,8 @@ def sum_up(scenario, taken, failures):
             if medians := figures.medians([sample[part] for sample in samples if part in sample]):
                 rows[name][part] = medians
     return {"name": scenario.name, "title": scenario.title, "unit": scenario.unit, "better": scenario.better,
-            "ours": [one.name for one in scenario.contenders if one.ours], "contenders": rows, "failures": failures}
+            "ours": [one.name for one in scenario.contenders if one.ours], "contenders": rows,
+            "failures": failures}
 
 
 def machine():
@@ -138,13 +145,14 @@ def machine():
     model = ""
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo") as info:
-            model = next((line.partition(":")[2].strip() for line in info if line.startswith("model name")), "")
+            model = next((line.partition(":")[2].strip() for line in info if line.startswith("model name")),
+                         "")
     windows = platform.platform()
     if os.name != "nt":
         said = process.check([*installation.chosen().enter, "wine", "--version"], "asking for Wine's version")
         windows = next(word for word in said.split() if word.startswith("wine-")).replace("wine-", "Wine ")
-    return {"system": platform.platform(), "windows": windows, "processor": model or platform.processor(), "cpus": os.cpu_count(),
-            "date": time.strftime("%Y-%m-%d")}
+    return {"system": platform.platform(), "windows": windows, "processor": model or platform.processor(),
+            "cpus": os.cpu_count(), "date": time.strftime("%Y-%m-%d")}
 
 
 def write(results, name):

@@ -35,7 +35,8 @@ class Contender(NamedTuple):
         if self.family == "tcl":
             return windows.tclsh(self.version, path, self.which, *words)
         command = windows.python(self.version, path, self.which, *words)
-        if self.which in PEERS and isinstance(windows, run.WineSession):    # on Windows they are there, or are not
+        # on Windows they are there, or are not
+        if self.which in PEERS and isinstance(windows, run.WineSession):
             command.env["PYTHONPATH"] += "".join(";" + windows.path(folder) for folder in _peers(windows))
         return command
 
@@ -43,7 +44,8 @@ class Contender(NamedTuple):
 RAW = Contender("raw", "raw", "raw.c", "")
 TCL = [Contender(f"Tcl {version} {which}", "tcl", "sockets.tcl", which, version)
        for version in run.TCL_VERSIONS for which in ("socket", "socket2")]
-PYTHONS = [Contender(f"Python {which}", "python", "blocking.py", which, PYTHON) for which in ("socket", "iocpsock")]
+PYTHONS = [Contender(f"Python {which}", "python", "blocking.py", which, PYTHON)
+           for which in ("socket", "iocpsock")]
 LOOPS = [Contender("asyncio Proactor", "loop", "loops.py", "proactor", PYTHON),
          Contender("asyncio Selector", "loop", "loops.py", "selector", PYTHON),
          Contender("winloop", "loop", "loops.py", "winloop", PYTHON),
@@ -60,10 +62,12 @@ def program(windows, source, *arguments):
 def _peers(windows):
     """The folders with the peers' packages; pywin32 expects its own to be on the path."""
     def make(path):
-        linux_python.pip(linux_python.python(), "install", "--quiet", "--target", path, "--platform", "win_amd64",
-                       "--python-version", PYTHON, "--implementation", "cp", *linux_python.PINNED, PEER_REQUIREMENTS)
+        linux_python.pip(linux_python.python(), "install", "--quiet", "--target", path, "--platform",
+                         "win_amd64", "--python-version", PYTHON, "--implementation", "cp",
+                         *linux_python.PINNED, PEER_REQUIREMENTS)
         compiler = windows.python(PYTHON, "-m", "compileall", "-q", windows.path(path))
         process.check(compiler.argv, "compiling the peers' modules", env=compiler.env)
 
-    path = cache.directory("bench-peers", cache.fingerprint(PEER_REQUIREMENTS, "compiled"), "the peers for Windows", make)
+    path = cache.directory("bench-peers", cache.fingerprint(PEER_REQUIREMENTS, "compiled"),
+                           "the peers for Windows", make)
     return path, path / "win32", path / "win32" / "lib"

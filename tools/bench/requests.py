@@ -45,7 +45,8 @@ def traced():
     with tempfile.TemporaryFile() as trace, wine.prefix(trace) as prefix:
         # The first process to ask for the trace turns it on, and is not seen to begin: let it be one that
         # does not matter.
-        process.check(prefix.command("cmd", "/c", "exit"), "turning on the trace", env={**prefix.environment(), **TRACED})
+        process.check(prefix.command("cmd", "/c", "exit"), "turning on the trace",
+                      env={**prefix.environment(), **TRACED})
         yield run.WineSession("", prefix), trace
 
 

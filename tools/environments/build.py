@@ -64,11 +64,13 @@ def wheel(folder, dist, variant="", root=ROOT, env=None):
     if os.name == "nt":
         command = [sys.executable, "-m", "pip", "wheel", ".", "--no-deps", "-w", str(fresh)]
     else:
-        command = [linux_python.python(), "setup.py", "-q", "egg_info", "--egg-base", work, "build", "--build-base", work,
-                   "bdist_wheel", "--skip-build", "--bdist-dir", work / "wheel", "--dist-dir", fresh]
+        command = [linux_python.python(), "setup.py", "-q", "egg_info", "--egg-base", work, "build",
+                   "--build-base", work, "bdist_wheel", "--skip-build", "--bdist-dir", work / "wheel",
+                   "--dist-dir", fresh]
     # setuptools counsels against running setup.py as a script, for reasons of an isolation that the rig
     # provides.
-    env = {**os.environ, **(env or {}), VARIANT: variant, "PYTHONWARNINGS": "ignore:setup.py install is deprecated"}
+    env = {**os.environ, **(env or {}), VARIANT: variant,
+           "PYTHONWARNINGS": "ignore:setup.py install is deprecated"}
     if variant == ARM64:
         env |= zig.environment()
     said = process.check(command, "building the wheel", cwd=root, env=env)

@@ -42,8 +42,9 @@ def install(wanted):
     importlib.invalidate_caches()
     still = [package for package, present in wanted if not present()]
     if still:
-        raise Problem(f"apt installed {', '.join(still)}, but what the rig needs of it is not there. The Python that "
-                      "runs dev.py must be Debian's own, or one that brings its C headers and ensurepip")
+        raise Problem(f"apt installed {', '.join(still)}, but what the rig needs of it is not there. The "
+                      "Python that runs dev.py must be Debian's own, or one that brings its C headers and "
+                      "ensurepip")
 
 
 def _install(missing):
@@ -71,19 +72,23 @@ def _apt(*arguments):
     sudo = [] if os.geteuid() == 0 else ["sudo"]
     if sudo and not shutil.which("sudo"):
         raise Problem("apt-get needs root: run dev.py as root, or install sudo")
-    process.check([*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *arguments], f"apt-get {arguments[0]}")
+    process.check([*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *arguments],
+                  f"apt-get {arguments[0]}")
 
 
 def fetch_source(package, file, into):
     """Download the upstream tarball `file` of Debian's source `package` into the directory `into`."""
     version = file.removeprefix(package + "_").split(".orig.")[0]
     options, trouble = _own_index("deb-src", file, into)
-    found = [each for each in _versions(["apt-cache", *options, "showsrc", package]) if each.rpartition("-")[0] == version]
+    found = [each for each in _versions(["apt-cache", *options, "showsrc", package])
+             if each.rpartition("-")[0] == version]
     if not found:
-        raise Unavailable(f"{file}: the Debian mirror of this machine does not list {package} {version}{trouble}")
+        raise Unavailable(f"{file}: the Debian mirror of this machine does not list {package} "
+                          f"{version}{trouble}")
     # apt fails when any file of the source package is gone from the mirror: the tarball may have come all the
     # same.
-    _download(["apt-get", *options, "--tar-only", "--download-only", "source", f"{package}={found[-1]}"], file, into)
+    _download(["apt-get", *options, "--tar-only", "--download-only", "source", f"{package}={found[-1]}"],
+              file, into)
 
 
 def fetch_package(package, file, into):
@@ -91,7 +96,8 @@ def fetch_package(package, file, into):
     version = file.split("_")[1]
     options, trouble = _own_index("deb", file, into)
     if version not in _versions(["apt-cache", *options, "show", package]):
-        raise Unavailable(f"{file}: the Debian mirror of this machine does not list {package} {version}{trouble}")
+        raise Unavailable(f"{file}: the Debian mirror of this machine does not list {package} "
+                          f"{version}{trouble}")
     _download(["apt-get", *options, "download", f"{package}={version}"], file, into)
 
 
@@ -110,7 +116,8 @@ def _own_index(kind, file, into):
     (state / "parts" / "own.sources").write_text(_entries(kind))
     options = ["-oDir::Etc::sourcelist=/dev/null", f"-oDir::Etc::sourceparts={state / 'parts'}",
                f"-oDir::State::lists={state / 'lists'}", f"-oDir::Cache={state}", "-oAPT::Sandbox::User=",
-               "-oAcquire::Check-Valid-Until=false",    # a mirror may stand still; what it has is pinned by hash anyway
+               # a mirror may stand still; what it has is pinned by hash anyway
+               "-oAcquire::Check-Valid-Until=false",
                "--quiet"]
     trouble = ""
     try:
@@ -153,11 +160,13 @@ def mirror():
     for uri, suite, _ in _configured():
         if suite == release:
             return uri
-    raise Problem(f"apt has no entry for Debian {release!r} on this machine: which mirror to use is not known")
+    raise Problem(f"apt has no entry for Debian {release!r} on this machine: which mirror to use is not "
+                  "known")
 
 
 def _codename():
-    fields = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
+    fields = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines()
+                  if "=" in line)
     return fields.get("VERSION_CODENAME", "").strip('"')
 
 
@@ -169,11 +178,13 @@ def _configured(etc=Path("/etc/apt")):
             if words and words[0] == "deb":
                 options = words[words.index("[") + 1:words.index("]")] if "[" in words else []
                 rest = words[words.index("]") + 1:] if "]" in words else words[1:]
-                key = next((word.partition("=")[2] for word in options if word.startswith("signed-by=")), None)
+                key = next((word.partition("=")[2] for word in options if word.startswith("signed-by=")),
+                           None)
                 yield rest[0], rest[1], key
     for path in sorted(etc.glob("sources.list.d/*.sources")):
         for paragraph in path.read_text().split("\n\n"):
-            fields = dict(line.split(":", 1) for line in paragraph.splitlines() if ":" in line and line[0] not in "# ")
+            fields = dict(line.split(":", 1)
+                          for line in paragraph.splitlines() if ":" in line and line[0] not in "# ")
             for uri in fields.get("URIs", "").split():
                 for suite in fields.get("Suites", "").split():
                     yield uri, suite, fields.get("Signed-By", "").strip() or None

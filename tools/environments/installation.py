@@ -41,7 +41,10 @@ class Installation:
         self.version, self.system = version, system
         # What the names of its prefixes begin with, and what comes before each of its commands.
         self.name = f"wine{version}" if system else "wine"
-        self.enter = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _ENTER, "sh", str(system)] if system else []
+        self.enter = []
+        if system:
+            self.enter = ["unshare", "--mount", "--propagation", "private",
+                          "sh", "-c", _ENTER, "sh", str(system)]
 
 
 def chosen():
@@ -55,9 +58,11 @@ def _installation(version):
     if version in (None, own):
         return Installation(own)
     if version not in RELEASES:
-        raise Problem(f"there is no Wine {version} here: the machine has {own or 'none'}, and there are {', '.join(RELEASES)}")
+        raise Problem(f"there is no Wine {version} here: the machine has {own or 'none'}, and there are "
+                      f"{', '.join(RELEASES)}")
     if os.geteuid():
-        raise Problem(f"Wine {version} beside the machine's Wine {own} needs root: run dev.py as root, or by sudo")
+        raise Problem(f"Wine {version} beside the machine's Wine {own} needs root: run dev.py as root, or by "
+                      "sudo")
     return Installation(version, _system(version))
 
 
@@ -65,8 +70,8 @@ def _own_version():
     """The major version of the machine's Wine, None if it has none."""
     if not shutil.which("wine"):
         return None
-    said = subprocess.run(["wine", "--version"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                          text=True).stdout
+    said = subprocess.run(["wine", "--version"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, text=True).stdout
     found = re.search(r"wine-(\d+)", said)
     return found and found[1]
 
@@ -81,5 +86,6 @@ def _system(version):
         there.as_root("apt-get", "clean")
         there.as_root("mkdir", "--parents", _READ)
 
-    return cache.directory(f"wine{version}-{release}", cache.fingerprint(release, debian.mirror(), _PACKAGES, _READ),
+    recipe = cache.fingerprint(release, debian.mirror(), _PACKAGES, _READ)
+    return cache.directory(f"wine{version}-{release}", recipe,
                            f"Wine {version} in a Debian {release} (some minutes)", make)

@@ -25,7 +25,8 @@ def python():
     """The environment's interpreter. Use its modules by `-m`: the scripts beside it name the path it was made
     at."""
     recipe = cache.fingerprint(LINUX_REQUIREMENTS, sys.version, os.path.realpath(sys.executable))
-    return cache.directory("linux-python", recipe, "Python environment of this machine", _make) / "bin" / "python"
+    return cache.directory("linux-python", recipe, "Python environment of this machine",
+                           _make) / "bin" / "python"
 
 
 def _make(path):
@@ -36,15 +37,16 @@ def _make(path):
 def windows_packages():
     """The directory with the packages that the Windows Pythons share: pytest and what it needs."""
     return cache.directory("windows-packages", cache.fingerprint(WINDOWS_REQUIREMENTS), "pytest for Windows",
-                           lambda path: pip(python(), "install", "--quiet", "--target", path, "--platform", "win_amd64",
-                                            *PINNED, WINDOWS_REQUIREMENTS))
+                           lambda path: pip(python(), "install", "--quiet", "--target", path, "--platform",
+                                            "win_amd64", *PINNED, WINDOWS_REQUIREMENTS))
 
 
 def packages(name, requirements, what):
     """A directory with packages for this machine that have no place in the environment: big ones, or those of
     one test."""
     return cache.directory(name, cache.fingerprint(requirements), what,
-                           lambda path: pip(python(), "install", "--quiet", "--target", path, *PINNED, requirements))
+                           lambda path: pip(python(), "install", "--quiet", "--target", path, *PINNED,
+                                            requirements))
 
 
 def actionlint():
@@ -62,7 +64,8 @@ def sdist(name, version):
 
     # pip asks a source distribution for its metadata, with the environment's own setuptools. For which
     # Pythons it is to be installed does not matter: what is in it is for Windows.
-    return _download(file, name, version, sha256, "--no-binary=:all:", "--no-build-isolation", "--ignore-requires-python")
+    return _download(file, name, version, sha256, "--no-binary=:all:", "--no-build-isolation",
+                     "--ignore-requires-python")
 
 
 def wheel(name, version, abi):
@@ -71,18 +74,21 @@ def wheel(name, version, abi):
     file = f"{name}-{version}-{abi.removesuffix('t')}-{abi}-win_amd64.whl"
     try:
         return _download(file, name, version, sources.WHEELS[name, version, abi], "--only-binary=:all:",
-                         "--platform", "win_amd64", "--implementation", "cp", "--python-version", abi.strip("cpt"), "--abi", abi)
+                         "--platform", "win_amd64", "--implementation", "cp", "--python-version",
+                         abi.strip("cpt"), "--abi", abi)
     except Unavailable:
         raise
     except Problem as problem:
-        raise Unavailable(f"{file}: not to be had from the package index of this machine\n{problem}") from problem
+        raise Unavailable(f"{file}: not to be had from the package index of this "
+                          f"machine\n{problem}") from problem
 
 
 def _download(file, name, version, sha256, *options):
     def fetch(into):
         wanted = into / "requirements.txt"
         wanted.write_text(f"{name}=={version} --hash=sha256:{sha256}\n")
-        pip(python(), "download", "--quiet", "--no-deps", *options, "--dest", into, "--require-hashes", "--requirement", wanted)
+        pip(python(), "download", "--quiet", "--no-deps", *options, "--dest", into, "--require-hashes",
+            "--requirement", wanted)
 
     return sources.downloaded(file, sha256, fetch)
 

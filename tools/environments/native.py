@@ -43,10 +43,12 @@ class NativeSession(Session):
         return Command([str(path), *map(str, arguments)], self.environment())
 
     def extension(self, source):
-        raise Unavailable(f"{source.name}: the extensions of the tests are compiled by the cross compiler only")
+        raise Unavailable(f"{source.name}: the extensions of the tests are compiled by the cross compiler "
+                          "only")
 
     def tcltest(self, version, *arguments, stock=False):
-        raise Unavailable(f"Tcl {version}'s own test suite: it is run under Wine on Linux only, where the rig builds it")
+        raise Unavailable(f"Tcl {version}'s own test suite: it is run under Wine on Linux only, where the "
+                          "rig builds it")
 
 
 def _python(version):
@@ -55,8 +57,8 @@ def _python(version):
     if named := _named("Python").get(version):
         return [named]
     if not _launches(version):
-        raise Unavailable(f"Python {version}: not installed. What to do: install it from python.org with the py "
-                          f"launcher, or name its file in {INTERPRETERS}")
+        raise Unavailable(f"Python {version}: not installed. What to do: install it from python.org with the "
+                          f"py launcher, or name its file in {INTERPRETERS}")
     return ["py", f"-{version}"]
 
 
@@ -72,8 +74,8 @@ def _tclsh(version):
     for name in _SHELLS[version]:
         if program := shutil.which(name):
             return program
-    raise Unavailable(f"Tcl {version}: none of {', '.join(_SHELLS[version])} is on PATH, nor is its file named in "
-                      f"{INTERPRETERS}")
+    raise Unavailable(f"Tcl {version}: none of {', '.join(_SHELLS[version])} is on PATH, nor is its file "
+                      f"named in {INTERPRETERS}")
 
 
 @functools.cache

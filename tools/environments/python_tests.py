@@ -19,8 +19,8 @@ def directory(version):
         return assembled.tests(version)
     file = _TARBALL[version]
     name = file.partition("_")[0] + "-tests"
-    return cache.directory(name, cache.fingerprint(sources.TARBALLS[file][1]), f"the package `test` of {file}",
-                           lambda path: _unpack(sources.tarball(file), path))
+    return cache.directory(name, cache.fingerprint(sources.TARBALLS[file][1]),
+                           f"the package `test` of {file}", lambda path: _unpack(sources.tarball(file), path))
 
 
 def _unpack(tarball, path):

@@ -91,8 +91,8 @@ def _debians(file, package, sha256, fetch):
     try:
         return downloaded(file, sha256, lambda into: fetch(package, file, into))
     except Unavailable as reason:
-        raise Unavailable(f"{reason}. What to do: put {file} (SHA-256 {sha256}) into a folder and name the folder in "
-                          "IOCPSOCK_SOURCES") from reason
+        raise Unavailable(f"{reason}. What to do: put {file} (SHA-256 {sha256}) into a folder and name the "
+                          "folder in IOCPSOCK_SOURCES") from reason
 
 
 def content(archive, ending):

@@ -19,7 +19,8 @@ AUTHORITIES = Path("/usr/local/share/ca-certificates")      # whom this machine 
 
 # Variables that say how registries are reached, and those for the matrix. Of the first kind a value may name
 # files.
-_CARRIED = re.compile(r"PIP_\w+|\w+_proxy|SSL_CERT_FILE|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|IOCPSOCK_(SOURCES|REQUIRE_ALL)", re.I)
+_CARRIED = re.compile(r"PIP_\w+|\w+_proxy|SSL_CERT_FILE|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE"
+                      r"|IOCPSOCK_(SOURCES|REQUIRE_ALL)", re.I)
 _APT = re.compile(r"Acquire::(https?|Check-Valid-Until|Check-Date|Retries)\b")
 _PATH = re.compile(r"(?:^|(?<=[\s=])|(?<=file://))/[^\s\"';]+")
 
@@ -43,13 +44,18 @@ def bare(release):
     own."""
     debian.install([("debootstrap", lambda: shutil.which("debootstrap"))])
     mirror = debian.mirror()
-    return cache.directory(f"debian-{release}", cache.fingerprint(release, mirror), f"a bare Debian {release}",
-                           lambda path: process.check(["debootstrap", "--variant=minbase", release, path, mirror], "debootstrap"))
+
+    def make(path):
+        process.check(["debootstrap", "--variant=minbase", release, path, mirror], "debootstrap")
+
+    recipe = cache.fingerprint(release, mirror)
+    return cache.directory(f"debian-{release}", recipe, f"a bare Debian {release}", make)
 
 
 def copy(release, place):
     """Fill the folder `place` with a bare Debian of this release."""
-    process.check(["cp", "--archive", "--reflink=auto", f"{bare(release)}/.", place], "copying the bare system")
+    process.check(["cp", "--archive", "--reflink=auto", f"{bare(release)}/.", place],
+                  "copying the bare system")
 
 
 class System:
@@ -69,7 +75,8 @@ class System:
         self.write("etc/apt/apt.conf.d/99carried", apt_settings())
         settings = pip_settings()
         self.write("etc/pip.conf", settings)
-        self.write("mounts", "".join(f"{folder}\n" for folder in self.bring_all(settings, *self.environment.values())))
+        self.write("mounts", "".join(f"{folder}\n"
+                                     for folder in self.bring_all(settings, *self.environment.values())))
         self.as_root("apt-get", "--quiet", "update")
         self.as_root("apt-get", "--quiet", "install", "--yes", "--no-install-recommends", *packages)
 
@@ -106,8 +113,9 @@ class System:
 
     def inside(self, home):
         """The environment of a command whose user has this home folder."""
-        return {**self.environment, "HOME": str(home), "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                "LANG": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
+        return {**self.environment, "HOME": str(home),
+                "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8",
+                "DEBIAN_FRONTEND": "noninteractive"}
 
 
 def apt_settings():
@@ -121,7 +129,8 @@ def pip_settings(files=None):
     if files is None:
         home = Path.home()
         shared = reversed(os.environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":"))
-        files = [*(Path(folder, "pip/pip.conf") for folder in shared), Path("/etc/pip.conf"), home / ".pip/pip.conf",
+        files = [*(Path(folder, "pip/pip.conf") for folder in shared), Path("/etc/pip.conf"),
+                 home / ".pip/pip.conf",
                  Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config", "pip/pip.conf")]
     merged = configparser.RawConfigParser()
     merged.read(files)

@@ -1,9 +1,9 @@
 """Tcl for Windows: a shell for scripts, and the test shell with Tcl's own suite.
 
-* The shell is a small program of ours (tclsh.c) around Tcl's DLL. For 8.6 that is python.org's tcl86t.dll: the package
-  index is all it needs. For 9.0 and 9.1 it is cross-built from the upstream tarball.
-* tcltest.exe with the suites of all is cross-built from the upstream tarballs. What needs one that is not to be had
-  is Unavailable.
+* The shell is a small program of ours (tclsh.c) around Tcl's DLL. For 8.6 that is python.org's tcl86t.dll:
+  the package index is all it needs. For 9.0 and 9.1 it is cross-built from the upstream tarball.
+* tcltest.exe with the suites of all is cross-built from the upstream tarballs. What needs one that is not to
+  be had is Unavailable.
 
 For the suites there is a second script library whose init.tcl ends with ours (suite_init.tcl): every trusted
 interpreter of every process that the suite starts reads init.tcl, so each finds socket2 in the place of
@@ -48,10 +48,12 @@ def shell(version):
     """The shell for scripts."""
     if version == "8.6":
         path = _hosted(version, "tcl86t.dll", sources.SDISTS["tkinter-embed", "3.11.0"],
-                       lambda path: linux_python.unpack_data(linux_python.sdist("tkinter-embed", "3.11.0"), path))
+                       lambda path: linux_python.unpack_data(linux_python.sdist("tkinter-embed", "3.11.0"),
+                                                             path))
         return Shell(path / "tclsh.exe", path / "tcl" / "tcl8.6")
     built = _built(version)
-    path = _hosted(version, f"tcl{version.replace('.', '')}.dll", built.name, lambda path: _copy(path, *(built / "bin").glob("*.dll")))
+    path = _hosted(version, f"tcl{version.replace('.', '')}.dll", built.name,
+                   lambda path: _copy(path, *(built / "bin").glob("*.dll")))
     return Shell(path / "tclsh.exe", built / "library")
 
 
@@ -60,8 +62,8 @@ def _hosted(version, dll, origin, bring):
     is compiled."""
     def make(path):
         bring(path)
-        process.check([f"{TARGET}-gcc", "-Wall", "-Wextra", "-O2", "-municode", f'-DTCL_DLL="{dll}"', HERE / "tclsh.c",
-                       "-o", path / "tclsh.exe"], "compiling tclsh.c")
+        process.check([f"{TARGET}-gcc", "-Wall", "-Wextra", "-O2", "-municode", f'-DTCL_DLL="{dll}"',
+                       HERE / "tclsh.c", "-o", path / "tclsh.exe"], "compiling tclsh.c")
 
     return cache.directory(f"tclsh-{version}", cache.fingerprint(HERE / "tclsh.c", dll, origin),
                            f"tclsh {version} for Windows", make)
@@ -73,11 +75,12 @@ def extension(source):
     headers = Path(__file__).parents[2] / "include"
 
     def make(path):
-        process.check([f"{TARGET}-gcc", "-Wall", "-Wextra", "-O2", "-shared", "-static-libgcc", "-I", headers, source,
-                       "-o", path / f"{source.stem}.dll", "-lws2_32"], f"compiling {source.name}")
+        process.check([f"{TARGET}-gcc", "-Wall", "-Wextra", "-O2", "-shared", "-static-libgcc", "-I", headers,
+                       source, "-o", path / f"{source.stem}.dll", "-lws2_32"], f"compiling {source.name}")
 
     recipe = cache.fingerprint(source, headers / "tcl_stubs.h")
-    return cache.directory(f"tcl-extension-{source.stem}", recipe, f"{source.name}, compiled", make) / f"{source.stem}.dll"
+    return cache.directory(f"tcl-extension-{source.stem}", recipe, f"{source.name}, compiled",
+                           make) / f"{source.stem}.dll"
 
 
 def suite(version):
@@ -90,14 +93,16 @@ def suite(version):
             init.write((HERE / "suite_init.tcl").read_text())
 
     recipe = cache.fingerprint(built.name, HERE / "suite_init.tcl")
-    ours = cache.directory(f"tcl-{version}-library", recipe, f"Tcl {version}'s script library with socket2", make)
+    ours = cache.directory(f"tcl-{version}-library", recipe, f"Tcl {version}'s script library with socket2",
+                           make)
     return Suite(built / "bin" / "tcltest.exe", built / "library", ours, built / "tests")
 
 
 def _built(version):
     """The cached build of this version's tarball. It takes minutes, once."""
     recipe = cache.fingerprint(sources.TARBALLS[_TARBALL[version]][1], *_CONFIGURE[version])
-    return cache.directory(f"tcl-{version}", recipe, f"Tcl {version} and its test shell, cross-built (some minutes)",
+    return cache.directory(f"tcl-{version}", recipe,
+                           f"Tcl {version} and its test shell, cross-built (some minutes)",
                            lambda path: _build(version, path))
 
 

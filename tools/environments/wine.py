@@ -26,8 +26,9 @@ _SETTINGS = [
 ]
 # A developer's own settings for the interpreters of this machine are not meant for those under Wine; and the
 # languages' suites leave out tests where they see that a service for automatic runs has started them.
-_NOT_OURS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONPLATLIBDIR", "TCLLIBPATH", "TCL_LIBRARY", "TK_LIBRARY",
-             "TCL8_6_TM_PATH", "TCL9_0_TM_PATH", "DISPLAY", "CI", "CI_USING_WINE", "GITHUB_ACTIONS")
+_NOT_OURS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONPLATLIBDIR", "TCLLIBPATH", "TCL_LIBRARY",
+             "TK_LIBRARY", "TCL8_6_TM_PATH", "TCL9_0_TM_PATH", "DISPLAY", "CI", "CI_USING_WINE",
+             "GITHUB_ACTIONS")
 
 
 class Prefix:
@@ -37,7 +38,8 @@ class Prefix:
         cpus = sorted(os.sched_getaffinity(0))
         self.number = number
         self.wine = installation.chosen()
-        self.folder = cache.directory(f"{self.wine.name}-prefix-{number}", cache.fingerprint(_SETTINGS), f"Wine prefix {number}", self._make)
+        self.folder = cache.directory(f"{self.wine.name}-prefix-{number}", cache.fingerprint(_SETTINGS),
+                                      f"Wine prefix {number}", self._make)
         self.pin = [*self.wine.enter, *fixed_addresses(), "taskset", "-c", str(cpus[number % len(cpus)])]
 
     def command(self, program, *arguments):
@@ -70,8 +72,9 @@ class Prefix:
     def _make(self, path):
         try:
             for argv in _SETTINGS:
-                subprocess.run([*self.wine.enter, *fixed_addresses(), *argv], env=environment(path), stdin=subprocess.DEVNULL,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, check=True)
+                subprocess.run([*self.wine.enter, *fixed_addresses(), *argv], env=environment(path),
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               start_new_session=True, check=True)
         except subprocess.CalledProcessError as error:
             raise Problem(f"Wine prefix: {' '.join(argv)} ended with status {error.returncode}") from error
         finally:
@@ -88,13 +91,16 @@ def fixed_addresses():
     program begins.
     """
     argv = ["setarch", "--addr-no-randomize"]
-    allowed = shutil.which(argv[0]) and subprocess.run([*argv, "true"], stderr=subprocess.DEVNULL).returncode == 0
+    if not shutil.which(argv[0]):
+        return []
+    allowed = subprocess.run([*argv, "true"], stderr=subprocess.DEVNULL).returncode == 0
     return argv if allowed else []
 
 
 def environment(folder):
     env = {name: value for name, value in os.environ.items() if name not in _NOT_OURS}
-    env.update(WINEPREFIX=str(folder), WINEDLLOVERRIDES="mscoree,mshtml,wbemprox,winedbg.exe=", LC_ALL="C.UTF-8")
+    env.update(WINEPREFIX=str(folder), WINEDLLOVERRIDES="mscoree,mshtml,wbemprox,winedbg.exe=",
+               LC_ALL="C.UTF-8")
     env.setdefault("WINEDEBUG", "-all")
     return env
 
@@ -109,7 +115,8 @@ def _end_server(wine, folder):
 def prefix(trace=subprocess.DEVNULL):
     """Hold the first free prefix, with its wineserver running; `trace` as for Prefix.start."""
     for number in itertools.count():
-        if held := cache.try_lock(cache.root() / "locks" / f"{installation.chosen().name}-prefix-{number}.lock"):
+        lock = cache.root() / "locks" / f"{installation.chosen().name}-prefix-{number}.lock"
+        if held := cache.try_lock(lock):
             break
     with held:
         mine = Prefix(number)

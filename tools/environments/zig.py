@@ -11,7 +11,8 @@ REQUIREMENTS = linux_python.REQUIREMENTS / "zig.txt"
 
 def program():
     """The compiler's path: `zig cc` is clang."""
-    return linux_python.packages("zig", REQUIREMENTS, "Zig, the compiler for Windows on ARM64") / "ziglang" / "zig"
+    return linux_python.packages("zig", REQUIREMENTS,
+                                 "Zig, the compiler for Windows on ARM64") / "ziglang" / "zig"
 
 
 def environment():

@@ -32,9 +32,10 @@ class Figures(NamedTuple):
     echoed: int         # bytes
 
     def __str__(self):
-        return (f"{self.server}: {self.connections} connections open in {self.seconds:.1f} s; each {self.ours:.0f} bytes of ours, "
-                f"{self.bytes:.0f} of the process, {self.handles:.2f} handles; {self.echoed} bytes echoed on {self.busy} of them, "
-                "every byte compared; all closed, nothing live")
+        return (f"{self.server}: {self.connections} connections open in {self.seconds:.1f} s; each "
+                f"{self.ours:.0f} bytes of ours, {self.bytes:.0f} of the process, {self.handles:.2f} "
+                f"handles; {self.echoed} bytes echoed on {self.busy} of them, every byte compared; all "
+                "closed, nothing live")
 
 
 def hold(server, weigh, count):
@@ -54,7 +55,8 @@ def hold(server, weigh, count):
         peers.close(reset=0.1)
         server.hang_up()
     return Figures(server.name, count, seconds, (during["memory"] - before["memory"]) / count,
-                   (full.bytes - empty.bytes) / count, (full.handles - empty.handles) / count, len(busy), echoed)
+                   (full.bytes - empty.bytes) / count, (full.handles - empty.handles) / count, len(busy),
+                   echoed)
 
 
 def warm(server, peers):

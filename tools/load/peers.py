@@ -65,7 +65,8 @@ class Peers:
                 said = self.chance.randbytes(size)
                 _, heard = await asyncio.gather(self.loop.sock_sendall(sock, said), self.hear(sock, size))
                 if heard != said:
-                    raise AssertionError(f"of {size} bytes came back {len(heard)}, " + ("the same" if said.startswith(heard) else "others"))
+                    raise AssertionError(f"of {size} bytes came back {len(heard)}, "
+                                         + ("the same" if said.startswith(heard) else "others"))
         return sum(sizes)
 
     async def hear(self, sock, size=None):

@@ -32,7 +32,8 @@ class Lines:
 
     def __init__(self, command):
         self.process = process.Piped(command.argv, command.env, text=True)
-        threading.Thread(target=shutil.copyfileobj, args=(self.process.stderr, sys.stderr), daemon=True).start()
+        threading.Thread(target=shutil.copyfileobj, args=(self.process.stderr, sys.stderr),
+                         daemon=True).start()
 
     def say(self, line):
         self.process.stdin.write(f"{line}\n")
@@ -88,9 +89,11 @@ class TclServer:
     """echo.tcl with socket2, in Tcl of the given version; `settings` are the listener's."""
 
     def __init__(self, windows, version, **settings):
-        self.name = f"socket2, Tcl {version}" + "".join(f", -{name} {value}" for name, value in settings.items())
+        self.name = f"socket2, Tcl {version}" + "".join(f", -{name} {value}"
+                                                        for name, value in settings.items())
         self.program = Program(windows, version, "socket2")
-        self.eval("source $file; set program::settle_limit $limit", file=self.program.path(PROGRAMS / "echo.tcl"), limit=SETTLE * 1000)
+        self.eval("source $file; set program::settle_limit $limit",
+                  file=self.program.path(PROGRAMS / "echo.tcl"), limit=SETTLE * 1000)
         options = " ".join(f"-{name} {value}" for name, value in settings.items())
         self.address = "127.0.0.1", int(self.eval(f"echo::listen {options}"))
 
@@ -166,7 +169,8 @@ class PythonServer:
         self.lines.ask("shut")
 
     def end(self):
-        live = {name: count for name, count in json.loads(self.lines.ask("end")).items() if name.endswith("_live") and count}
+        live = {name: count for name, count in json.loads(self.lines.ask("end")).items()
+                if name.endswith("_live") and count}
         assert live == {}, f"live in the engine: {live}"
         self.lines.end()
 

@@ -69,7 +69,8 @@ class Players:
 
     async def play(self, until):
         """One player: act after act, until the time is over."""
-        acts = self.talk, self.talk, self.bulk, self.reset_at_once, self.reset_in_the_middle, self.leave_unread, self.never_read
+        acts = (self.talk, self.talk, self.bulk, self.reset_at_once, self.reset_in_the_middle,
+                self.leave_unread, self.never_read)
         while time.monotonic() < until:
             act = self.chance.choice(acts)
             async with asyncio.timeout(servers.TIMEOUT):
@@ -82,7 +83,8 @@ class Players:
 
     async def talk(self):
         with await self.peers.connect() as sock:
-            await self.peers.conversation(sock, [self.chance.randrange(1, 20_000) for _ in range(self.chance.randrange(1, 10))])
+            await self.peers.conversation(sock, [self.chance.randrange(1, 20_000)
+                                                 for _ in range(self.chance.randrange(1, 10))])
 
     async def bulk(self):
         said = self.chance.randbytes(self.chance.randrange(100_000, 2_000_000))
@@ -130,7 +132,8 @@ class Players:
             compare(await self.peers.hear(sock, len(theirs) // 2), theirs, at_least=len(theirs) // 2)
             hang_up(sock, reset=True)
             return
-        _, heard = await asyncio.gather(self.peers.loop.sock_sendall(sock, ours), self.peers.hear(sock, len(theirs)))
+        _, heard = await asyncio.gather(self.peers.loop.sock_sendall(sock, ours),
+                                        self.peers.hear(sock, len(theirs)))
         compare(heard, theirs, at_least=len(theirs))
         sock.close()
 
@@ -138,7 +141,8 @@ class Players:
 def compare(heard, said, at_least):
     """Fail unless what was heard is the beginning of what was said, so much of it or more."""
     if len(heard) < at_least or not said.startswith(heard):
-        raise AssertionError(f"of {len(said)} bytes came {len(heard)}, " + ("the same" if said.startswith(heard) else "others"))
+        raise AssertionError(f"of {len(said)} bytes came {len(heard)}, "
+                             + ("the same" if said.startswith(heard) else "others"))
 
 
 class Soak:
@@ -171,7 +175,8 @@ class Soak:
             self.server.eval("caller::start $port", port=listener.getsockname()[1])
             until = time.monotonic() + ROUND
             await asyncio.gather(*(self.players.play(until) for _ in range(PLAYERS)))
-            self.players.done["heard by the server"] = int(await asyncio.to_thread(self.server.eval, "caller::stop"))
+            heard = await asyncio.to_thread(self.server.eval, "caller::stop")
+            self.players.done["heard by the server"] = int(heard)
             accepting.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await accepting
@@ -200,7 +205,8 @@ def verdict(samples):
         after = max(sample.figures()[name] for sample in samples[-third:])
         flat &= after <= before + slack
         words.append(f"{name} {before:,} -> {after:,} (may grow by {slack:,})")
-    return flat, f"{'flat' if flat else 'NOT FLAT'}: the most in the second third and in the last: " + "; ".join(words)
+    head = f"{'flat' if flat else 'NOT FLAT'}: the most in the second third and in the last: "
+    return flat, head + "; ".join(words)
 
 
 def main(minutes, version):
@@ -211,8 +217,10 @@ def main(minutes, version):
         soak.run(minutes)
         flat, words = verdict(soak.samples)
         stats = server.stats()
-    say("-- acts: " + ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in sorted(soak.players.done.items())))
-    say(f"-- {stats['accepts']:,} connections accepted, {stats['connects']:,} made, {stats['connect_failures']:,} refused; "
-        f"{stats['bytes_received']:,} bytes received, {stats['bytes_sent']:,} sent; nothing live at the end")
+    say("-- acts: " + ", ".join(f"{name.replace('_', ' ')} {count}"
+                                for name, count in sorted(soak.players.done.items())))
+    say(f"-- {stats['accepts']:,} connections accepted, {stats['connects']:,} made, "
+        f"{stats['connect_failures']:,} refused; {stats['bytes_received']:,} bytes received, "
+        f"{stats['bytes_sent']:,} sent; nothing live at the end")
     say(f"-- {words}")
     return 0 if flat else 1

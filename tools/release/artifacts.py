@@ -56,7 +56,8 @@ def check(*distributions):
 def _tool(what, *arguments):
     """Run a module of the packages for releases: what it prints."""
     packages = linux_python.packages("release-tools", REQUIREMENTS, "twine and markdown-it")
-    return process.check([linux_python.python(), "-m", *arguments], what, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(packages)})
+    return process.check([linux_python.python(), "-m", *arguments], what, cwd=ROOT,
+                         env={**os.environ, "PYTHONPATH": str(packages)})
 
 
 def manual(version):
@@ -74,7 +75,8 @@ def _git(*arguments):
 def version():
     """The version, which pyproject.toml has, and pkgIndex.tcl and CHANGES.md must have too."""
     stated = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    for name, pattern in (("iocpsock/pkgIndex.tcl", r"package ifneeded \w+ (\S+)"), ("CHANGES.md", r"\n## (\S+)")):
+    for name, pattern in (("iocpsock/pkgIndex.tcl", r"package ifneeded \w+ (\S+)"),
+                          ("CHANGES.md", r"\n## (\S+)")):
         found = re.findall(pattern, (ROOT / name).read_text(encoding="utf-8"))
         if not found or found[0] != stated:
             raise Problem(f"{name} has version {found[0] if found else 'none'}, pyproject.toml has {stated}")
@@ -86,8 +88,8 @@ def sdist(root, dist, epoch):
     work = FOLDER / "sdist"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    process.check([linux_python.python(), "setup.py", "-q", "egg_info", "--egg-base", work, "sdist", "--dist-dir", work / "dist"],
-                  "making the source distribution", cwd=root)
+    process.check([linux_python.python(), "setup.py", "-q", "egg_info", "--egg-base", work, "sdist",
+                   "--dist-dir", work / "dist"], "making the source distribution", cwd=root)
     made = next((work / "dist").glob("*.tar.gz"))
     dist.mkdir(parents=True, exist_ok=True)
     return _retimed(made, dist / made.name, int(epoch))
@@ -99,7 +101,8 @@ def _retimed(source, target, epoch):
             gzip.GzipFile("", "wb", fileobj=file, mtime=epoch) as packed, \
             tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as new:
         for entry in sorted(old.getmembers(), key=lambda entry: entry.name):
-            entry.mtime, entry.uid, entry.gid, entry.uname, entry.gname, entry.pax_headers = epoch, 0, 0, "", "", {}
+            entry.mtime, entry.pax_headers = epoch, {}
+            entry.uid, entry.gid, entry.uname, entry.gname = 0, 0, "", ""
             entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
             new.addfile(entry, old.extractfile(entry) if entry.isfile() else None)
     return target

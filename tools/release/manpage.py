@@ -10,7 +10,8 @@ import re
 import sys
 from pathlib import Path
 
-ESCAPES = {"\\": "\\e", "-": "\\-", "'": "\\(aq", "`": "\\(ga", "^": "\\(ha", "~": "\\(ti", "…": "...", "–": "\\(en"}
+ESCAPES = {"\\": "\\e", "-": "\\-", "'": "\\(aq", "`": "\\(ga", "^": "\\(ha", "~": "\\(ti", "…": "...",
+           "–": "\\(en"}
 INDENT = ".RS 2"
 
 
@@ -79,7 +80,8 @@ class Page:
         elif self.chapter == "h1":
             self.lines.append(".SH NAME")
         elif self.chapter:
-            self.lines.append(f".{'SH' if self.chapter == 'h2' else 'SS'} {text.upper() if self.chapter == 'h2' else text}")
+            self.lines.append(f".{'SH' if self.chapter == 'h2' else 'SS'} "
+                              f"{text.upper() if self.chapter == 'h2' else text}")
         elif not self.named:
             self.lines.append(f"{self.name} \\- {text[0].lower()}{text[1:].rstrip('.')}")
             self.named = True
@@ -88,7 +90,8 @@ class Page:
         self.chapter = None
 
     def _code_block(self, token):
-        self.lines += [".PP", INDENT, ".nf", *(protected(escaped(line)) for line in token.content.rstrip().split("\n")), ".fi", ".RE"]
+        self.lines += [".PP", INDENT, ".nf", *(protected(escaped(line))
+                                               for line in token.content.rstrip().split("\n")), ".fi", ".RE"]
 
     _fence = _code_block
 
@@ -113,7 +116,8 @@ class Page:
         head, *rows = self.rows
         for first, *others in rows:
             self.lines += [".TP", first]
-            told = [f"{name}: {cell}" if name else cell[0].upper() + cell[1:] for name, cell in zip(head[1:], others) if cell]
+            told = [f"{name}: {cell}" if name else cell[0].upper() + cell[1:]
+                    for name, cell in zip(head[1:], others) if cell]
             self.lines.append(protected(". ".join(told) + "."))
 
 

@@ -25,7 +25,8 @@ again without it.
 def main(arguments):
     """Run the files with both commands and write the page. 0 if each ran to its end and there is a reason for
     all that did not pass."""
-    wanted = {suite.language: [file for file in suite.files if not arguments or file in arguments] for suite in SUITES}
+    wanted = {suite.language: [file for file in suite.files if not arguments or file in arguments]
+              for suite in SUITES}
     known = [file for files in wanted.values() for file in files]
     if unknown := [file for file in arguments if file not in known]:
         raise Problem(f"dev.py conformance: no file {unknown[0]!r}; there are "

@@ -4,13 +4,15 @@ from tools.environments import run
 from tools.suites import pysuite
 from tools.suites.suite import STOCK, Suite
 
-FILES = ("test_socket", "test_ssl", "test_timeout", "test_socketserver", "test_httpservers", "test_httplib", "test_xmlrpc",
-         "test_ftplib", "test_smtplib", "test_poplib", "test_imaplib")
+FILES = ("test_socket", "test_ssl", "test_timeout", "test_socketserver", "test_httpservers", "test_httplib",
+         "test_xmlrpc", "test_ftplib", "test_smtplib", "test_poplib", "test_imaplib")
 
 _TESTCAPI = "It needs the module `_testcapi`, which python.org's embeddable distribution does not have."
-_DEBUG = "It needs what the library defines for `__debug__` only, and that of the embeddable distribution is compiled with `-OO`."
+_DEBUG = ("It needs what the library defines for `__debug__` only, and that of the embeddable distribution is "
+          "compiled with `-OO`.")
 _NEWER = "It tests a change of the library that is newer than this interpreter."
-_OLDER = "It tests what the library did before this interpreter: 3.11.9 and its OpenSSL are newer than the test."
+_OLDER = ("It tests what the library did before this interpreter: 3.11.9 and its OpenSSL are newer than the "
+          "test.")
 _MENDED = "It tests what 3.14.10 has added or mended, and the interpreter is 3.14.2."
 _STORE = "Wine's store of that name is empty."
 _QUICKACK = "Wine does not have the option TCP_QUICKACK."
@@ -50,17 +52,18 @@ REASONS = {
 
 # Tests that judge by the clock: what they take for granted, and a busy machine does not keep.
 TIMED = {
-    "test_host_port": "a dozen of contexts with the system's certificates are made within 40 s, the rig's own limit",
-    "testWithTimeoutTriggeredSend": "the client has filled the buffers, and waited for 10 ms in vain, before the peer, which "
-                                    "began by sleeping for a second, has closed",
+    "test_host_port": "a dozen of contexts with the system's certificates are made within 40 s, the rig's "
+                      "own limit",
+    "testWithTimeoutTriggeredSend": "the client has filled the buffers, and waited for 10 ms in vain, before "
+                                    "the peer, which began by sleeping for a second, has closed",
 }
 
 # Tests that are not run, and why.
 LEFT_OUT = {"test_imaplib": {
     "NewIMAPSSLTests.test_imaplib_timeout_functionality_test":
-        "it passes or fails by chance with either socket: it shakes hands with a time-out of 1 ms, and where nothing of that "
-        "remains when OpenSSL comes to ask for more, CPython's `_ssl` takes the socket for a non-blocking one and raises "
-        "SSLWantReadError"}}
+        "it passes or fails by chance with either socket: it shakes hands with a time-out of 1 ms, and where "
+        "nothing of that remains when OpenSSL comes to ask for more, CPython's `_ssl` takes the socket for a "
+        "non-blocking one and raises SSLWantReadError"}}
 
 INTRODUCTION = """CPython's own tests of `socket` and of what stands on it, with the stock sockets and under
 `iocpsock.patch()`. The files are those of 3.11.2, 3.13.5 and 3.14.10. 3.12, whose own could not be had, is given those of 3.13.5. A test
@@ -73,5 +76,5 @@ def plain(test):
     return test.rpartition(".")[2]
 
 
-SUITE = Suite("Python", FILES, run.PYTHON_VERSIONS, "iocpsock", {STOCK: "stock", "iocpsock": "iocpsock"}, pysuite.run_file,
-              INTRODUCTION, REASONS, TIMED, None, {}, LEFT_OUT, plain)
+SUITE = Suite("Python", FILES, run.PYTHON_VERSIONS, "iocpsock", {STOCK: "stock", "iocpsock": "iocpsock"},
+              pysuite.run_file, INTRODUCTION, REASONS, TIMED, None, {}, LEFT_OUT, plain)

@@ -31,12 +31,14 @@ class Result:
         return not self.verdict and not self.failed and self.total > 0
 
     def summary(self):
-        return (f"{self.file}:\tTotal\t{self.total}\tPassed\t{self.passed}\tSkipped\t{self.skipped}\tFailed\t{self.failed}"
+        return (f"{self.file}:\tTotal\t{self.total}\tPassed\t{self.passed}\tSkipped\t{self.skipped}"
+                f"\tFailed\t{self.failed}"
                 f"\t({self.language} {self.version}, {self.command}, {self.seconds:.0f} s)")
 
 
 class Reader(process.Lines):
-    """Takes the output of a test file apart: keeps all of it in a log, and shows the lines that a person wants."""
+    """Takes the output of a test file apart, keeps all of it in a log, and shows the lines that a person
+    wants."""
 
     def __init__(self, log, show):
         super().__init__()
@@ -51,10 +53,11 @@ class Reader(process.Lines):
 
 
 def attempts(result, most, attempt, show, then):
-    """Attempt to run the file, at `most` so many times, until one is not stopped in a test: the last one's reader.
+    """Attempt to run the file, at `most` so many times, until one is not stopped in a test: the last one's
+    reader.
 
-    `attempt()` returns a reader and what stopped it, nothing at the end of the file; `then` says what becomes of
-    the file after a test that was.
+    `attempt()` returns a reader and what stopped it, nothing at the end of the file; `then` says what becomes
+    of the file after a test that was.
     """
     for _ in range(most):
         reader, result.verdict = attempt()
@@ -77,7 +80,7 @@ def report(result):
 
 
 def tell(results):
-    """Print each result as it comes; the exit status, 0 only if every file ran to its end and nothing failed."""
+    """Print each result as it comes: 0 only if every file ran to its end and nothing failed."""
     status = 0
     for result in results:
         for line in report(result):

@@ -24,7 +24,8 @@ TIMEOUT = 1200      # seconds for a whole file
 ATTEMPTS = 20       # processes for one file
 
 _MARK = "\x1e"
-_OF_ONE_RUN = re.compile(r" from '[^']*'|(?<=@test)_\d+")   # what a reason to skip tells of paths and processes
+# what a reason to skip tells of paths and processes
+_OF_ONE_RUN = re.compile(r" from '[^']*'|(?<=@test)_\d+")
 
 
 class Reader(outcome.Reader):
@@ -35,7 +36,8 @@ class Reader(outcome.Reader):
         self.verdicts: dict = {}        # test -> "passed", "skipped" or "failed", the worst of what was said
         self.skips: dict = {}           # test -> why
         self.left_out: set = set()      # tests that were not to run
-        self.operations = None          # how many our engine has run, in the process that came to the end of the file
+        # how many our engine has run, in the process that came to the end of the file
+        self.operations = None
         self.begin()
 
     def begin(self):
@@ -47,7 +49,8 @@ class Reader(outcome.Reader):
     def line(self, line):
         _, mark, message = line.partition(_MARK)
         if not mark:
-            self.timed_out = self.timed_out or line.startswith("Timeout (")     # the first word of faulthandler's
+            # the first word of faulthandler's
+            self.timed_out = self.timed_out or line.startswith("Timeout (")
             return
         what, test, more = json.loads(message)
         if what == "end":
@@ -57,7 +60,8 @@ class Reader(outcome.Reader):
         elif what in ("start", "stop"):
             self.current = test if what == "start" else None
         else:
-            self.verdicts[test] = max(self.verdicts.get(test, what), what, key=("passed", "skipped", "failed").index)
+            self.verdicts[test] = max(self.verdicts.get(test, what), what,
+                                      key=("passed", "skipped", "failed").index)
             if what == "skipped":
                 self.skips[test] = _OF_ONE_RUN.sub("", more)
             elif what == "failed":
@@ -71,7 +75,8 @@ def run_file(version, file, command, show=print, only=None, skip=()):
     result = outcome.Result(file, version, command, language="Python")
     LOGS.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    with open(LOGS / f"{version}-{command}-{file}.log", "ab" if only else "wb") as log:    # a second try comes after the first
+    # a second try comes after the first
+    with open(LOGS / f"{version}-{command}-{file}.log", "ab" if only else "wb") as log:
         reader = Reader(log, show)
 
         def attempt():
@@ -102,12 +107,15 @@ def _attempt(version, plan, reader):
         argv, env = windows.python(version, "-P", windows.path(HERE / "pysuite_run.py"), windows.path(paper))
         env["PYTHONPATH"] = f"{windows.path(python_tests.directory(version))};{env['PYTHONPATH']}"
         try:
-            status = process.follow(argv, env, reader.take, cwd=scratch, timeout=TIMEOUT, silence=TEST_TIMEOUT + 20)
+            status = process.follow(argv, env, reader.take, cwd=scratch, timeout=TIMEOUT,
+                                    silence=TEST_TIMEOUT + 20)
         except process.Hung as hung:
             return f"hung: {hung}"
     if reader.finished:
         return ""
-    return f"hung: not finished after {TEST_TIMEOUT} s" if reader.timed_out else f"crashed: ended with status {status}"
+    if reader.timed_out:
+        return f"hung: not finished after {TEST_TIMEOUT} s"
+    return f"crashed: ended with status {status}"
 
 
 def main(arguments):
@@ -115,6 +123,6 @@ def main(arguments):
     command = "stock" if "--stock" in arguments else "iocpsock"
     words = [word for word in arguments if word != "--stock"]
     if len(words) < 2 or any(word.startswith("-") for word in words):
-        raise Problem(f"dev.py pysuite: which Python ({' or '.join(run.PYTHON_VERSIONS)}), and which files? The one option is "
-                      "--stock")
+        raise Problem(f"dev.py pysuite: which Python ({' or '.join(run.PYTHON_VERSIONS)}), and which files? "
+                      "The one option is --stock")
     return outcome.tell(run_file(words[0], file, command) for file in words[1:])

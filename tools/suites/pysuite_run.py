@@ -85,7 +85,8 @@ def load(file):
     from test import support
     from test.support import os_helper
     support.verbose = 0
-    os_helper._can_symlink = False          # to find out it makes one, and Wine says that it has when it has not
+    # to find out it makes one, and Wine says that it has when it has not
+    os_helper._can_symlink = False
     support.use_resources = {"cpu": None, "walltime": None, **({"network": None} if file in LOOPBACK else {})}
     if file == "test_ssl" and not hasattr(ssl, "HAS_PSK"):
         ssl.HAS_PSK = False     # type: ignore[attr-defined]

@@ -19,7 +19,8 @@ from tools.suites.outcome import report
 
 RECORDS = Path(__file__).with_name("records")
 STOCK = "stock"
-WINES = tuple(installation.RELEASES)    # those with a record; the page tells of the first, and what is otherwise with the others
+# those with a record; the page tells of the first, and what is otherwise with the others
+WINES = tuple(installation.RELEASES)
 
 
 @dataclass
@@ -34,8 +35,10 @@ class Suite:
     introduction: str
     reasons: dict       # plain name of a test -> why it fails, a sentence
     timed: dict         # plain name of a test that judges by the clock -> what it takes for granted
-    constraints: dict | None    # why a test is skipped -> what that means; None where the suite says it in so many words
-    slow: dict          # file -> tests that take minutes: for the matrix, and for the stock command, they are left out
+    # why a test is skipped -> what that means; None where the suite says it in so many words
+    constraints: dict | None
+    # file -> tests that take minutes: for the matrix, and for the stock command, they are left out
+    slow: dict
     left_out: dict      # file -> test that is never run -> why
     plain: Callable     # plain(test): its name without what only tells variants apart
 
@@ -45,8 +48,8 @@ class Suite:
     def measure(self, files):
         """Run these files with both commands, and put the rows in the place of the recorded ones."""
         for file in files:
-            self._write(process.side_by_side(self._measure, [(version, file, command) for version in self.versions
-                                                             for command in (STOCK, self.ours)]))
+            jobs = [(version, file, command) for version in self.versions for command in (STOCK, self.ours)]
+            self._write(process.side_by_side(self._measure, jobs))
 
     def _measure(self, job):
         version, file, command = job
@@ -133,8 +136,9 @@ class Suite:
         for test, constraint in result.skips.items():
             if test not in failures:
                 skips.setdefault(constraint, []).append(test)
-        return {"file": result.file, "version": result.version, "command": result.command, "total": result.total,
-                "passed": result.passed, "failures": failures, "skips": skips, "verdict": result.verdict}
+        return {"file": result.file, "version": result.version, "command": result.command,
+                "total": result.total, "passed": result.passed, "failures": failures, "skips": skips,
+                "verdict": result.verdict}
 
     def complaints(self):
         """What is still to be explained, or mended."""
@@ -155,35 +159,40 @@ class Suite:
         pairs = _pairs(rows)
         stock, ours = self.names[STOCK], self.names[self.ours]
         text = f"## {self.language}'s suite\n\n{self.introduction}\n\n"
-        text += f"| file | {self.language} | tests | {stock} passed | {stock} failed | {ours} passed | {ours} failed |\n"
+        text += (f"| file | {self.language} | tests | {stock} passed | {stock} failed "
+                 f"| {ours} passed | {ours} failed |\n")
         text += "| --- | --- | ---: | ---: | ---: | ---: | ---: |\n"
         text += "".join(_line(pair[STOCK], pair[self.ours]) for pair in pairs.values())
         text += "\n### Exceptions\n\nEvery test that does not pass with one of the two, and why.\n"
         for (file, version), pair in pairs.items():
             exceptions = list(self._exceptions(pair[STOCK], pair[self.ours]))
             if exceptions:
-                text += f"\n#### {file}, {self.language} {version}\n\n" + "".join(f"* {line}\n" for line in exceptions)
+                text += f"\n#### {file}, {self.language} {version}\n\n"
+                text += "".join(f"* {line}\n" for line in exceptions)
         return text + "".join(map(self._changes, WINES[1:])) + self._clock() + self._skipped(rows)
 
     def _changes(self, wine):
         """What does not come to the same under this Wine as under the first."""
         first, pairs, text = _pairs(self.recorded(WINES[0])), _pairs(self.recorded(wine)), ""
         if not pairs:
-            return f"\n### Under Wine {wine}\n\nNot measured yet: `dev.py conformance --wine {wine}` does it.\n"
+            return (f"\n### Under Wine {wine}\n\n"
+                    f"Not measured yet: `dev.py conformance --wine {wine}` does it.\n")
         for (file, version), pair in pairs.items():
             before = first.get((file, version), pair)
             for test in sorted(_exceptional(before) | _exceptional(pair)):
                 was, now = self._fates(before, test), self._fates(pair, test)
                 if was != now:
                     text += (f"* {file}, {self.language} {version}, `{test}`: {now}. "
-                             f"{self._reason(pair[STOCK], pair[self.ours], test)} Under Wine {WINES[0]}: {was}.\n")
+                             f"{self._reason(pair[STOCK], pair[self.ours], test)} Under Wine {WINES[0]}: "
+                             f"{was}.\n")
         files = ", ".join(dict.fromkeys(file for file, _ in pairs))
         head = (f"\n### Under Wine {wine}\n\nMeasured by `dev.py conformance --wine {wine}`: {files}. "
                 f"Each test as under Wine {WINES[0]}")
         return f"{head}, but for these:\n\n{text}" if text else f"{head}.\n"
 
     def _fates(self, pair, test):
-        return ", ".join(f"{self.names[command]} {_fate(pair[command], test)}" for command in (STOCK, self.ours))
+        return ", ".join(f"{self.names[command]} {_fate(pair[command], test)}"
+                         for command in (STOCK, self.ours))
 
     def _exceptions(self, stock, ours):
         for row in (stock, ours):
@@ -201,21 +210,24 @@ class Suite:
             return f"Constraint `{constraint}`: {meaning}."
         if self.plain(test) in self.reasons:
             return self.reasons[self.plain(test)]
-        return f"It takes for granted that {self.timed[self.plain(test)]}." if self.plain(test) in self.timed \
-            else "Why is not known yet."
+        if self.plain(test) in self.timed:
+            return f"It takes for granted that {self.timed[self.plain(test)]}."
+        return "Why is not known yet."
 
     def _clock(self):
         """What the clock decides, and what is left out by us."""
         text = ""
         if self.timed:
-            text += "\n### Judged by the clock\n\nA test that fails among the others is run once more by itself. These take for "\
-                "granted what a busy machine does not keep, with whichever command:\n\n"
+            text += ("\n### Judged by the clock\n\n"
+                     "A test that fails among the others is run once more by itself. These take for granted "
+                     "what a busy machine does not keep, with whichever command:\n\n")
             text += "".join(f"* `{test}`: {why}.\n" for test, why in self.timed.items())
         if self.slow:
             names = ", ".join(f"`{test}`" for tests in self.slow.values() for test in tests)
             text += f"\n`dev.py test` leaves out {names}, which take minutes.\n"
         for file, tests in self.left_out.items():
-            text += "".join(f"\n`{test}` of {file} is not run at all: {why}.\n" for test, why in tests.items())
+            text += "".join(f"\n`{test}` of {file} is not run at all: {why}.\n"
+                            for test, why in tests.items())
         return text
 
     def _skipped(self, rows):
@@ -225,13 +237,14 @@ class Suite:
             if row["command"] == self.ours:
                 for constraint, tests in row["skips"].items():
                     totals[constraint] = totals.get(constraint, 0) + len(tests)
-        text = "\n### Skipped\n\nThe suite itself leaves out tests whose constraints do not hold here; the same with both "\
-            "commands unless said otherwise above.\n\n"
+        text = ("\n### Skipped\n\nThe suite itself leaves out tests whose constraints do not hold here; "
+                "the same with both commands unless said otherwise above.\n\n")
         if self.constraints is None:
             return text + "| why | tests |\n| --- | ---: |\n" + "".join(
                 f"| {name} | {totals[name]} |\n" for name in sorted(totals))
         return text + "| constraint | why | tests |\n| --- | --- | ---: |\n" + "".join(
-            f"| `{name}` | {self.constraints.get(name, 'not known yet')} | {totals[name]} |\n" for name in sorted(totals))
+            f"| `{name}` | {self.constraints.get(name, 'not known yet')} | {totals[name]} |\n"
+            for name in sorted(totals))
 
 
 def _pairs(rows):
@@ -244,7 +257,8 @@ def _pairs(rows):
 
 def _exceptional(pair):
     """The tests that did not pass with both."""
-    return {test for row in pair.values() for tests in (row["failures"], *row["skips"].values()) for test in tests}
+    return {test for row in pair.values() for tests in (row["failures"], *row["skips"].values())
+            for test in tests}
 
 
 def _key(row):
@@ -252,13 +266,14 @@ def _key(row):
 
 
 def _line(stock, ours):
-    return (f"| {ours['file']} | {ours['version']} | {ours['total']} | {stock['passed']} | {len(stock['failures'])} "
-            f"| {ours['passed']} | {len(ours['failures'])} |\n")
+    return (f"| {ours['file']} | {ours['version']} | {ours['total']} | {stock['passed']} | "
+            f"{len(stock['failures'])} | {ours['passed']} | {len(ours['failures'])} |\n")
 
 
 def _did_not_pass(row, other):
     """The tests that failed, and those that were skipped with this command only."""
-    return set(row["failures"]) | {test for tests in row["skips"].values() for test in tests if not _constraint(other, test)}
+    return set(row["failures"]) | {test for tests in row["skips"].values()
+                                   for test in tests if not _constraint(other, test)}
 
 
 def _fate(row, test):

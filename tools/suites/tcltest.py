@@ -21,7 +21,8 @@ from tools.suites import outcome
 
 HERE = Path(__file__).parent
 LOGS = run.BUILD / "tcltest"
-SILENCE = 180   # seconds between two lines of output: 2.13 of socket.test sends 720 000 single bytes in one go
+# seconds between two lines of output: 2.13 of socket.test sends 720 000 single bytes in one go
+SILENCE = 180
 TIMEOUT = 2400  # seconds for a whole file
 ATTEMPTS = 8    # runs of one file, each without the tests that ended the runs before it
 
@@ -76,7 +77,8 @@ def run_file(version, file, options=(), stock=False, show=print):
             return reader, _attempt(version, script, _without(options, result.broken), stock, reader)
 
         reader = outcome.attempts(result, ATTEMPTS, attempt, show, f"{result.file} is run again without it")
-    result.failures, result.skips, result.passes = reader.failures + list(result.broken), reader.skips, reader.passes
+    result.failures = reader.failures + list(result.broken)
+    result.skips, result.passes = reader.skips, reader.passes
     result.total, result.passed, result.skipped, result.failed = reader.counts
     if reader.finished:     # the broken tests were skipped in this run, and are not to count as that
         result.skipped -= len(result.broken)
@@ -88,9 +90,10 @@ def run_file(version, file, options=(), stock=False, show=print):
 def _attempt(version, script, options, stock, reader):
     """Run the file once. Returns what stopped it, nothing if it ran to its end."""
     with run.session() as windows, tempfile.TemporaryDirectory(prefix="tcltest-") as scratch:
-        argv, env = windows.tcltest(version, windows.path(HERE / "suite_run.tcl"), windows.path(script).replace("\\", "/"),
-                                    "-tmpdir", windows.path(scratch).replace("\\", "/"),
-                                    "-verbose", "start pass skip body error", *options, stock=stock)
+        argv, env = windows.tcltest(version, windows.path(HERE / "suite_run.tcl"),
+                                    windows.path(script).replace("\\", "/"), "-tmpdir",
+                                    windows.path(scratch).replace("\\", "/"), "-verbose",
+                                    "start pass skip body error", *options, stock=stock)
         try:
             status = process.follow(argv, env, reader.take, cwd=scratch, timeout=TIMEOUT, silence=SILENCE)
         except process.Hung as hung:

@@ -80,10 +80,12 @@ class Machine(system.System):
         target = self.place / self.home.relative_to("/") / CHECKOUT
         target.parent.mkdir(parents=True)
         head = process.check(["git", "-C", ROOT, "rev-parse", "HEAD"], "git rev-parse").strip()
-        process.check(["git", "clone", "--quiet", "--no-checkout", "--no-hardlinks", ROOT, target], "git clone")
+        process.check(["git", "clone", "--quiet", "--no-checkout", "--no-hardlinks", ROOT, target],
+                      "git clone")
         process.check(["git", "-C", target, "checkout", "--quiet", "--detach", head], "git checkout")
         if process.check(["git", "-C", ROOT, "status", "--porcelain", "--untracked-files=no"], "git status"):
-            say(f"-- the checkout has changes that are not committed: what is tried is {head[:12]} without them")
+            say(f"-- the checkout has changes that are not committed: what is tried is {head[:12]} without "
+                "them")
         if self.user:
             self.as_root("chown", "--recursive", f"{USER}:{USER}", str(self.home))
 

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from tools.base import process
@@ -44,8 +45,8 @@ UNTUNED = "socket2 and not settings and not process and not states"
 VARIANTS = {"ubsan": ("8.6", None)}
 FAULTY = ("8.6", "3.13")
 STRICT = ("9.0", "3.12")
-# Where no version is named, the oldest and the newest Python alone run CPython's own suite, and the scenarios on
-# the stock sockets too. The others run the same scenarios on ours.
+# Where no version is named, the oldest and the newest Python alone run CPython's own suite, and the scenarios
+# on the stock sockets too. The others run the same scenarios on ours.
 ENDS = run.PYTHON_VERSIONS[0], run.PYTHON_VERSIONS[-1]
 LONG = run.DEFAULT_PYTHON    # the Python that runs the tests with the mark `long`, where none is named
 FUZZ = {"tcl": 120, "python": 120, "storm": 60}     # seconds of each fuzzer
@@ -79,30 +80,39 @@ class Cell:
 
 def cells(expression=None, python=None, tcl=None, soak=False):
     """The cells that were asked for. Naming a version leaves out the cells of the others."""
-    pythons = [run.known("Python", python, run.PYTHON_VERSIONS)] if python else [] if tcl else run.PYTHON_VERSIONS
-    tcls = [run.known("Tcl", tcl, run.TCLS)] if tcl else [] if python else run.TCLS
+    pythons: tuple = () if tcl else run.PYTHON_VERSIONS
+    if python:
+        pythons = run.known("Python", python, run.PYTHON_VERSIONS),
+    tcls: tuple = () if python else run.TCLS
+    if tcl:
+        tcls = run.known("Tcl", tcl, run.TCLS),
     wanted = []
-    if os.name != "nt" and not expression:  # the languages' own suites have no test names that -k could choose from
-        wanted += [Cell(f"suite {version} {file}", lambda cell, version=version, file=file: _suite(cell, TCL, version, [file]))
+    # the languages' own suites have no test names that -k could choose from
+    if os.name != "nt" and not expression:
+        wanted += [Cell(f"suite {version} {file}", partial(_suite, suite=TCL, version=version, files=[file]))
                    for file in TCL.files for version in tcls if version in TCL.versions]
-        wanted += [Cell(f"suite python {version}", lambda cell, version=version: _suite(cell, PYTHON, version, PYTHON.files))
+        wanted += [Cell(f"suite python {version}",
+                        partial(_suite, suite=PYTHON, version=version, files=PYTHON.files))
                    for version in pythons if python or version in ENDS]
-    wanted += [Cell(f"tcl {version}", lambda cell, version=version: _tcl(cell, version, expression, soak),
+    wanted += [Cell(f"tcl {version}", partial(_tcl, version=version, expression=expression, soak=soak),
                     required=version != run.TCL_TO_COME) for version in tcls]
-    wanted += [Cell(f"tcl {version} {text.split()[0]}", lambda cell, version=version, text=text: _tuned(cell, version, expression, text))
+    wanted += [Cell(f"tcl {version} {text.split()[0]}",
+                    partial(_tuned, version=version, expression=expression, settings=text))
                for version in tcls for text in TUNED.get(version, ())]
-    wanted += [Cell(f"python {version}", lambda cell, version=version: _python(
-                    cell, version, expression if python or version in ENDS else _ours(expression),
-                    brief=not (python or soak or version == LONG))) for version in pythons]
+    wanted += [Cell(f"python {version}",
+                    partial(_python, version=version,
+                            expression=expression if python or version in ENDS else _ours(expression),
+                            brief=not (python or soak or version == LONG))) for version in pythons]
     if run.FREE_THREADED.rstrip("t") in pythons:
         wanted.append(Cell(f"python {run.FREE_THREADED}",
-                           lambda cell: _python(cell, run.FREE_THREADED, expression, folders=("tests/free_threaded",))))
+                           partial(_python, version=run.FREE_THREADED, expression=expression,
+                                   folders=("tests/free_threaded",))))
     if os.name != "nt" and not expression:
-        wanted += [Cell(f"fuzz {language}", lambda cell, language=language: _fuzz(cell, language))
+        wanted += [Cell(f"fuzz {language}", partial(_fuzz, language=language))
                    for language in FUZZ if fuzz.DEFAULTS[language] in (*pythons, *tcls)]
     if os.name != "nt":
         wanted += _variants(expression, pythons, tcls)
-    return [*wanted, Cell("build", lambda cell: _build(cell, expression))]
+    return [*wanted, Cell("build", partial(_build, expression=expression))]
 
 
 def _ours(expression):
@@ -113,19 +123,23 @@ def _ours(expression):
 def _variants(expression, pythons, tcls):
     """The cells of the builds for tests."""
     if FAULTY[0] in tcls:
-        yield Cell("faults tcl", lambda cell: _faults(cell, FAULTY[0], expression))
+        yield Cell("faults tcl", partial(_faults, version=FAULTY[0], expression=expression))
     if STRICT[0] in tcls:
-        yield Cell("strict tcl", lambda cell: _strict(cell, STRICT[0], expression))
+        yield Cell("strict tcl", partial(_strict, version=STRICT[0], expression=expression))
     if STRICT[1] in pythons:
-        yield Cell("strict python", lambda cell: _python(cell, STRICT[1], _ours(expression), "strict", ("tests/python", "tests/calls"), brief=True))
+        yield Cell("strict python", partial(_python, version=STRICT[1], expression=_ours(expression),
+                                            variant="strict", folders=("tests/python", "tests/calls"),
+                                            brief=True))
     if FAULTY[1] in pythons:
-        yield Cell("faults python", lambda cell: _python(cell, FAULTY[1], expression, "faults", ("tests/calls",)))
+        yield Cell("faults python", partial(_python, version=FAULTY[1], expression=expression,
+                                            variant="faults", folders=("tests/calls",)))
     for variant, (tcl, python) in VARIANTS.items():
         if tcl in tcls:
-            yield Cell(f"{variant} tcl", lambda cell, variant=variant, tcl=tcl: _tuned(cell, tcl, expression, "", variant))
+            yield Cell(f"{variant} tcl", partial(_tuned, version=tcl, expression=expression, settings="",
+                                                 variant=variant))
         if python in pythons:
-            yield Cell(f"{variant} python", lambda cell, variant=variant, python=python: _python(
-                cell, python, _ours(expression), variant, brief=True))
+            yield Cell(f"{variant} python", partial(_python, version=python, expression=_ours(expression),
+                                                    variant=variant, brief=True))
 
 
 def run_all(expression=None, python=None, tcl=None, soak=False, names=("",)):
@@ -153,7 +167,8 @@ def _run(cell):
     except Problem as problem:
         cell.fail(str(problem))
     cell.seconds = time.monotonic() - started
-    say(f"-- {cell.name}: {cell.passed} passed, {cell.failed} failed, {cell.skipped} skipped in {cell.seconds:.0f} s")
+    say(f"-- {cell.name}: {cell.passed} passed, {cell.failed} failed, {cell.skipped} skipped in "
+        f"{cell.seconds:.0f} s")
 
 
 class Lines(process.Lines):
@@ -176,7 +191,8 @@ def _tcl(cell, version, expression, soak):
     with run.session() as windows:
         windows.tclsh(version)  # unavailable? then say so here
         folders = ["tests/tcl", "tests/examples", "tests/programs"]
-        _pytest(cell, [machine_python()], windows.environment(), str, [*folders, "--tcl", version, *(["--soak"] if soak else [])], expression)
+        _pytest(cell, [machine_python()], windows.environment(), str,
+                [*folders, "--tcl", version, *(["--soak"] if soak else [])], expression)
 
 
 def _tuned(cell, version, expression, settings, variant=None):
@@ -201,7 +217,8 @@ def _strict(cell, version, expression):
     """The strict build's own tests, then the scenarios of socket2."""
     build.ensure(variant="strict")
     with run.session("strict") as windows:
-        for folder, chosen in (("tests/strict", expression), ("tests/tcl", f"({expression}) and {UNSTRICT}" if expression else UNSTRICT)):
+        for folder, chosen in (("tests/strict", expression),
+                               ("tests/tcl", f"({expression}) and {UNSTRICT}" if expression else UNSTRICT)):
             _pytest(cell, [machine_python()], windows.environment(), str, [folder, "--tcl", version], chosen)
 
 
@@ -231,7 +248,8 @@ def _pytest(cell, python, env, path, arguments, expression):
     stopped = ""
     try:
         timeout = None if "--soak" in arguments else TIMEOUT
-        status = process.follow(argv, env, Lines(cell.name).take, cwd=run.ROOT, timeout=timeout, silence=SILENCE)
+        status = process.follow(argv, env, Lines(cell.name).take, cwd=run.ROOT, timeout=timeout,
+                                silence=SILENCE)
         if status not in (0, 1, NO_TESTS):
             stopped = f"pytest ended with status {status}"
     except process.Hung as hung:
@@ -283,7 +301,8 @@ def _suite(cell, suite, version, files):
         apart = suite.lost(result)
         stock = suite.alike(result, words.append)
         lost = suite.lost(result, stock)
-        cell.remarks += [f"{line}; on this machine with the stock sockets too" for line in apart if line not in lost]
+        cell.remarks += [f"{line}; on this machine with the stock sockets too"
+                         for line in apart if line not in lost]
         if lost or result.verdict:
             words += report(result)
             for line in "\n".join(words).splitlines():
@@ -292,7 +311,8 @@ def _suite(cell, suite, version, files):
             cell.fail(line)
         cell.remarks += [f"{test}: left out because it takes minutes; `dev.py conformance` runs it"
                          for test in suite.slow.get(file, ())]
-        cell.remarks += [f"{test}: failed among the others, passed when run again by itself" for test in second]
+        cell.remarks += [f"{test}: failed among the others, passed when run again by itself"
+                         for test in second]
         cell.passed += result.passed
         cell.skipped += max(0, result.total - result.passed - len(lost))
         if result.verdict:
@@ -333,14 +353,16 @@ def _report(wanted, expression):
     print(f"\n{'cell':{width}}  passed  failed  skipped  seconds")
     for cell in wanted:
         if not cell.unavailable:
-            print(f"{cell.name:{width}}  {cell.passed:6}  {cell.failed:6}  {cell.skipped:7}  {cell.seconds:7.0f}")
+            print(f"{cell.name:{width}}  {cell.passed:6}  {cell.failed:6}  {cell.skipped:7}  "
+                  f"{cell.seconds:7.0f}")
     for cell in wanted:
         for remark in cell.remarks:
             print(f"{cell.name}: {remark}")
     absent = [cell for cell in wanted if cell.unavailable]
     for cell in absent:
         print(f"{cell.name}: DID NOT RUN: {cell.unavailable}")
-    passed, failed, skipped = (sum(getattr(cell, what) for cell in wanted) for what in ("passed", "failed", "skipped"))
+    passed, failed, skipped = (sum(getattr(cell, what) for cell in wanted)
+                               for what in ("passed", "failed", "skipped"))
     strict = os.environ.get("IOCPSOCK_REQUIRE_ALL") == "1"
     missed = [cell for cell in absent if cell.required]
     if missed and strict:

@@ -22,11 +22,10 @@ def main(tcl, python, long):
     with run.session("strict") as windows:
         here = [machine_python(), "-m", "pytest", "-p", "no:cacheprovider", "-q", "--tcl", tcl]
         inside = ["-m", "pytest", "-p", "no:cacheprovider", "-q"]
-        for command in (
-                run.Command([*map(str, here), "tests/strict"], windows.environment()),
-                run.Command([*map(str, here), "tests/faults", "--every", str(SWEEP[long])], windows.environment()),
-                windows.python(python, *inside, "tests/calls"),
-                windows.python(python, *inside, "tests/python/test_reopen.py")):
+        for command in (run.Command([*map(str, here), "tests/strict"], windows.environment()),
+                        run.Command([*map(str, here), "tests/faults", "--every", str(SWEEP[long])],
+                                    windows.environment()), windows.python(python, *inside, "tests/calls"),
+                        windows.python(python, *inside, "tests/python/test_reopen.py")):
             say(f"-- {' '.join(command.argv)}")
             worst = max(worst, windows.pass_through(command))
     say(f"-- soak for {SOAK[long]} minutes")
