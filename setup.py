@@ -28,8 +28,8 @@ LIMITED_API = "0x030B0000"
 EXPORTS = ["PyInit__iocpsock", "Iocpsock_Init", "Iocpsock_SafeInit"]
 LIBRARIES = ["ws2_32", "iphlpapi", "ntdll"]
 ROOT = Path(__file__).resolve().parent
-MODULE_MACROS = [("PyInit__iocpsock", "PyInit_iocpsock_module"), ("CYTHON_NO_PYINIT_EXPORT", None), ("Py_LIMITED_API", LIMITED_API),
-                 ("_WIN32_WINNT", "0x0A00"), ("WIN32_LEAN_AND_MEAN", None),
+MODULE_MACROS = [("PyInit__iocpsock", "PyInit_iocpsock_module"), ("CYTHON_NO_PYINIT_EXPORT", None),
+                 ("Py_LIMITED_API", LIMITED_API), ("_WIN32_WINNT", "0x0A00"), ("WIN32_LEAN_AND_MEAN", None),
                  ("WIN32_NO_STATUS", None)]     # the status codes come from ntstatus.h, once
 INSTRUMENTS = ROOT / "tests" / "instruments"
 # Symbols that no stable ABI promises: a Python that lacks one is served all the same
@@ -49,11 +49,13 @@ class Target(NamedTuple):
 # The image base is the linker's usual one: binutils would take it from the name of the output's folder.
 X64 = Target("win_amd64", (os.environ.get("IOCPSOCK_CC", "x86_64-w64-mingw32-gcc"),),
              "install gcc-mingw-w64-x86-64 or set IOCPSOCK_CC",
-             ("-static-libgcc", "-Wl,--nxcompat,--dynamicbase,--high-entropy-va,--no-insert-timestamp,--image-base,0x180000000"))
+             ("-static-libgcc",
+              "-Wl,--nxcompat,--dynamicbase,--high-entropy-va,--no-insert-timestamp,--image-base,0x180000000"))
 # As compatible with MSVC as clang can be: what that would warn of, or refuse, is an error. Zig's clang sets
 # _WIN32_WINNT itself; its linker hardens by default.
-ARM64 = Target("win_arm64", (os.environ.get("IOCPSOCK_ZIG", "zig"), "cc", "-target", "aarch64-windows-gnu", "-fms-extensions",
-                             "-fms-compatibility", "-fgnuc-version=12", "-U_WIN32_WINNT", "-Werror"),
+ARM64 = Target("win_arm64", (os.environ.get("IOCPSOCK_ZIG", "zig"), "cc", "-target", "aarch64-windows-gnu",
+                             "-fms-extensions", "-fms-compatibility", "-fgnuc-version=12", "-U_WIN32_WINNT",
+                             "-Werror"),
                "install the Python package ziglang and name its zig in IOCPSOCK_ZIG")
 
 
@@ -69,11 +71,11 @@ class Variant(NamedTuple):
 _MEMORY = ("memory.c", "symbols.c", "control.c")
 _MEMORY_EXPORTS = ("memory_blocks", "memory_handles", "memory_damage")
 _FAULTS = (*_MEMORY, "faults.c", "hold.c", "dispatch.c", "receives.c", "sends.c", "beside.c")
-_FAULTS_EXPORTS = (*_MEMORY_EXPORTS, "fault_plan", "fault_clear", "fault_counted", "fault_name", "fault_shuffle", "fault_held",
-                   "fault_release")
+_FAULTS_EXPORTS = (*_MEMORY_EXPORTS, "fault_plan", "fault_clear", "fault_counted", "fault_name",
+                   "fault_shuffle", "fault_held", "fault_release")
 _STRICT = tuple(f"strict/{noun}.c" for noun in (
-    "backlog", "binds", "breach", "calls", "clock", "freeze", "handles", "held", "history", "nullcall", "operations", "outside",
-    "plays", "report", "scene", "shadow", "sockets", "stage"))
+    "backlog", "binds", "breach", "calls", "clock", "freeze", "handles", "held", "history", "nullcall",
+    "operations", "outside", "plays", "report", "scene", "shadow", "sockets", "stage"))
 VARIANTS = {
     "": Variant(),
     "arm64": Variant(target=ARM64),
@@ -82,10 +84,12 @@ VARIANTS = {
     # Undefined behaviour ends the process by an illegal instruction: there is no run-time library to report
     # it.
     "ubsan": Variant(("-O1", "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error")),
-    "faults": Variant(("-O1", "-fno-inline", "-DIOCPSOCK_FAULTS"), ("memory.h", "faults.h"), _FAULTS, _FAULTS_EXPORTS),
+    "faults": Variant(("-O1", "-fno-inline", "-DIOCPSOCK_FAULTS"), ("memory.h", "faults.h"),
+                      _FAULTS, _FAULTS_EXPORTS),
     # And below them Windows as Microsoft documents it (docs/windows.md).
-    "strict": Variant(("-O1", "-fno-inline", "-DIOCPSOCK_FAULTS", "-DIOCPSOCK_STRICT"), ("memory.h", "faults.h"),
-                      (*_FAULTS, *_STRICT), (*_FAULTS_EXPORTS, "strict_play", "strict_count", "strict_pending")),
+    "strict": Variant(("-O1", "-fno-inline", "-DIOCPSOCK_FAULTS", "-DIOCPSOCK_STRICT"),
+                      ("memory.h", "faults.h"), (*_FAULTS, *_STRICT),
+                      (*_FAULTS_EXPORTS, "strict_play", "strict_count", "strict_pending")),
 }
 
 
@@ -94,8 +98,10 @@ def undefined_symbols(object_file):
     and 5.4)."""
     data = Path(object_file).read_bytes()
     machine, _, _, table, count, _, _ = struct.unpack_from("<HHIIIHH", data)
-    if machine not in (MACHINE_X64, MACHINE_ARM64):         # on which no symbol gets an underscore before its name
-        raise ValueError(f"{object_file}: machine type {machine:#x}, expected {MACHINE_X64:#x} (x64) or {MACHINE_ARM64:#x} (ARM64)")
+    # On these no symbol gets an underscore before its name.
+    if machine not in (MACHINE_X64, MACHINE_ARM64):
+        raise ValueError(f"{object_file}: machine type {machine:#x}, expected {MACHINE_X64:#x} (x64) or "
+                         f"{MACHINE_ARM64:#x} (ARM64)")
     strings = table + 18 * count
     names, index = set(), 0
     while index < count:
@@ -117,9 +123,11 @@ def python_table(undefined):
     prefixes = ("Py", "_Py")
     slots = {name[6:] for name in undefined if name.startswith("__imp_") and name[6:].startswith(prefixes)}
     thunks = {name for name in undefined if name.startswith(prefixes)}
-    rows = {"PYTHON_SYMBOLS": (slots | thunks) - OPTIONAL, "PYTHON_OPTIONAL": slots & OPTIONAL, "PYTHON_THUNKS": thunks}
+    rows = {"PYTHON_SYMBOLS": (slots | thunks) - OPTIONAL, "PYTHON_OPTIONAL": slots & OPTIONAL,
+            "PYTHON_THUNKS": thunks}
     lines = ["/* Generated by setup.py from the undefined symbols of the compiled extension. */"]
-    lines += [f"#define {macro}(X) " + " ".join(f"X({name})" for name in sorted(names)) for macro, names in rows.items()]
+    lines += [f"#define {macro}(X) " + " ".join(f"X({name})" for name in sorted(names))
+              for macro, names in rows.items()]
     return "\n".join(lines + ['#include "python_stubs.h"', ""])
 
 
@@ -128,7 +136,8 @@ def function_table():
     made a call."""
     rows = []
     for path in sorted((ROOT / "iocpsock").rglob("*.pyx")):
-        for name in re.findall(r"^cdef [^(=]*?(\w+)\(.*noexcept", path.read_text(encoding="utf-8"), re.MULTILINE):
+        for name in re.findall(r"^cdef [^(=]*?(\w+)\(.*noexcept", path.read_text(encoding="utf-8"),
+                               re.MULTILINE):
             rows.append(f'{{"{name}", "{path.relative_to(ROOT / "iocpsock").as_posix()}"}},\n')
     return "".join(rows)
 
@@ -155,8 +164,8 @@ class CrossCompiler:
 
     warnings = ["-Wall", "-Wextra"]
     # Cython's own output: helpers that this module does not use, and the casts of its method tables.
-    generated = ["-Wno-unused-function", "-Wno-unused-parameter", "-Wno-cast-function-type", "-Wno-missing-field-initializers",
-                 "-Wno-type-limits"]
+    generated = ["-Wno-unused-function", "-Wno-unused-parameter", "-Wno-cast-function-type",
+                 "-Wno-missing-field-initializers", "-Wno-type-limits"]
 
     def __init__(self, variant):
         self.variant = variant
@@ -164,10 +173,12 @@ class CrossCompiler:
     def compile(self, source, target, macros=(), generated=False):
         defines = [f"-D{name}" if value is None else f"-D{name}={value}" for name, value in macros]
         headers = [ROOT / "include" / "winpyconfig.h", *(INSTRUMENTS / name for name in self.variant.headers)]
-        self.run("-c", *self.variant.flags, "-fno-strict-aliasing", *self.warnings, *(self.generated if generated else ()), *defines,
-                 *(word for header in headers for word in ("-include", str(header))), "-I", str(ROOT / "include"),
-                 "-I", str(python_headers(target.parent)), f"-ffile-prefix-map={source.parent}/=",    # the folder is no part of the file
-                 str(source), "-o", str(target))
+        warnings = [*self.warnings, *(self.generated if generated else ())]
+        # By the last of these options the folder is no part of the file.
+        self.run("-c", *self.variant.flags, "-fno-strict-aliasing", *warnings, *defines,
+                 *(word for header in headers for word in ("-include", str(header))),
+                 "-I", str(ROOT / "include"), "-I", str(python_headers(target.parent)),
+                 f"-ffile-prefix-map={source.parent}/=", str(source), "-o", str(target))
 
     def instruments(self, work):
         """The compiled instruments."""
@@ -175,8 +186,8 @@ class CrossCompiler:
             (work / "functions.h").write_text(function_table())
         for name in self.variant.sources:
             target = work / f"test_{name.replace('/', '_')[:-2]}.o"
-            self.run("-c", *self.variant.flags, *self.warnings, "-D_WIN32_WINNT=0x0A00", "-DWIN32_LEAN_AND_MEAN",
-                     "-I", str(ROOT / "include"), "-I", str(work),
+            self.run("-c", *self.variant.flags, *self.warnings, "-D_WIN32_WINNT=0x0A00",
+                     "-DWIN32_LEAN_AND_MEAN", "-I", str(ROOT / "include"), "-I", str(work),
                      str(INSTRUMENTS / name), "-o", str(target))
             yield target
 
@@ -184,8 +195,8 @@ class CrossCompiler:
         definitions = objects[0].with_suffix(".def")
         definitions.write_text("EXPORTS\n" + "".join(f"    {name}\n" for name in exports))
         strip = [] if self.variant.sources else ["-s"]      # the instruments read the symbol table
-        self.run("-shared", *strip, *self.variant.target.link, "-o", str(target), *map(str, objects), str(definitions),
-                 *(f"-l{name}" for name in LIBRARIES))
+        self.run("-shared", *strip, *self.variant.target.link, "-o", str(target), *map(str, objects),
+                 str(definitions), *(f"-l{name}" for name in LIBRARIES))
 
     def run(self, *arguments):
         compiler, missing = self.variant.target.compiler, self.variant.target.missing
@@ -200,7 +211,8 @@ class NativeCompiler:
 
     def __init__(self, compiler, variant):
         if variant != VARIANTS[""]:
-            sys.exit("setup.py: IOCPSOCK_VARIANT: other builds are made by a cross compiler only, not on Windows")
+            sys.exit("setup.py: IOCPSOCK_VARIANT: other builds are made by a cross compiler only, not on "
+                     "Windows")
         self.compiler = compiler
         self.msvc = compiler.compiler_type == "msvc"
 
@@ -209,7 +221,8 @@ class NativeCompiler:
         if self.msvc:  # its default flags would ask for link-time code, whose object files name no symbols
             self.compiler.initialize()
             self.compiler.compile_options = ["/nologo", "/MD", "/DNDEBUG"]
-        built, = self.compiler.compile([str(source)], output_dir=str(target.parent), macros=list(macros), extra_preargs=flags,
+        built, = self.compiler.compile([str(source)], output_dir=str(target.parent), macros=list(macros),
+                                       extra_preargs=flags,
                                        include_dirs=[str(ROOT / "include"), sysconfig.get_path("include")])
         os.replace(built, target)
 
@@ -244,8 +257,8 @@ class BuildDll(build_ext):
 
         source, table = work / "iocpsock.c", work / "python_table.c"
         module, stubs = source.with_suffix(suffix), table.with_suffix(suffix)
-        subprocess.run([sys.executable, "-m", "cython", "-3", "--fast-fail", "-Werror", ext.sources[0], "-o", str(source)],
-                       cwd=ROOT, check=True)
+        subprocess.run([sys.executable, "-m", "cython", "-3", "--fast-fail", "-Werror", ext.sources[0], "-o",
+                        str(source)], cwd=ROOT, check=True)
         version = ("IOCPSOCK_VERSION", f'"{self.distribution.get_version()}"')
         toolchain.compile(source, module, [*MODULE_MACROS, version], generated=True)
         table.write_text(python_table(undefined_symbols(module)))

@@ -1,7 +1,7 @@
-"""tox reads the names py311 to py314 as Pythons that it has to find. Here they name Windows Pythons that the
-rig has.
+"""tox reads the names py311 to py314 as Pythons that it has to find, for its environments. Here they name
+Windows Pythons that the rig has: `dev.py pytest` runs pytest in one of them.
 
-This runner takes any Python for the environment itself: all that is done in it is to call dev.py.
+With this runner an environment's own Python is that of this machine, whatever its name is.
 """
 
 from tox.plugin import impl
@@ -15,7 +15,7 @@ class RigRunner(VirtualEnvRunner):
 
     @classmethod
     def extract_base_python(cls, env_name):
-        """No version is asked of the host by the environment's name."""
+        """No version is asked of this machine by the environment's name."""
         return None
 
 

@@ -140,7 +140,8 @@ def idle(values):
 
 class Handler(http.server.SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True      # head and body are two writes, and the second would wait for the peer's acknowledgement
+    # head and body are two writes, and the second would wait for the peer's acknowledgement
+    disable_nagle_algorithm = True
 
     def end_headers(self):
         if self.close_connection:       # wrk counts an end that was not announced as an error
@@ -164,7 +165,8 @@ def serve_http(values):
     server.serve_forever()
 
 
-SCENARIOS = {"echo": echo, "stream": stream, "connect": connections, "burst": burst, "idle": idle, "http": serve_http}
+SCENARIOS = {"echo": echo, "stream": stream, "connect": connections, "burst": burst, "idle": idle,
+             "http": serve_http}
 
 if __name__ == "__main__":
     sockets = implementation(sys.argv[1])

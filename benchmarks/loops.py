@@ -65,7 +65,8 @@ async def echo(values):
     server, port = await listen(Echo)
     over = asyncio.get_running_loop().create_future()
     clock = measure.Clock(values)
-    clients = [(await connect(lambda: Trips(values, clock, over), port))[1] for _ in range(values.connections)]
+    clients = [(await connect(lambda: Trips(values, clock, over), port))[1]
+               for _ in range(values.connections)]
     clock.begun = time.perf_counter() + values.warm
     for client in clients:
         client.start()
@@ -170,12 +171,13 @@ async def wait_for_guests(values):
     await asyncio.Event().wait()
 
 
-SCENARIOS = {"echo": echo, "stream": stream, "connect": connections, "burst": wait_for_guests, "idle": wait_for_guests}
+SCENARIOS = {"echo": echo, "stream": stream, "connect": connections, "burst": wait_for_guests,
+             "idle": wait_for_guests}
 
 if __name__ == "__main__":
     loop = new_loop(sys.argv[1])
     asyncio.set_event_loop(loop)
-    measure.main({name: lambda values, run=run: loop.run_until_complete(run(values)) for name, run in SCENARIOS.items()},
-                 sys.argv[2], sys.argv[3:])
+    measure.main({name: lambda values, run=run: loop.run_until_complete(run(values))
+                  for name, run in SCENARIOS.items()}, sys.argv[2], sys.argv[3:])
     sys.stdout.flush()
     os._exit(0)         # what the loop still holds is no part of the measure

@@ -53,7 +53,7 @@ static double now(void)
 
 static void fail(const char *what, DWORD error)
 {
-    fprintf(stderr, "floor: %s: error %lu\n", what, error);
+    fprintf(stderr, "raw: %s: error %lu\n", what, error);
     exit(1);
 }
 

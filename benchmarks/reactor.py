@@ -136,7 +136,8 @@ def wait_for_guests(values):
     reactor.run()
 
 
-SCENARIOS = {"echo": echo, "stream": stream, "connect": connections, "burst": wait_for_guests, "idle": wait_for_guests}
+SCENARIOS = {"echo": echo, "stream": stream, "connect": connections, "burst": wait_for_guests,
+             "idle": wait_for_guests}
 
 if __name__ == "__main__":
     measure.main(SCENARIOS, sys.argv[2], sys.argv[3:])

@@ -27,7 +27,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 TCL, PYTHON = "8.6", "3.13"
 CONNECTIONS = 8
 ROUNDS = 3
-START_TIMEOUT = 60      # seconds until the server has said where it listens; the first start of a day can be slow
+# seconds until the server has said where it listens; the first start of a day can be slow
+START_TIMEOUT = 60
 FETCH_TIMEOUT = 120     # seconds for fetching the tree once
 
 # What a kind of sockets is called by each of the two programs.
@@ -71,8 +72,8 @@ def killed_after(process, seconds):
 @contextlib.contextmanager
 def running_server(windows, sockets, root):
     """httpd.tcl, as the port it listens on, killed at the end: a server has no end of its own."""
-    server = start(windows.tclsh(TCL, windows.path(HERE / "httpd.tcl"), "-socket", SERVER_COMMANDS[sockets], "-port", 0,
-                                 windows.path(root)))
+    server = start(windows.tclsh(TCL, windows.path(HERE / "httpd.tcl"), "-socket", SERVER_COMMANDS[sockets],
+                                 "-port", 0, windows.path(root)))
     try:
         with killed_after(server, START_TIMEOUT):
             line = server.stdout.readline().split()
@@ -80,7 +81,8 @@ def running_server(windows, sockets, root):
             raise DemoError(f"the server on {sockets} sockets did not start")
         yield line[2]
         if server.poll() is not None:
-            raise DemoError(f"the server on {sockets} sockets ended by itself, with exit status {server.returncode}")
+            raise DemoError(f"the server on {sockets} sockets ended by itself, with exit status "
+                            f"{server.returncode}")
     finally:
         server.kill()
         server.wait()
@@ -98,7 +100,8 @@ def run_client(windows, sockets, port, paths):
     try:
         return json.loads(output)
     except ValueError:
-        raise DemoError(f"the client on {sockets} sockets ended with exit status {client.returncode} and no result") from None
+        raise DemoError(f"the client on {sockets} sockets ended with exit status {client.returncode} and no "
+                        "result") from None
 
 
 def differences(tree, report):
@@ -136,8 +139,9 @@ def table(totals):
     """One line for each kind of sockets; the ratio is the speed relative to the stock ones."""
     lines = ["sockets      files   requests        bytes    seconds   requests/s   ratio"]
     for sockets, total in totals.items():
-        lines.append(f"{sockets:10} {len(total.files):7} {total.requests:10} {total.bytes:12} {total.seconds:10.2f}"
-                     f" {total.speed():12.0f} {total.speed() / totals['stock'].speed():7.2f}")
+        lines.append(f"{sockets:10} {len(total.files):7} {total.requests:10} {total.bytes:12} "
+                     f"{total.seconds:10.2f} {total.speed():12.0f} "
+                     f"{total.speed() / totals['stock'].speed():7.2f}")
     return "\n".join(lines)
 
 
@@ -161,15 +165,15 @@ def script_library(windows):
     """The folder of Tcl's script library, as this machine names it."""
     if os.name == "nt":
         shell = windows.tclsh(TCL)
-        return subprocess.run(shell.argv, env=shell.env, input="puts [info library]", capture_output=True, text=True,
-                              check=True).stdout.strip()
-    from tools import tcl
+        return subprocess.run(shell.argv, env=shell.env, input="puts [info library]", capture_output=True,
+                              text=True, check=True).stdout.strip()
+    from tools.environments import tcl
     return tcl.shell(TCL).library
 
 
 def main():
     sys.path.insert(0, str(HERE.parent))
-    from tools import run
+    from tools.environments import run
     try:
         with run.session() as windows:
             faults = demo(windows, script_library(windows))

@@ -7,13 +7,14 @@ many requests and bytes, in how many seconds (from before the first connect to a
 each path its length and SHA-256. A status other than 200 or a body that is not as long as announced is an
 error; errors are listed, and make the exit status 1.
 
-Only the blocking calls of a socket are used, the same ones whichever module they come from. Each connection
+The HTTP is http.client's, and each connection gives it a socket of the module that was named. A connection
 belongs to one thread; the threads share nothing but the iterator that deals out the paths and the table of
 results.
 """
 
 import argparse
 import hashlib
+import http.client
 import importlib
 import json
 import sys
@@ -25,64 +26,34 @@ TIMEOUT = 60            # seconds for one call; a server that is silent for long
 BUFFER = 65536
 
 
-class ProtocolError(Exception):
-    """The server's answer is not what HTTP or this program expects."""
+class Refused(http.client.HTTPException):
+    """The server's answer is not the whole file."""
 
 
-class Connection:
-    """One keep-alive connection. Owns its socket and one buffer, which may hold the start of what follows."""
+class Connection(http.client.HTTPConnection):
+    """One keep-alive connection, on a socket of the module `net`."""
 
     def __init__(self, net, host, port):
-        self.socket = net.create_connection((host, port), TIMEOUT)
-        self.host = host
+        super().__init__(host, port, TIMEOUT)
+        self.net = net
         self.buffer = memoryview(bytearray(BUFFER))
-        self.filled = 0
 
-    def close(self):
-        self.socket.close()
+    def connect(self):
+        self.sock = self.net.create_connection((self.host, self.port), self.timeout)
 
     def get(self, path):
         """Return the body's length and SHA-256."""
-        self.socket.sendall(f"GET {path} HTTP/1.1\r\nHost: {self.host}\r\n\r\n".encode())
-        length = self._read_head()
-        return length, self._read_body(length)
-
-    def _receive(self):
-        count = self.socket.recv_into(self.buffer[self.filled:])
-        if not count:
-            raise ProtocolError("the server closed the connection in the middle of an answer")
-        self.filled += count
-
-    def _consume(self, count):
-        self.buffer[:self.filled - count] = self.buffer[count:self.filled]
-        self.filled -= count
-
-    def _read_head(self):
-        """Read up to the empty line; return the announced length of the body."""
-        while (end := bytes(self.buffer[:self.filled]).find(b"\r\n\r\n")) < 0:
-            if self.filled == BUFFER:
-                raise ProtocolError(f"the head of the answer exceeds {BUFFER} bytes")
-            self._receive()
-        status, *fields = bytes(self.buffer[:end]).decode("latin-1").split("\r\n")
-        self._consume(end + 4)
-        if status.split(" ", 2)[1:2] != ["200"]:
-            raise ProtocolError(f"status {status!r}")
-        for field in fields:
-            name, _, value = field.partition(":")
-            if name.lower() == "content-length":
-                return int(value)
-        raise ProtocolError("no Content-Length in the answer")
-
-    def _read_body(self, length):
-        digest = hashlib.sha256()
-        while length:
-            if not self.filled:
-                self._receive()
-            count = min(length, self.filled)
+        self.request("GET", path)
+        answer = self.getresponse()
+        length, received, digest = answer.length, 0, hashlib.sha256()
+        if answer.status != 200 or length is None:
+            raise Refused(f"status {answer.status} {answer.reason}, Content-Length {length}")
+        while count := answer.readinto(self.buffer):
             digest.update(self.buffer[:count])
-            self._consume(count)
-            length -= count
-        return digest.hexdigest()
+            received += count
+        if received != length:
+            raise Refused(f"the connection ended after {received} bytes of {length}")
+        return length, digest.hexdigest()
 
 
 class Results:
@@ -120,25 +91,22 @@ class Jobs:
 
 
 def work(net, host, port, jobs, results):
-    """Run in each thread: one connection, replaced after an error, for as long as there are jobs."""
-    connection = None
+    """Run in each thread: one connection, for as long as there are jobs."""
+    connection = Connection(net, host, port)
     while (path := jobs.next()) is not None:
         try:
-            connection = connection or Connection(net, host, port)
             results.add(path, *connection.get(path))
-        except (OSError, ProtocolError) as error:
+        except (OSError, http.client.HTTPException) as error:
             results.fail(path, error)
-            if connection:
-                connection.close()
-            connection = None
-    if connection:
-        connection.close()
+            connection.close()          # the next request opens another
+    connection.close()
 
 
 def fetch(net, host, port, paths, connections):
     """Fetch all paths and return the results and the seconds it took."""
     jobs, results = Jobs(paths), Results()
-    threads = [threading.Thread(target=work, args=(net, host, port, jobs, results)) for _ in range(connections)]
+    threads = [threading.Thread(target=work, args=(net, host, port, jobs, results))
+               for _ in range(connections)]
     start = time.perf_counter()
     for thread in threads:
         thread.start()

@@ -15,14 +15,15 @@ EXCEPTIONS = {"_PyOS_IsMainThread", "_PyOS_SigintEvent"}
 
 def bound_symbols(content):
     """The names that python_stubs.h gives to GetProcAddress, from the DLL's strings."""
-    return {name.decode() for name in re.findall(rb"(?<!\w)_?Py[A-Z]?[A-Za-z]*_\w+(?=\0)", content)} - {"PyInit__iocpsock"}
+    names = re.findall(rb"(?<!\w)_?Py[A-Z]?[A-Za-z]*_\w+(?=\0)", content)
+    return {name.decode() for name in names} - {"PyInit__iocpsock"}
 
 
 @pytest.fixture(scope="module")
 def stable():
     """Symbol -> (the first version whose stable ABI has it, the macro it depends on or None)."""
     if os.name == "nt":
-        pytest.skip("the host's environment, which has abi3info, is made on Linux only")
+        pytest.skip("this machine's environment, which has abi3info, is made on Linux only")
     import abi3info
     return {symbol.name: ((entry.added.major, entry.added.minor), entry.ifdef and entry.ifdef.name)
             for kind in (abi3info.FUNCTIONS, abi3info.DATAS) for symbol, entry in kind.items()}

@@ -16,9 +16,9 @@ sys.path.insert(0, str(ROOT))
 if os.name == "nt":
     pytest.skip("the measuring is done under Wine, on Linux", allow_module_level=True)
 
-from tools import bench, run
-from tools.bench import figures, goals, instructions, report, requests, runner, scenarios
-from tools.report import Problem, Unavailable
+from tools.base.report import Problem, Unavailable
+from tools.bench import benchmark, figures, goals, instructions, report, requests, runner, scenarios
+from tools.environments import run
 
 
 def test_percentiles_are_values_that_were_measured():
@@ -29,7 +29,8 @@ def test_percentiles_are_values_that_were_measured():
 
 
 def test_a_summary():
-    assert figures.summary([30, 10, 20]) == {"median": 20, "lowest": 10, "highest": 30, "spread": 1.0, "rounds": [30, 10, 20]}
+    assert figures.summary([30, 10, 20]) == {"median": 20, "lowest": 10, "highest": 30, "spread": 1.0,
+                                             "rounds": [30, 10, 20]}
 
 
 def test_a_ratio_says_how_many_times_better():
@@ -40,39 +41,42 @@ def test_a_ratio_says_how_many_times_better():
 
 def scenario(medians, better="more", name="echo-64B-1"):
     rows = {who: figures.summary([value]) for who, value in medians.items()}
-    return {"name": name, "title": "an echo", "unit": "round trips/s", "better": better, "ours": ["Tcl 8.6 socket2"],
-            "contenders": rows, "failures": {"winloop": ["no wheel"], "floor": ["one", "hung"], "Twisted IOCP": ["no wheel"]}}
+    return {"name": name, "title": "an echo", "unit": "round trips/s", "better": better,
+            "ours": ["Tcl 8.6 socket2"], "contenders": rows,
+            "failures": {"winloop": ["no wheel"], "raw": ["one", "hung"], "Twisted IOCP": ["no wheel"]}}
 
 
 def test_a_table_has_ratios_and_what_was_not_measured():
-    lines = report.table(scenario({"floor": 4000, "Tcl 8.6 socket": 250, "Tcl 8.6 socket2": 2000})).splitlines()
+    lines = report.table(scenario({"raw": 4000, "Tcl 8.6 socket": 250, "Tcl 8.6 socket2": 2000})).splitlines()
     assert lines[0] == "an echo (round trips/s)"
     assert [line.split()[-1] for line in lines[2:4]] == ["0.50x", "8.00x"]
-    assert lines[-2:] == ["winloop, Twisted IOCP: not measured: no wheel", "floor: 2 rounds failed: hung"]
+    assert lines[-2:] == ["winloop, Twisted IOCP: not measured: no wheel", "raw: 2 rounds failed: hung"]
 
 
 def test_goals_of_what_was_measured():
-    table = goals.table([scenario({"floor": 4000, "Tcl 8.6 socket": 250, "Tcl 8.6 socket2": 2000})]).splitlines()
+    measured = scenario({"raw": 4000, "Tcl 8.6 socket": 250, "Tcl 8.6 socket2": 2000})
+    table = goals.table([measured]).splitlines()
     assert len(table) == 3
     assert table[1].endswith("8.00x  reached") and table[2].endswith("0.50x  not yet")
     assert goals.table([]) == ""
 
 
 def test_every_goal_names_a_scenario_and_contenders_of_it():
-    there = {scenario.name: {contender.name for contender in scenario.contenders} for scenario in scenarios.ALL}
+    there = {scenario.name: {contender.name for contender in scenario.contenders}
+             for scenario in scenarios.ALL}
     for name, whose, against, _ in goals.GOALS:
         assert {whose, against} <= there[name]
 
 
 def test_quick_takes_the_key_scenarios_and_names_choose():
-    assert {scenario.name for scenario in bench.choose(True)} >= {"echo-64B-1", "connect", "requests"}
-    assert len(bench.choose(True)) < len(bench.choose(False))
-    one, = bench.choose(True, "echo-10KiB-200", "floor,Tcl 9")
-    assert [contender.name for contender in one.contenders] == ["floor", "Tcl 9.0 socket", "Tcl 9.0 socket2"]
-    assert [scenario.name for scenario in bench.choose(False, "idle-1000,stream-4")] == [
+    assert {scenario.name for scenario in benchmark.choose(True)} >= {"echo-64B-1", "connect", "requests"}
+    assert len(benchmark.choose(True)) < len(benchmark.choose(False))
+    one, = benchmark.choose(True, "echo-10KiB-200", "raw,Tcl 9")
+    assert [contender.name for contender in one.contenders] == ["raw", "Tcl 9.0 socket", "Tcl 9.0 socket2"]
+    assert [scenario.name for scenario in benchmark.choose(False, "idle-1000,stream-4")] == [
         "stream-4KiB-event", "stream-4KiB-blocking", "idle-1000"]
     with pytest.raises(Problem, match="--only nothing: there are echo-64B-1, "):
-        bench.choose(False, "nothing")
+        benchmark.choose(False, "nothing")
 
 
 def test_requests_are_counted_for_one_process():
@@ -94,7 +98,8 @@ def test_requests_are_counted_for_one_process():
 
 
 def test_what_perf_says():
-    assert instructions.read("# started on\n\n123456,,instructions:u,900,100.00,,\n", "instructions:u") == 123456
+    assert instructions.read("# started on\n\n123456,,instructions:u,900,100.00,,\n",
+                             "instructions:u") == 123456
     with pytest.raises(Unavailable, match="perf says <not supported> of instructions:u"):
         instructions.read("<not supported>,,instructions:u,0,100.00,,\n", "instructions:u")
     with pytest.raises(runner.Failed, match="status 1: nothing"):
@@ -111,7 +116,8 @@ def test_a_program_that_fails_is_known_by_its_last_word():
 
 
 def test_an_error_is_the_last_word_though_others_follow():
-    assert runner.last_word("Traceback\nValueError: too many file descriptors in select()\nTask was destroyed\n") == \
+    assert runner.last_word("Traceback\nValueError: too many file descriptors in select()\n"
+                            "Task was destroyed\n") == \
         "ValueError: too many file descriptors in select()"
     assert runner.last_word("one\ntwo\n") == "two"
     assert runner.last_word("") == ""
@@ -138,13 +144,14 @@ def test_medians_of_what_some_samples_have():
 def bench_of_tenths(tmp_path_factory):
     """Runs of a tenth of a second, for what matters is that they come to an end."""
     with run.session() as windows, contextlib.ExitStack() as until:
-        yield bench.Bench(windows, scenarios.Length(warm=0.05, seconds=0.1, rounds=1, bursts=1), tmp_path_factory.mktemp("page"), until)
+        yield benchmark.Bench(windows, scenarios.Length(warm=0.05, seconds=0.1, rounds=1, bursts=1),
+                              tmp_path_factory.mktemp("page"), until)
 
 
-@pytest.mark.parametrize("who", ["floor", "Tcl 8.6 socket2", "Python iocpsock", "asyncio Proactor"])
+@pytest.mark.parametrize("who", ["raw", "Tcl 8.6 socket2", "Python iocpsock", "asyncio Proactor"])
 def test_each_program_has_a_result_in_each_scenario(bench_of_tenths, who):
     wanted = "echo-64B-1,echo-100KiB-20,stream,connect,burst,http-closed,idle-1000,requests"
-    results = bench.measure(bench_of_tenths, bench.choose(False, wanted, who))
+    results = benchmark.measure(bench_of_tenths, benchmark.choose(False, wanted, who))
     for scenario in results["scenarios"]:
         assert scenario["failures"] == {}
         for row in scenario["contenders"].values():
@@ -154,9 +161,9 @@ def test_each_program_has_a_result_in_each_scenario(bench_of_tenths, who):
 
 def test_the_command():
     """The whole way: compile, run, sum up, print, write."""
-    done = subprocess.run([sys.executable, ROOT / "dev.py", "bench", "--no-build", "--quick", "--only", "echo-64B-1", "--who", "floor"],
-                          capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, ROOT / "dev.py", "bench", "--no-build", "--quick", "--only",
+                           "echo-64B-1", "--who", "raw"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[2].split()[0] == "floor"
-    written = json.loads((bench.RESULTS / "part.json").read_text())
-    assert written["scenarios"][0]["contenders"]["floor"]["latency"]["p50"] > 0
+    assert done.stdout.splitlines()[2].split()[0] == "raw"
+    written = json.loads((benchmark.RESULTS / "part.json").read_text())
+    assert written["scenarios"][0]["contenders"]["raw"]["latency"]["p50"] > 0

@@ -9,10 +9,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tools import installation, pysuite, tcltest
-from tools.conformance_python import SUITE as PYTHON
-from tools.conformance_tcl import REASONS, SUITE
-from tools.suite import WINES, Suite
+from tools.environments import installation, python_tests
+from tools.suites import pysuite, tcltest
+from tools.suites.conformance_python import SUITE as PYTHON
+from tools.suites.conformance_tcl import REASONS, SUITE
+from tools.suites.outcome import Result
+from tools.suites.suite import WINES, Suite
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def row(command, total, failures=(), skips=None):
 
 
 def result(**fields):
-    return tcltest.Result("x.test", "8.6", "socket2", **fields)
+    return Result("x.test", "8.6", "socket2", **fields)
 
 
 def test_what_was_known_to_fail_is_not_lost(record):
@@ -47,8 +49,8 @@ def test_what_was_known_to_fail_is_not_lost(record):
 
 def test_a_test_that_fails_hangs_or_is_skipped_is_lost(record):
     record(row("socket2", 3))
-    assert SUITE.lost(result(total=3, failures=["a", "b"], broken={"b": "hung: silent"}, skips={"c": "unix"})) == [
-        "c: skipped: unix", "a: failed", "b: hung: silent"]
+    assert SUITE.lost(result(total=3, failures=["a", "b"], broken={"b": "hung: silent"},
+                             skips={"c": "unix"})) == ["c: skipped: unix", "a: failed", "b: hung: silent"]
 
 
 def test_tests_that_do_not_come_up_are_lost(record):
@@ -58,7 +60,8 @@ def test_tests_that_do_not_come_up_are_lost(record):
 
 def test_a_file_without_recorded_data_is_refused(record):
     record(row("stock", 3))
-    assert SUITE.lost(result(total=3)) == ["x.test: no recorded data for Tcl 8.6; run `dev.py conformance x.test`"]
+    assert SUITE.lost(result(total=3)) == ["x.test: no recorded data for Tcl 8.6; run `dev.py conformance "
+                                           "x.test`"]
 
 
 def test_each_wine_has_a_record_of_its_own_or_that_of_the_first(record, monkeypatch):
@@ -76,11 +79,12 @@ def test_each_wine_has_a_record_of_its_own_or_that_of_the_first(record, monkeypa
 def test_the_page_tells_what_another_wine_changes(record):
     record(row("stock", 3, ["same"]), row("socket2", 3, ["same"], {"thread": ["c"]}))
     assert "### Under Wine 10\n\nNot measured yet" in SUITE.page()
-    record(row("stock", 3, ["same"]), row("socket2", 3, ["same", "socket_inet-2.13"], {"thread": ["c"]}), wine=WINES[1])
+    record(row("stock", 3, ["same"]), row("socket2", 3, ["same", "socket_inet-2.13"], {"thread": ["c"]}),
+           wine=WINES[1])
     _, _, text = SUITE.page().partition("### Under Wine 10")
     changes = [line for line in text.partition("###")[0].splitlines() if line.startswith("* ")]
-    assert changes == [f"* x.test, Tcl 8.6, `socket_inet-2.13`: stock `socket` passed, `socket2` failed. {REASONS['socket-2.13']} "
-                       "Under Wine 8: stock `socket` passed, `socket2` passed."]
+    assert changes == ["* x.test, Tcl 8.6, `socket_inet-2.13`: stock `socket` passed, `socket2` failed. "
+                       f"{REASONS['socket-2.13']} Under Wine 8: stock `socket` passed, `socket2` passed."]
     record(row("stock", 3, ["same"]), row("socket2", 3, ["same"], {"thread": ["c"]}), wine=WINES[1])
     assert "x.test. Each test as under Wine 8.\n" in SUITE.page()
 
@@ -96,7 +100,8 @@ def test_a_test_has_a_second_try_unless_it_is_known_to_fail(monkeypatch, record)
     monkeypatch.setattr(tcltest, "run_file", run_file)
     final, second = SUITE.run_file("8.6", "x.test", "socket2", lambda line: None)
     assert second == ["late"]
-    assert (final.passed, final.failed, final.failures, final.passes) == (2, 2, ["bad", "old"], ["good", "late"])
+    assert (final.passed, final.failed) == (2, 2)
+    assert (final.failures, final.passes) == (["bad", "old"], ["good", "late"])
 
 
 def test_the_page_names_each_exception_with_its_reason(record):
@@ -104,7 +109,8 @@ def test_the_page_names_each_exception_with_its_reason(record):
     text = SUITE.page()
     assert "| x.test | 8.6 | 3 | 2 | 1 | 1 | 1 |" in text
     assert "* `socket_inet-2.13`: stock `socket` failed, `socket2` passed. " + REASONS["socket-2.13"] in text
-    assert "* `c`: stock `socket` passed, `socket2` skipped. Constraint `thread`: needs the Thread package" in text
+    skipped = "* `c`: stock `socket` passed, `socket2` skipped. Constraint `thread`: needs the Thread package"
+    assert skipped in text
 
 
 def test_what_has_no_reason_is_complained_of(record):
@@ -123,10 +129,12 @@ def test_a_suite_that_says_why_it_skips_needs_no_reason_of_ours(record):
 
 def test_the_reader_of_pythons_suite_keeps_the_worst_verdict():
     reader = pysuite.Reader(io.BytesIO(), lambda line: None)
-    for line in ('["left out", "A.d", ""]', '["start", "A.a", ""]', '["failed", "A.a", "why"]', '["skipped", "A.a", "a part"]',
-                 '["stop", "A.a", ""]', '["start", "A.b", ""]', '["passed", "A.b", ""]'):
+    for line in ('["left out", "A.d", ""]', '["start", "A.a", ""]', '["failed", "A.a", "why"]',
+                 '["skipped", "A.a", "a part"]', '["stop", "A.a", ""]', '["start", "A.b", ""]',
+                 '["passed", "A.b", ""]'):
         reader.take(1, b"words of the test without a newline\x1e" + line.encode() + b"\r\n")
-    assert (reader.verdicts, reader.left_out, reader.current) == ({"A.a": "failed", "A.b": "passed"}, {"A.d"}, "A.b")
+    assert (reader.verdicts, reader.left_out, reader.current) == ({"A.a": "failed", "A.b": "passed"}, {"A.d"},
+                                                                  "A.b")
     assert not reader.finished and not reader.timed_out
     reader.take(2, b"Timeout (0:00:40)!\n")
     assert reader.timed_out
@@ -134,7 +142,8 @@ def test_the_reader_of_pythons_suite_keeps_the_worst_verdict():
 
 def test_reasons_to_skip_are_the_same_in_every_run():
     reader = pysuite.Reader(io.BytesIO(), lambda line: None)
-    for name, reason in (("A.a", "no directory '@test_264_tmp'"), ("A.b", "<module 'signal' from 'C:\\x.zip\\signal.pyc'> has none")):
+    for name, reason in (("A.a", "no directory '@test_264_tmp'"),
+                         ("A.b", "<module 'signal' from 'C:\\x.zip\\signal.pyc'> has none")):
         reader.take(1, b"\x1e" + json.dumps(["skipped", name, reason]).encode() + b"\n")
     assert reader.skips == {"A.a": "no directory '@test_tmp'", "A.b": "<module 'signal'> has none"}
 
@@ -151,12 +160,13 @@ def test_a_file_goes_on_after_a_test_that_hangs(monkeypatch, tmp_path):
         done.append(plan["done"])
         lines = [["start", "A.a", ""], ["passed", "A.a", ""], ["stop", "A.a", ""], ["start", "A.b", ""]]
         if len(done) == 2:
-            lines = [["start", "A.c", ""], ["skipped", "A.c", "needs Unix"], ["stop", "A.c", ""], ["end", "", 5]]
+            lines = [["start", "A.c", ""], ["skipped", "A.c", "needs Unix"], ["stop", "A.c", ""],
+                     ["end", "", 5]]
         for line in lines:
             reader.take(1, b"\x1e" + json.dumps(line).encode() + b"\n")
         return "" if reader.finished else "hung: for a test"
 
-    monkeypatch.setattr(pysuite, "tests", lambda version: tmp_path)
+    monkeypatch.setattr(python_tests, "directory", lambda version: tmp_path)
     monkeypatch.setattr(pysuite, "LOGS", tmp_path)
     monkeypatch.setattr(pysuite, "_attempt", attempt)
     final = pysuite.run_file("3.13", "test_x", "iocpsock", show=lambda line: None)
@@ -173,7 +183,7 @@ def test_a_file_that_never_comes_to_the_engine_is_refused(monkeypatch, tmp_path)
         reader.take(1, b"\x1e" + json.dumps(["end", "", 0]).encode() + b"\n")
         return ""
 
-    monkeypatch.setattr(pysuite, "tests", lambda version: tmp_path)
+    monkeypatch.setattr(python_tests, "directory", lambda version: tmp_path)
     monkeypatch.setattr(pysuite, "LOGS", tmp_path)
     monkeypatch.setattr(pysuite, "_attempt", attempt)
     assert pysuite.run_file("3.13", "test_x", "iocpsock").verdict == "no operation ran on the engine"

@@ -11,8 +11,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tools import debian, fresh, system
-from tools.report import Problem
+from tools.base.report import Problem
+from tools.environments import debian, system
+from tools.testing import fresh
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="on Windows there is no Debian to make")
 
@@ -26,8 +27,10 @@ def machine(tmp_path, monkeypatch):
 
 
 def test_variables_of_the_way_to_the_registries_are_carried_and_no_others(machine, monkeypatch):
-    carried = {"PIP_INDEX_URL": "u", "https_proxy": "p", "NO_PROXY": "n", "SSL_CERT_FILE": "/c", "IOCPSOCK_SOURCES": "/s"}
-    for name, value in {**carried, "IOCPSOCK_CACHE": "/k", "IOCPSOCK_CC": "cc", "PYTHONPATH": "/p", "SHELL": "sh"}.items():
+    carried = {"PIP_INDEX_URL": "u", "https_proxy": "p", "NO_PROXY": "n", "SSL_CERT_FILE": "/c",
+               "IOCPSOCK_SOURCES": "/s"}
+    for name, value in {**carried, "IOCPSOCK_CACHE": "/k", "IOCPSOCK_CC": "cc", "PYTHONPATH": "/p",
+                        "SHELL": "sh"}.items():
         monkeypatch.setenv(name, value)
     assert machine().environment == carried
 
@@ -38,7 +41,8 @@ def test_files_that_are_named_are_copied_and_folders_are_to_be_mounted(machine, 
     for folder in (index, wheels):
         folder.mkdir(parents=True)
     there = machine()
-    text = f"cert = {certificates}\nextra-index-url = https://host/simple file://{index}\nfind-links = {wheels}\nlog = /not/there\n"
+    text = (f"cert = {certificates}\nextra-index-url = https://host/simple file://{index}\n"
+            f"find-links = {wheels}\nlog = /not/there\n")
     assert there.bring_all(text) == sorted({index.parent, wheels.parent})
     assert (there.place / certificates.relative_to("/")).read_text() == "trust"
 
@@ -49,7 +53,8 @@ def test_pips_files_become_one_and_the_later_wins(tmp_path):
     second.write_text("[global]\ntimeout = 2\nextra-index-url =\n    one\n    two\n[install]\nuser = no\n")
     merged = tmp_path / "merged"
     merged.write_text(system.pip_settings([first, tmp_path / "absent", second]))
-    assert merged.read_text() == ("[global]\nconstraint = /c\ntimeout = 2\nextra-index-url = \n    one\n    two\n"
+    assert merged.read_text() == ("[global]\nconstraint = /c\ntimeout = 2\nextra-index-url = \n"
+                                  "    one\n    two\n"
                                   "[install]\nuser = no\n")
     assert system.pip_settings([merged]) == merged.read_text()
 
@@ -71,7 +76,8 @@ def test_a_clone_has_what_is_committed_here(machine, tmp_path, monkeypatch, caps
     assert "not committed" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("release, only, message", [("woody", None, "no Debian 'woody' here"), ("trixie", "bench", "--only is demo or test")])
+@pytest.mark.parametrize("release, only, message", [("woody", None, "no Debian 'woody' here"),
+                                                    ("trixie", "bench", "--only is demo or test")])
 def test_what_it_does_not_know(monkeypatch, release, only, message):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     with pytest.raises(Problem, match=message):
@@ -105,7 +111,8 @@ def test_the_status_is_that_of_the_first_command_that_failed(monkeypatch, tmp_pa
 
 def test_the_mirror_is_the_one_of_this_release(monkeypatch):
     monkeypatch.setattr(debian, "_codename", lambda: "trixie")
-    monkeypatch.setattr(debian, "_configured", lambda: [("http://other", "more", None), ("http://mirror", "trixie", None)])
+    monkeypatch.setattr(debian, "_configured",
+                        lambda: [("http://other", "more", None), ("http://mirror", "trixie", None)])
     assert debian.mirror() == "http://mirror"
     monkeypatch.setattr(debian, "_codename", lambda: "sid")
     with pytest.raises(Problem, match="no entry for Debian 'sid'"):

@@ -14,7 +14,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "fuzz" / "python")]
 import compare  # noqa: E402
 from known import KNOWN  # noqa: E402
 from stream import Stream  # noqa: E402
-from tools import fuzz, process, puppet  # noqa: E402
+from tools.base import process  # noqa: E402
+from tools.load import fuzz, puppet  # noqa: E402
 from writer import Writer  # noqa: E402
 
 SEEDS = range(1000)

@@ -11,8 +11,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import dev
-from tools import installation, wine
-from tools.report import Problem
+from tools.base.report import Problem
+from tools.environments import installation, wine
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="on Windows there is no Wine to choose")
 
@@ -42,14 +42,15 @@ def test_another_is_entered_and_has_prefixes_of_its_own(monkeypatch, tmp_path):
     monkeypatch.setenv(installation.CHOICE, "10")
     other = installation.chosen()
     assert (other.version, other.name, other.enter[-1]) == ("10", "wine10", str(tmp_path / "10"))
-    monkeypatch.setattr(wine.Slot, "_make", lambda slot, path: None)
-    slot = wine.Slot(1)
-    assert slot.prefix.name.startswith("wine10-1-")
-    command = slot.command("x.exe", "argument")
+    monkeypatch.setattr(wine.Prefix, "_make", lambda prefix, path: None)
+    prefix = wine.Prefix(1)
+    assert prefix.folder.name.startswith("wine10-prefix-1-")
+    command = prefix.command("x.exe", "argument")
     assert command[:len(other.enter)] == other.enter and command[-3:] == ["wine", "x.exe", "argument"]
 
 
-@pytest.mark.parametrize("own, message", [("8", "there is no Wine 9 here: the machine has 8"), (None, "the machine has none")])
+@pytest.mark.parametrize("own, message", [("8", "there is no Wine 9 here: the machine has 8"),
+                                          (None, "the machine has none")])
 def test_one_that_is_not_known(monkeypatch, own, message):
     monkeypatch.setattr(installation, "_own_version", lambda: own)
     monkeypatch.setenv(installation.CHOICE, "9")
@@ -66,8 +67,8 @@ def test_another_needs_root(monkeypatch):
 
 def test_the_option_is_for_whatever_is_started(monkeypatch):
     monkeypatch.setenv(installation.CHOICE, "")
-    assert dev.leading_options(["--version", "9.0", "--wine", "10", "file", "--wine"], values=("--version",)) == (
-        {"--version": "9.0"}, ["file", "--wine"])
+    assert dev.leading_options(["--version", "9.0", "--wine", "10", "file", "--wine"],
+                               values=("--version",)) == ({"--version": "9.0"}, ["file", "--wine"])
     assert os.environ[installation.CHOICE] == "10"
 
 
@@ -76,8 +77,8 @@ def test_a_program_of_another_has_its_own_usr_and_our_files(tmp_path):
     (other / "etc" / "alternatives").mkdir(parents=True)
     (other / "etc" / "ld.so.cache").touch()
     (other / installation._READ.lstrip("/")).mkdir(parents=True)
-    libraries = [word for word in subprocess.run(["ldd", "/usr/bin/cat"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
-                 if word.startswith("/")]
+    libraries = [word for word in subprocess.run(["ldd", "/usr/bin/cat"], stdout=subprocess.PIPE, text=True,
+                                                 check=True).stdout.split() if word.startswith("/")]
     for file in ("/usr/bin/cat", *libraries):
         copy = other / "usr" / Path(file).relative_to("/usr" if file.startswith("/usr") else "/")
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -85,10 +86,12 @@ def test_a_program_of_another_has_its_own_usr_and_our_files(tmp_path):
     (other / "usr" / "note").write_text("theirs")
     note.write_text("ours")
     enter = installation.Installation("10", other).enter
-    allowed = subprocess.run(["unshare", "--mount", "--propagation", "private", "true"], stderr=subprocess.DEVNULL)
+    allowed = subprocess.run(["unshare", "--mount", "--propagation", "private", "true"],
+                             stderr=subprocess.DEVNULL)
     if allowed.returncode:
         pytest.skip("this machine does not let a program have mounts of its own")
     read = next(Path(installation._READ).glob("tcllib*")) / "pkgIndex.tcl"
-    said = subprocess.run([*enter, "cat", "/usr/note", note, read], stdout=subprocess.PIPE, text=True, check=True).stdout
+    said = subprocess.run([*enter, "cat", "/usr/note", note, read], stdout=subprocess.PIPE, text=True,
+                          check=True).stdout
     assert said == "theirsours" + read.read_text()
     assert not Path("/usr/note").exists()

@@ -1,4 +1,5 @@
-"""The layering: the order of the includes is the order of the layers, and no file calls, or names, a function of a later one."""
+"""The layering: the order of the includes is the order of the layers, and no file calls, or names, a function
+of a later one."""
 
 import re
 from pathlib import Path
@@ -48,6 +49,8 @@ def test_an_upward_call_is_found(sources):
 
 def test_a_function_s_prefix_is_its_file(sources):
     """But of those that Python or Tcl knows by their names."""
-    odd = {file: [name for name in re.findall(DEFINITION.pattern.replace("cdef|def", "cdef"), text, re.MULTILINE)
-                  if not name.startswith(Path(file).stem + "_") and name not in EXPORTED] for file, text in sources.items()}
+    functions = re.compile(DEFINITION.pattern.replace("cdef|def", "cdef"), re.MULTILINE)
+    odd = {file: [name for name in functions.findall(text)
+                  if not name.startswith(Path(file).stem + "_") and name not in EXPORTED]
+           for file, text in sources.items()}
     assert not {file: names for file, names in odd.items() if names}

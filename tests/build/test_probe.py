@@ -9,8 +9,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tools import probe, run
-from tools.report import Problem
+from tools.base.report import Problem
+from tools.environments import run
+from tools.testing import probe
 
 NO_ANSWER = re.compile(r"no answer|its process ended|\bfailed\b")
 

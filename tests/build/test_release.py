@@ -14,7 +14,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))               # the rig, package `tools`, stands in the project's root
 
-from tools import build, release  # noqa: E402
+from tools.environments import build  # noqa: E402
+from tools.release import artifacts  # noqa: E402
 
 EPOCH = "1700000000"
 COMPILER = "x86_64-w64-mingw32-gcc"
@@ -32,12 +33,12 @@ def quick(folder):
     compiler = folder / "compiler"
     compiler.write_text(f'#!/bin/sh\nexec {COMPILER} "$@" -O0\n')
     compiler.chmod(compiler.stat().st_mode | stat.S_IXUSR)
-    return {"IOCPSOCK_CC": str(compiler), release.EPOCH: EPOCH}
+    return {"IOCPSOCK_CC": str(compiler), artifacts.EPOCH: EPOCH}
 
 
 @pytest.fixture(scope="module")
 def sdist(folder):
-    return release.sdist(ROOT, folder / "dist", EPOCH)
+    return artifacts.sdist(ROOT, folder / "dist", EPOCH)
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +56,13 @@ def wheel(folder, quick):
 
 def wanted():
     """The files of the checkout that git keeps, or would."""
-    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT,
+                            capture_output=True, text=True, check=True)
     return {name for name in listed.stdout.splitlines() if (ROOT / name).exists()}
 
 
-@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no checkout: there is nothing to compare with")
+@pytest.mark.skipif(not (ROOT / ".git").exists(),
+                    reason="this is no checkout: there is nothing to compare with")
 def test_the_source_distribution_has_every_file(unpacked):
     """But results of the benchmark, and what serves the repository only."""
     found = {str(path.relative_to(unpacked)) for path in unpacked.rglob("*") if path.is_file()}
@@ -78,39 +81,42 @@ def test_the_source_distribution_builds_the_same_wheel(folder, unpacked, wheel, 
 
 
 def test_the_source_distribution_is_reproducible(folder, sdist):
-    assert release.sdist(ROOT, folder / "twice", EPOCH).read_bytes() == sdist.read_bytes()
+    assert artifacts.sdist(ROOT, folder / "twice", EPOCH).read_bytes() == sdist.read_bytes()
 
 
 def test_an_index_would_take_them(wheel, sdist):
-    release.check(wheel, sdist)
+    artifacts.check(wheel, sdist)
 
 
 def test_the_folder_for_tcl(folder, wheel):
-    path = release.tcl_zip(wheel, folder, "1.2", EPOCH)
+    path = artifacts.tcl_zip(wheel, folder, "1.2", EPOCH)
     with zipfile.ZipFile(path) as archive:
-        assert set(archive.namelist()) == {f"iocpsock1.2/{name}" for name in ("LICENSE", "iocpsock.dll", "pkgIndex.tcl", "socket2.md",
-                                                                       "socket2.n")}
+        assert set(archive.namelist()) == {f"iocpsock1.2/{name}"
+                                           for name in ("LICENSE", "iocpsock.dll", "pkgIndex.tcl",
+                                                        "socket2.md", "socket2.n")}
     first = path.read_bytes()
-    assert release.tcl_zip(wheel, folder, "1.2", EPOCH).read_bytes() == first
+    assert artifacts.tcl_zip(wheel, folder, "1.2", EPOCH).read_bytes() == first
 
 
 @pytest.fixture(scope="module")
 def manual(folder):
     path = folder / "socket2.n"
-    path.write_text(release.manual("1.2"), encoding="utf-8")
+    path.write_text(artifacts.manual("1.2"), encoding="utf-8")
     return path
 
 
 def test_the_manual_page_has_the_sections_of_tcl(manual):
-    sections = [line.removeprefix(".SH ") for line in manual.read_text(encoding="utf-8").splitlines() if line.startswith(".SH ")]
-    expected = ["NAME", "SYNOPSIS", "DESCRIPTION", "CLIENT SOCKETS", "SERVER SOCKETS", "CONFIGURATION OPTIONS", "EXAMPLES",
-                "SEE ALSO", "KEYWORDS"]
+    sections = [line.removeprefix(".SH ")
+                for line in manual.read_text(encoding="utf-8").splitlines() if line.startswith(".SH ")]
+    expected = ["NAME", "SYNOPSIS", "DESCRIPTION", "CLIENT SOCKETS", "SERVER SOCKETS",
+                "CONFIGURATION OPTIONS", "EXAMPLES", "SEE ALSO", "KEYWORDS"]
     assert [name for name in sections if name in expected] == expected
 
 
 @pytest.mark.skipif(not shutil.which("groff"), reason="groff is not installed, which shows manual pages")
 def test_the_manual_page_is_well_formed(manual):
-    shown = subprocess.run(["groff", "-man", "-Tutf8", "-Kutf8", "-ww", "-z", manual], capture_output=True, text=True)
+    shown = subprocess.run(["groff", "-man", "-Tutf8", "-Kutf8", "-ww", "-z", manual], capture_output=True,
+                           text=True)
     assert (shown.returncode, shown.stderr) == (0, "")
 
 
@@ -119,9 +125,9 @@ def test_a_version_that_differs_is_found(monkeypatch, tmp_path):
         target = tmp_path / name
         target.parent.mkdir(exist_ok=True)
         target.write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
-    monkeypatch.setattr(release, "ROOT", tmp_path)
-    version = release.version()
+    monkeypatch.setattr(artifacts, "ROOT", tmp_path)
+    version = artifacts.version()
     changes = tmp_path / "CHANGES.md"
     changes.write_text(changes.read_text(encoding="utf-8").replace(version, "0.1", 1), encoding="utf-8")
-    with pytest.raises(release.Problem, match=f"CHANGES.md has version 0.1, pyproject.toml has {version}"):
-        release.version()
+    with pytest.raises(artifacts.Problem, match=f"CHANGES.md has version 0.1, pyproject.toml has {version}"):
+        artifacts.version()

@@ -10,10 +10,15 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tools import cache, debian, matrix, process, run, sources, tcltest, wine
-from tools.report import Problem, Unavailable
+from tools.base import cache, process
+from tools.base.report import Problem, Unavailable
+from tools.environments import debian, run, sources, tcl, wine
+from tools.suites import tcltest
+from tools.suites.outcome import Result
+from tools.testing import matrix
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="on Windows the rig makes nothing: it uses what is installed")
+pytestmark = pytest.mark.skipif(os.name == "nt",
+                                reason="on Windows the rig makes nothing: it uses what is installed")
 
 HELLO = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"  # SHA-256 of b"hello"
 
@@ -100,12 +105,13 @@ def test_a_given_tarball_with_another_hash_is_not_used(tarball, tmp_path, monkey
 
 
 def test_a_missing_tarball_is_named_with_what_to_do(tarball):
-    with pytest.raises(Unavailable, match=rf"{tarball}: not on the mirror\. What to do: put {tarball} .*IOCPSOCK_SOURCES"):
+    with pytest.raises(Unavailable,
+                       match=rf"{tarball}: not on the mirror\. What to do: put {tarball} .*IOCPSOCK_SOURCES"):
         sources.tarball(tarball)
 
 
 def test_a_lock_excludes():
-    path = cache.root() / "locks" / "slot"
+    path = cache.root() / "locks" / "prefix"
     held = cache.try_lock(path)
     assert held and cache.try_lock(path) is None
     held.close()
@@ -148,7 +154,8 @@ def test_an_unknown_version_is_an_error():
 def test_the_cache_is_cleared_if_nobody_uses_it(monkeypatch, tmp_path):
     monkeypatch.setenv("IOCPSOCK_CACHE", str(tmp_path))
     made = cache.directory("made", "1", "a directory", lambda path: (path / "file").write_bytes(bytes(1000)))
-    with cache.locked(tmp_path / "locks" / "wine-0.slot"), pytest.raises(Problem, match="another dev.py holds"):
+    lock = tmp_path / "locks" / "wine-prefix-0.lock"
+    with cache.locked(lock), pytest.raises(Problem, match="another dev.py holds"):
         cache.clear()
     assert made.is_dir()
     monkeypatch.setattr(cache, "_mounts", lambda: [made])
@@ -161,27 +168,31 @@ def test_the_cache_is_cleared_if_nobody_uses_it(monkeypatch, tmp_path):
 
 
 def test_the_cells_of_one_version():
-    assert [cell.name for cell in matrix.cells(python="3.12")] == ["suite python 3.12", "python 3.12", "strict python", "host"]
-    assert [cell.name for cell in matrix.cells(python="3.14")] == ["suite python 3.14", "python 3.14", "python 3.14t", "host"]
-    assert [(cell.name, cell.required) for cell in matrix.cells(tcl="9.1")] == [("tcl 9.1", False), ("host", True)]
+    assert [cell.name for cell in matrix.cells(python="3.12")] == ["suite python 3.12", "python 3.12",
+                                                                   "strict python", "build"]
+    assert [cell.name for cell in matrix.cells(python="3.14")] == ["suite python 3.14", "python 3.14",
+                                                                   "python 3.14t", "build"]
+    to_come = matrix.cells(tcl="9.1")
+    assert [(cell.name, cell.required) for cell in to_come] == [("tcl 9.1", False), ("build", True)]
     newest = [cell.name for cell in matrix.cells(python="3.13")]
     assert [name for name in newest if name.startswith("fuzz")] == ["fuzz python", "fuzz storm"]
     assert not any(cell.name.startswith("fuzz") for cell in matrix.cells(expression="a_test"))
     assert [cell.name for cell in matrix.cells(tcl="9.0")] == [
         *(f"suite 9.0 {file}" for file in matrix.TCL.files), "tcl 9.0",
-        *(f"tcl 9.0 {text.split()[0]}" for text in matrix.TUNED["9.0"]), "fuzz tcl", "strict tcl", "host"]
+        *(f"tcl 9.0 {text.split()[0]}" for text in matrix.TUNED["9.0"]), "fuzz tcl", "strict tcl", "build"]
 
 
 def test_the_cells_of_a_name(monkeypatch, tmp_path):
     ran = []
     monkeypatch.setattr(matrix, "RESULTS", tmp_path)
-    monkeypatch.setattr(process, "side_by_side", lambda function, cells, waiting: ran.extend(cell.name for cell in cells))
+    monkeypatch.setattr(process, "side_by_side",
+                        lambda function, cells, waiting: ran.extend(cell.name for cell in cells))
     monkeypatch.setattr(matrix, "_report", lambda cells, expression: 0)
     matrix.run_all()
     assert ran[0] == "strict python", "the cell that takes longest begins first"
     ran.clear()
-    matrix.run_all(tcl="8.6", names=("tcl", "host"))
-    assert ran == ["tcl 8.6", *(f"tcl 8.6 {text.split()[0]}" for text in matrix.TUNED["8.6"]), "host"]
+    matrix.run_all(tcl="8.6", names=("tcl", "build"))
+    assert ran == ["tcl 8.6", *(f"tcl 8.6 {text.split()[0]}" for text in matrix.TUNED["8.6"]), "build"]
     with pytest.raises(Problem, match="no cell's name begins with nobody"):
         matrix.run_all(names=("nobody",))
 
@@ -215,7 +226,6 @@ def test_a_hung_suite_test_is_named_and_left_out_the_next_time(monkeypatch):
         reader.take(1, lines[len(asked) - 1])
         return "hung: silent" if len(asked) == 1 else ""
 
-    from tools import tcl
     suite = tcl.Suite(None, None, None, cache.root())
     cache.root().mkdir()
     (cache.root() / "x.test").touch()
@@ -230,10 +240,12 @@ def test_a_hung_suite_test_is_named_and_left_out_the_next_time(monkeypatch):
 
 def test_apt_sources_in_both_formats(tmp_path):
     (tmp_path / "sources.list.d").mkdir()
-    (tmp_path / "sources.list").write_text("# deb http://no one\ndeb [arch=amd64 signed-by=/key.gpg] http://mirror/debian stable main\n"
-                                           "deb-src http://mirror/debian stable main\ndeb http://other/debian old main\n")
-    (tmp_path / "sources.list.d" / "more.sources").write_text("Types: deb\nURIs: http://third/debian\nSuites: stable updates\n"
-                                                              "Components: main\nSigned-By: /other.gpg\n")
+    (tmp_path / "sources.list").write_text(
+        "# deb http://no one\ndeb [arch=amd64 signed-by=/key.gpg] http://mirror/debian stable main\n"
+        "deb-src http://mirror/debian stable main\ndeb http://other/debian old main\n")
+    (tmp_path / "sources.list.d" / "more.sources").write_text(
+        "Types: deb\nURIs: http://third/debian\nSuites: stable updates\n"
+        "Components: main\nSigned-By: /other.gpg\n")
     assert list(debian._configured(tmp_path)) == [
         ("http://mirror/debian", "stable", "/key.gpg"), ("http://other/debian", "old", None),
         ("http://third/debian", "stable", "/other.gpg"), ("http://third/debian", "updates", "/other.gpg")]
@@ -243,7 +255,8 @@ def test_the_verdicts_of_a_run_that_ended_in_the_middle(tmp_path):
     """One passed, one failed in its tear-down too, one skipped, and the one that was running when the process
     ended."""
     verdicts = tmp_path / "verdicts"
-    verdicts.write_text('["a", "started"]\n["a", "passed"]\n["a", "ended"]\n["b", "started"]\n["b", "failed"]\n["b", "failed"]\n'
+    verdicts.write_text('["a", "started"]\n["a", "passed"]\n["a", "ended"]\n["b", "started"]\n'
+                        '["b", "failed"]\n["b", "failed"]\n'
                         '["b", "ended"]\n["c", "skipped"]\n["d", "started"]\n')
     cell = matrix.Cell("cell", None)
     assert matrix._count(cell, verdicts) == "d"
@@ -252,17 +265,21 @@ def test_the_verdicts_of_a_run_that_ended_in_the_middle(tmp_path):
 
 def test_pytest_writes_each_verdict_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(matrix, "RESULTS", tmp_path)
-    (tmp_path / "test_it.py").write_text("import os\ndef test_good(): pass\ndef test_bad(): assert 0\ndef test_end(): os._exit(3)\n")
+    (tmp_path / "test_it.py").write_text("import os\ndef test_good(): pass\ndef test_bad(): assert 0\n"
+                                         "def test_end(): os._exit(3)\n")
     cell = matrix.Cell("rig self test", None)
     matrix._pytest(cell, [sys.executable], dict(os.environ), str, [str(tmp_path)], None)
     assert cell.passed == 1
-    assert [remark.split(", in ")[0].rpartition("::")[2] for remark in cell.remarks] == ["test_bad", "pytest ended with status 3"]
+    assert [remark.split(", in ")[0].rpartition("::")[2]
+            for remark in cell.remarks] == ["test_bad", "pytest ended with status 3"]
     assert cell.remarks[1].endswith("test_end")
-    assert [(name.rpartition("::")[2], "assert 0" in words) for name, words in cell.words.items()] == [("test_bad", True)]
+    assert [(name.rpartition("::")[2], "assert 0" in words)
+            for name, words in cell.words.items()] == [("test_bad", True)]
 
 
 def test_the_end_of_a_run_says_what_a_failure_said(capsys):
-    cell = matrix.Cell("one", None, failed=1, remarks=["a test"], words={"a test": "\n".join(map(str, range(matrix.WORDS + 1)))})
+    cell = matrix.Cell("one", None, failed=1, remarks=["a test"],
+                       words={"a test": "\n".join(map(str, range(matrix.WORDS + 1)))})
     report_of(cell)
     assert "\n".join(["-- one: a test", *map(str, range(1, matrix.WORDS + 1))]) in capsys.readouterr().out
 
@@ -274,7 +291,8 @@ def suite_file(monkeypatch):
     def come_to(*lost):
         def run_file(version, file, command, show):
             show("==== old FAILED")
-            return tcltest.Result("x.test", "8.6", "socket2", total=9, passed=6, skipped=1, failed=2, failures=["bad", "old"]), ["late"]
+            return Result("x.test", "8.6", "socket2", total=9, passed=6, skipped=1, failed=2,
+                          failures=["bad", "old"]), ["late"]
         monkeypatch.setattr(matrix.TCL, "run_file", run_file)
         monkeypatch.setattr(matrix.TCL, "lost", lambda result, stock=None: list(lost))
         monkeypatch.setattr(matrix.TCL, "alike", lambda result, show: None)
@@ -289,7 +307,8 @@ def test_a_suite_cell_fails_for_what_is_lost_and_tells_of_second_tries(suite_fil
     assert (cell.passed, cell.failed, cell.skipped) == (6, 1, 2)
     assert cell.remarks == ["bad: failed", "late: failed among the others, passed when run again by itself"]
     assert capsys.readouterr().out.splitlines() == [
-        "suite | ==== old FAILED", "suite | x.test:\tTotal\t9\tPassed\t6\tSkipped\t1\tFailed\t2\t(Tcl 8.6, socket2, 0 s)",
+        "suite | ==== old FAILED",
+        "suite | x.test:\tTotal\t9\tPassed\t6\tSkipped\t1\tFailed\t2\t(Tcl 8.6, socket2, 0 s)",
         "suite | x.test: failed: bad old"]
 
 
@@ -299,7 +318,8 @@ def test_a_suite_cell_that_lost_nothing_says_nothing(suite_file, capsys):
 
 
 def result_of(command, failures=(), skips=(), total=4):
-    return tcltest.Result("x.test", "8.6", command, total=total, failures=list(failures), skips=dict.fromkeys(skips, "why"))
+    return Result("x.test", "8.6", command, total=total, failures=list(failures),
+                  skips=dict.fromkeys(skips, "why"))
 
 
 @pytest.fixture
@@ -339,7 +359,7 @@ def test_the_stock_sockets_are_asked_only_where_something_is_lost(recorded, monk
 
 def test_what_runs_under_wine_does_not_see_that_a_service_started_it(monkeypatch):
     monkeypatch.setenv("CI", "true")
-    assert "CI" not in wine.environment("prefix")
+    assert "CI" not in wine.environment("folder")
 
 
 def test_what_runs_under_wine_has_its_heap_at_the_same_place_each_time():

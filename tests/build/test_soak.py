@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tools import soak  # noqa: E402
+from tools.load import soak  # noqa: E402
 
 SLACK = soak.SLACK["process bytes"]
 

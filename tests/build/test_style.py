@@ -1,4 +1,4 @@
-"""What ruff and cython-lint say of the sources, as pyproject.toml configures them."""
+"""What ruff, mypy and cython-lint say of the sources, as pyproject.toml configures them."""
 
 import os
 import subprocess
@@ -8,17 +8,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tools import hostpython
+from tools.environments import linux_python
 
-REQUIREMENTS = ROOT / "tools" / "requirements-style.txt"
+REQUIREMENTS = linux_python.REQUIREMENTS / "style.txt"
 
 
 def said(module, *arguments):
     """The output of the linter, a line for each complaint."""
-    folder = hostpython.packages("style", REQUIREMENTS, "ruff and cython-lint")
+    folder = linux_python.packages("style", REQUIREMENTS, "ruff and cython-lint")
     path = os.pathsep.join([str(folder / "bin"), os.environ["PATH"]])
-    done = subprocess.run([sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": str(folder), "PATH": path})
+    done = subprocess.run([sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True,
+                          text=True, env={**os.environ, "PYTHONPATH": str(folder), "PATH": path})
     assert done.returncode in (0, 1), done.stderr
     return done.stdout.splitlines()
 
@@ -27,7 +27,27 @@ def test_ruff(tmp_path):
     assert said("ruff", "check", "--quiet", "--no-cache", "--output-format", "concise", ".") == []
     wrong = tmp_path / "wrong.py"
     wrong.write_text("import os\n")
-    assert "F401" in said("ruff", "check", "--quiet", "--no-cache", "--output-format", "concise", str(wrong))[0]
+    assert "F401" in said("ruff", "check", "--quiet", "--no-cache", "--output-format", "concise",
+                          str(wrong))[0]
+
+
+def mypy(*arguments):
+    """What mypy says of the rig and the examples, or of the named files. The stub file is test_types.py's."""
+    done = subprocess.run([sys.executable, "-m", "mypy", *map(str, arguments)], cwd=ROOT, capture_output=True,
+                          text=True)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_mypy(tmp_path):
+    status, words = mypy("--cache-dir", tmp_path)
+    assert status == 0, words
+
+
+def test_mypy_looks_into_functions(tmp_path):
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text("def f():\n    return len(1)\n")
+    status, words = mypy("--cache-dir", tmp_path, wrong)
+    assert status == 1 and "[arg-type]" in words
 
 
 def test_cython_lint():

@@ -16,8 +16,9 @@ WRONG = {
 
 
 def mypy(folder, *files):
-    return subprocess.run([sys.executable, "-m", "mypy", "--strict", "--platform", "win32", "--python-version", "3.11",
-                           "--cache-dir", str(folder / "cache"), *map(str, files)], cwd=ROOT, capture_output=True, text=True)
+    return subprocess.run([sys.executable, "-m", "mypy", "--strict", "--platform", "win32",
+                           "--python-version", "3.11", "--cache-dir", str(folder / "cache"),
+                           *map(str, files)], cwd=ROOT, capture_output=True, text=True)
 
 
 def test_the_stub_file_and_its_use(tmp_path):

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import dev
-from tools import hostpython
+from tools.environments import linux_python
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 # What is on the machines that the workflows name, beside Python and this checkout.
@@ -39,7 +39,7 @@ def test_there_are_workflows():
 
 
 def lint(*files):
-    command = [hostpython.actionlint(), "-no-color", *files]
+    command = [linux_python.actionlint(), "-no-color", *files]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
@@ -50,7 +50,8 @@ def test_actionlint():
 
 def test_actionlint_finds_what_is_wrong(tmp_path):
     wrong = tmp_path / "wrong.yml"
-    wrong.write_text("on: push\njobs:\n  one:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: ${{ matrix.none }}\n")
+    wrong.write_text("on: push\njobs:\n  one:\n    runs-on: ubuntu-24.04\n    steps:\n"
+                     "      - run: ${{ matrix.none }}\n")
     checked = lint(wrong)
     assert checked.returncode == 1 and "matrix" in checked.stdout
 

@@ -18,7 +18,8 @@ with iocpsock.create_server(("::", 0), family=socket.AF_INET6, backlog=10, duals
     assert_type(connection, iocpsock.socket)
     assert_type(peer, Any)
 
-client = iocpsock.create_connection(("localhost", "http"), 1.5, source_address=("127.0.0.1", 0), all_errors=True)
+client = iocpsock.create_connection(("localhost", "http"), 1.5, source_address=("127.0.0.1", 0),
+                                    all_errors=True)
 client.sendlimit = 1 << 20
 assert_type(client.recv(10), bytes)
 assert_type(client.recv_into(bytearray(10)), int)

@@ -24,7 +24,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))               # the rig, package `tools`, stands in the project's root
 
-from tools import run  # noqa: E402
+from tools.environments import run  # noqa: E402
 
 TIMEOUT = 30            # seconds for one call, and for the server's start
 FILES = {

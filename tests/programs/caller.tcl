@@ -13,7 +13,7 @@ namespace eval caller {
     variable wrong {}       ;# what was heard that was not said
 }
 
-# The stream of a number: tools/soak.py has the same.
+# The stream of a number: tools/load/soak.py has the same.
 proc caller::stream {number} {
     set size [expr {1 + $number * 7919 % 20000}]
     set seed $number

@@ -1,7 +1,7 @@
 """Programs that know nothing of iocpsock, in Windows Tcl processes without Python: with socket2 in the place
 of socket, and with the stock socket, so that what is expected is what the stock socket does.
 
-A scenario plays with one or more processes (tools/program.py), which live as long as its module, and sends
+A scenario plays with one or more processes (tools/load/program.py), which live as long as its module, and sends
 them Tcl scripts. When the module is done with an implementation, the processes must have nothing live left in
 the engine and no background error; every listener has then been closed by the script that `closing` was
 given.
@@ -15,8 +15,8 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))               # the rig, package `tools`, stands in the project's root
 
-from tools import run  # noqa: E402
-from tools.program import Program  # noqa: E402
+from tools.environments import run  # noqa: E402
+from tools.load.program import Program  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ A few megabytes each way here; with `--soak` 200 MB each way, and the figures ar
 
 import pytest
 
-from tools import run
-from tools.program import dictionary
+from tools.environments import run
+from tools.load.program import dictionary
 
 TIMEOUT = 120           # seconds for one exchange
 SOAK_TIMEOUT = 360

@@ -4,7 +4,7 @@ import contextlib
 import socket
 import time
 
-from tools import servers
+from tools.load import servers
 
 STALL = 2               # seconds of -closetimeout
 SIZE = 4_000_000        # more than the systems hold between the two

@@ -10,8 +10,9 @@ import zlib
 
 import pytest
 
-from tools import run, servers
-from tools.peers import Peers, hang_up
+from tools.environments import run
+from tools.load import servers
+from tools.load.peers import Peers, hang_up
 
 SIZES = 1, 1000, 100_000        # what an honest peer says
 SETTLE = 20                     # seconds for what the peers left to be gone

@@ -1,9 +1,10 @@
-"""A thousand connections open on one listener (ten thousand with `python3 dev.py soak --load`): tools/load.py
+"""A thousand connections open on one listener (ten thousand with `python3 dev.py soak --load`): tools/load/connections.py
 on each server."""
 
 import pytest
 
-from tools import load, run, servers
+from tools.environments import run
+from tools.load import connections, servers
 
 COUNT = 1000
 
@@ -17,15 +18,15 @@ def weigh(windows):
 @pytest.mark.parametrize("mode", ["zero", "auto", "buffered"])
 def test_tcl(windows, weigh, request, mode):
     with servers.ended(servers.TclServer(windows, request.config.getoption("--tcl"), recvmode=mode)) as server:
-        figures = load.hold(server, weigh, COUNT)
+        figures = connections.hold(server, weigh, COUNT)
     print(figures)
     if mode == "zero":
-        assert figures.ours <= load.OURS
+        assert figures.ours <= connections.OURS
 
 
 def test_python(windows, weigh):
     """The sockets hold no memory of the engine's while no call is made on them."""
     with servers.ended(servers.PythonServer(windows, run.PYTHON_VERSIONS[-1])) as server:
-        figures = load.hold(server, weigh, COUNT)
+        figures = connections.hold(server, weigh, COUNT)
     print(figures)
-    assert figures.ours <= load.OURS
+    assert figures.ours <= connections.OURS

@@ -14,6 +14,7 @@ import threading
 
 import pytest
 
+from secured import VERSIONS, secured_pair, served_by_hand
 from support import MODULES, Balance, Net
 
 HANG = 60               # seconds after which a test counts as hung ...
@@ -113,3 +114,31 @@ def handler():
     before = signal.getsignal(signal.SIGINT)
     yield lambda function: signal.signal(signal.SIGINT, function)
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def strikes(handler):
+    """Each SIGINT that came: the handler takes note of it and returns."""
+    noted = []
+    handler(lambda number, frame: noted.append(number))
+    return noted
+
+
+@pytest.fixture(params=VERSIONS)
+def version(request):
+    """Of TLS, each in turn."""
+    return request.param
+
+
+@pytest.fixture
+def secured(net, version):
+    """A client and a server that have shaken hands."""
+    with secured_pair(net, version) as ends:
+        yield ends
+
+
+@pytest.fixture
+def by_hand(net, version):
+    """A server that has shaken hands with its client, a ByHand."""
+    with served_by_hand(net, version, suppress_ragged_eofs=False) as ends:
+        yield ends

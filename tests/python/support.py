@@ -11,6 +11,7 @@ import gc
 import hashlib
 import importlib
 import random
+import select
 import signal
 import socket
 import struct
@@ -86,6 +87,16 @@ def interrupt(delay=PATIENCE, then=None):
     return spawn(strike)
 
 
+def outlasts(strikes, call, then):
+    """What the call returns though Ctrl-C comes in the middle, and then something that lets it end; `strikes` is the
+    fixture, which takes note."""
+    striking = interrupt(then=then)
+    outcome = call()
+    striking.result(DEADLINE)
+    assert strikes == [signal.SIGINT]
+    return outcome
+
+
 def assert_interrupted(call, *arguments):
     """The call ends soon after Ctrl-C, with what the default handler raises."""
     start = time.monotonic()
@@ -114,6 +125,11 @@ def read_all(sock):
     while chunk := sock.recv(65536):
         data += chunk
     return bytes(data)
+
+
+def readable(*socks, timeout=DEADLINE):
+    """Those of the sockets that select finds readable, in time."""
+    return select.select(socks, [], [], timeout)[0]
 
 
 def reset(sock):

@@ -5,16 +5,14 @@ import contextlib
 import errno
 import gc
 import os
-import select
 import selectors
 import socket
-import struct
 import sys
 import threading
 
 import pytest
 
-from support import DEADLINE, Net, eventually, spawn, still_waits
+from support import DEADLINE, Net, eventually, readable, reset, spawn, still_waits
 
 BURST = 50              # connections; more than are accepted ahead
 WSAEMFILE = 10024
@@ -95,8 +93,7 @@ def test_peers_that_reset_are_passed_over(ours):
         for _ in range(10):
             sock = ours.create_connection(listener.getsockname())
             gone.add(sock.getsockname())
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("HH", 1, 0))
-            sock.close()
+            reset(sock)
         with ours.create_connection(listener.getsockname()) as client:
             while True:
                 server, address = listener.accept()         # never an error
@@ -104,10 +101,6 @@ def test_peers_that_reset_are_passed_over(ours):
                 if address == client.getsockname():
                     break
                 assert address in gone
-
-
-def readable(sock, timeout=DEADLINE):
-    return select.select([sock], [], [], timeout)[0] == [sock]
 
 
 def test_select_sees_connections_that_came_before(net):
@@ -119,7 +112,7 @@ def test_select_sees_connections_that_came_before(net):
             with clients(net, listener, 2) as late:
                 listener.setblocking(False)
                 seen = []
-                while readable(listener, 0 if len(seen) == 5 else DEADLINE):
+                while readable(listener, timeout=0 if len(seen) == 5 else DEADLINE):
                     server, address = listener.accept()
                     server.close()
                     seen.append(address)
@@ -148,7 +141,7 @@ def test_a_blocking_accept_after_each_select(net):
 def test_nothing_is_there_for_select(net):
     with net.listener() as listener:
         begin(net, listener)
-        assert not readable(listener, 0)
+        assert not readable(listener, timeout=0)
         listener.settimeout(0.05)
         with pytest.raises(TimeoutError):
             listener.accept()

@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from support import DEADLINE, PATIENCE, SOON, Net, assert_interrupted, interrupt, pattern, read_exactly, spawn
+from support import DEADLINE, PATIENCE, SOON, Net, assert_interrupted, interrupt, outlasts, pattern, read_exactly, spawn
 
 
 class Handled(Exception):
@@ -25,12 +25,6 @@ class Handled(Exception):
 def net(balance):
     """Only ours: the stock calls cannot be interrupted."""
     return Net("iocpsock")
-
-
-@pytest.fixture
-def pair(net):
-    with net.pair() as ends:
-        yield ends
 
 
 def raising(number, frame):
@@ -132,12 +126,11 @@ def test_data_are_not_lost(pair):
     buffer.clear()                          # and nobody writes to the caller's memory any more
 
 
-def test_data_are_not_lost_to_many(pair, handler):
+def test_data_are_not_lost_to_many(pair, strikes):
     """Ctrl-C comes again and again into the stream, and each byte arrives: the handler takes note and
     returns."""
     client, server = pair
-    data, strikes = pattern(40_000), []
-    handler(lambda number, frame: strikes.append(number))
+    data = pattern(40_000)
 
     def write():
         for start in range(0, len(data), 400):
@@ -164,33 +157,25 @@ def test_the_rest_of_a_receive(pair, into):
     assert buffer == b"some" + bytes(6)
 
 
-def test_the_rest_of_a_receive_after_a_handler_that_returns(pair, handler):
+def test_the_rest_of_a_receive_after_a_handler_that_returns(pair, strikes):
     client, server = pair
-    strikes = []
-    handler(lambda number, frame: strikes.append(number))
     client.sendall(b"some,")
-    striking = interrupt(then=lambda: client.sendall(b"more"))
-    assert server.recv(9, socket.MSG_WAITALL) == b"some,more"
-    assert strikes == [signal.SIGINT]
-    striking.result(DEADLINE)
+    received = outlasts(strikes, lambda: server.recv(9, socket.MSG_WAITALL), then=lambda: client.sendall(b"more"))
+    assert received == b"some,more"
 
 
-def test_a_send_that_is_timed_goes_on_after_a_handler_that_returns(pair, handler):
+def test_a_send_that_is_timed_goes_on_after_a_handler_that_returns(pair, strikes):
     client, server = pair
-    strikes, received = [], []
-    handler(lambda number, frame: strikes.append(number))
+    received = []
     client.settimeout(PATIENCE)
     sent = 0
     with pytest.raises(TimeoutError):
         while True:
             sent += client.send(bytes(65536))
     client.settimeout(DEADLINE)
-    striking = interrupt(then=lambda: received.append(len(read_exactly(server, sent))))
-    assert client.send(b"late") == 4
-    striking.result(DEADLINE)
+    assert outlasts(strikes, lambda: client.send(b"late"), then=lambda: received.append(len(read_exactly(server, sent)))) == 4
     assert received == [sent]
     assert server.recv(10) == b"late"
-    assert strikes == [signal.SIGINT]
 
 
 @pytest.fixture
@@ -214,56 +199,38 @@ def test_a_lookup(net, lookup, timeout):
     assert_interrupted(net.create_connection, ("a.name", 9), timeout)
 
 
-def test_a_lookup_goes_on_after_a_handler_that_returns(net, lookup, handler):
-    strikes = []
-    handler(lambda number, frame: strikes.append(number))
+def test_a_lookup_goes_on_after_a_handler_that_returns(net, lookup, strikes):
     with net.listener() as listener:
-        striking = interrupt(then=lookup.set)
-        with net.create_connection(("a.name", listener.getsockname()[1])) as client, listener.accept()[0] as server:
+        address = "a.name", listener.getsockname()[1]
+        with outlasts(strikes, lambda: net.create_connection(address), then=lookup.set) as client, listener.accept()[0] as server:
             client.sendall(b"found")
             assert server.recv(10) == b"found"
-        striking.result(DEADLINE)
-    assert strikes == [signal.SIGINT]
 
 
-def test_the_call_goes_on_after_a_handler_that_returns(pair, handler):
+def test_the_call_goes_on_after_a_handler_that_returns(pair, strikes):
     client, server = pair
-    strikes = []
-    handler(lambda number, frame: strikes.append(number))
-    striking = interrupt(then=lambda: client.sendall(b"late"))
-    assert server.recv(10) == b"late"
-    assert strikes == [signal.SIGINT]
-    striking.result(DEADLINE)
+    assert outlasts(strikes, lambda: server.recv(10), then=lambda: client.sendall(b"late")) == b"late"
 
 
-def test_sendall_goes_on_after_a_handler_that_returns(pair, handler):
+def test_sendall_goes_on_after_a_handler_that_returns(pair, strikes):
     client, server = pair
-    data, strikes = pattern(32_000_000), []
-    handler(lambda number, frame: strikes.append(number))
-    received = []
-    striking = interrupt(then=lambda: received.append(read_exactly(server, len(data))))
-    client.sendall(data)
-    striking.result(DEADLINE)
+    data, received = pattern(32_000_000), []
+    outlasts(strikes, lambda: client.sendall(data), then=lambda: received.append(read_exactly(server, len(data))))
     assert received == [data]
-    assert strikes
 
 
 @pytest.mark.parametrize("before", [0, 3], ids=["first", "later"])
-def test_accept_goes_on_after_a_handler_that_returns(net, handler, before):
-    strikes = []
-    handler(lambda number, frame: strikes.append(number))
+def test_accept_goes_on_after_a_handler_that_returns(net, strikes, before):
     with net.listener() as listener:
         for _ in range(before):
             for sock in net.connect(listener):
                 sock.close()
         clients = []
-        striking = interrupt(then=lambda: clients.append(net.create_connection(listener.getsockname())))
-        server, address = listener.accept()
-        striking.result(DEADLINE)
+        server, address = outlasts(strikes, listener.accept,
+                                   then=lambda: clients.append(net.create_connection(listener.getsockname())))
         assert address == clients[0].getsockname()
         server.close()
         clients[0].close()
-    assert strikes == [signal.SIGINT]
 
 
 def test_only_the_rest_of_the_time_is_left(pair, handler):

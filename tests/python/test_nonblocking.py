@@ -7,16 +7,12 @@ import socket
 
 import pytest
 
-from support import DEADLINE, LOOPBACK, closed_port, pattern, read_exactly, spawn, still_waits
+from support import DEADLINE, LOOPBACK, closed_port, pattern, read_exactly, readable, spawn, still_waits
 
 # What a non-blocking connect says at first.
 IN_PROGRESS = (errno.EWOULDBLOCK, errno.EINPROGRESS)
 
 PIECE = 65536           # bytes for one send, hundreds of which are more than the system takes before somebody reads
-
-
-def readable(*socks, timeout=DEADLINE):
-    return select.select(socks, [], [], timeout)[0]
 
 
 def writable(*socks, timeout=DEADLINE):

@@ -10,8 +10,8 @@ import ssl
 import iocpsock
 import pytest
 
-from secured import VERSIONS, ByHand, contexts, secured_pair, served_by_hand
-from support import DEADLINE, PATIENCE, pattern, read_exactly, spawn, still_waits
+from secured import ByHand, contexts, secured_pair, served_by_hand
+from support import DEADLINE, PATIENCE, pattern, read_exactly, readable, spawn, still_waits
 
 LARGE = 32_000_000              # bytes: more than the system takes before somebody reads
 
@@ -23,58 +23,35 @@ def net(net):
         yield net
 
 
-@pytest.fixture(params=VERSIONS)
-def version(request):
-    return request.param
-
-
-@pytest.fixture
-def pair(net, version):
-    """A client and a server that have shaken hands."""
-    with secured_pair(net, version) as ends:
-        yield ends
-
-
-@pytest.fixture
-def by_hand(net, version):
-    """A server, and its client ByHand."""
-    with served_by_hand(net, version, suppress_ragged_eofs=False) as ends:
-        yield ends
-
-
-def readable(sock, timeout=DEADLINE):
-    return bool(select.select([sock], [], [], timeout)[0])
-
-
-def test_the_class(pair, net):
-    assert all(isinstance(end, ssl.SSLSocket) and isinstance(end, net.socket) for end in pair)
+def test_the_class(secured, net):
+    assert all(isinstance(end, ssl.SSLSocket) and isinstance(end, net.socket) for end in secured)
 
 
 @pytest.mark.parametrize("size", [1, 1 << 14, (1 << 14) + 1, 300_000])
-def test_sizes(pair, size):
-    client, server = pair
+def test_sizes(secured, size):
+    client, server = secured
     data = pattern(size)
     sending = spawn(client.sendall, data)
     assert read_exactly(server, size) == data
     sending.result(DEADLINE)
 
 
-def test_a_write_from_memory_with_gaps(pair):
+def test_a_write_from_memory_with_gaps(secured):
     with pytest.raises(BufferError):
-        pair[0].send(memoryview(b"abcdef")[::2])
+        secured[0].send(memoryview(b"abcdef")[::2])
 
 
-def test_a_write_of_nothing(pair):
-    client, server = pair
+def test_a_write_of_nothing(secured):
+    client, server = secured
     assert client.send(b"") == 0
     client.sendall(b"x")
     assert server.recv(10) == b"x"
     assert server.recv(0) == b""
 
 
-def test_select_and_pending(pair):
+def test_select_and_pending(secured):
     """A loop that waits only when nothing is pending gets every byte, in whatever pieces it reads."""
-    client, server = pair
+    client, server = secured
     server.setblocking(False)
     data = pattern(200_000)
     sending = spawn(client.sendall, data)
@@ -302,8 +279,8 @@ def test_a_client_that_does_not_trust_the_server(net, version):
         assert error.value.reason == "TLSV1_ALERT_UNKNOWN_CA"
 
 
-def test_files(pair, tmp_path):
-    client, server = pair
+def test_files(secured, tmp_path):
+    client, server = secured
     data = pattern(200_000)
     path = tmp_path / "file"
     path.write_bytes(data)
@@ -331,11 +308,11 @@ def test_a_session_is_taken_up_again(net, version):
                     assert client.context is client_side and client.version() == f"TLSv{version}"
 
 
-def test_no_call_meets_the_records_of_a_socket_that_is_being_closed(pair, net, monkeypatch):
+def test_no_call_meets_the_records_of_a_socket_that_is_being_closed(secured, net, monkeypatch):
     """`ssl` takes the TLS away before it closes the handle, and another thread may receive in between."""
     if net.name == "stock":
         pytest.skip("the stock socket returns ciphertext there")
-    client, server = pair
+    client, server = secured
     server.sendall(b"secret")
     assert readable(client)
     seen, close = [], iocpsock.socket._real_close

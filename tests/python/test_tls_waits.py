@@ -9,8 +9,8 @@ import time
 import iocpsock
 import pytest
 
-from secured import VERSIONS, ByHand, contexts, secured_pair, served_by_hand
-from support import DEADLINE, PATIENCE, Net, assert_interrupted, interrupt, pattern, read_exactly, spawn, still_waits
+from secured import ByHand, contexts
+from support import DEADLINE, PATIENCE, Net, assert_interrupted, interrupt, outlasts, pattern, read_exactly, spawn, still_waits
 
 LARGE = 32_000_000              # bytes: more than the system takes before somebody reads
 TIMEOUTS = pytest.mark.parametrize("timeout", [None, DEADLINE])
@@ -21,25 +21,6 @@ def net(balance):
     """Only ours. OpenSSL's own waits are deaf, and its object for a socket is not for several threads."""
     with iocpsock.patched():
         yield Net("iocpsock")
-
-
-@pytest.fixture(params=VERSIONS)
-def version(request):
-    return request.param
-
-
-@pytest.fixture
-def pair(net, version):
-    """A client and a server that have shaken hands."""
-    with secured_pair(net, version) as ends:
-        yield ends
-
-
-@pytest.fixture
-def by_hand(net, version):
-    """A server, and its client ByHand."""
-    with served_by_hand(net, version) as ends:
-        yield ends
 
 
 @TIMEOUTS
@@ -134,31 +115,22 @@ def test_interrupted_while_it_encrypts(by_hand, handler, timeout):
 
 
 @TIMEOUTS
-def test_interrupted_sendall(pair, timeout):
-    client, _ = pair
+def test_interrupted_sendall(secured, timeout):
+    client, _ = secured
     client.settimeout(timeout)
     assert_interrupted(client.sendall, bytes(LARGE))
 
 
-def test_sendall_goes_on_after_a_handler_that_returns(pair, handler):
-    client, server = pair
-    data, strikes, received = pattern(LARGE), [], []
-    handler(lambda number, frame: strikes.append(number))
-    striking = interrupt(then=lambda: received.append(read_exactly(server, len(data))))
-    client.sendall(data)
-    striking.result(DEADLINE)
+def test_sendall_goes_on_after_a_handler_that_returns(secured, strikes):
+    client, server = secured
+    data, received = pattern(LARGE), []
+    outlasts(strikes, lambda: client.sendall(data), then=lambda: received.append(read_exactly(server, len(data))))
     assert received == [data]
-    assert strikes == [signal.SIGINT]
 
 
-def test_a_read_goes_on_after_a_handler_that_returns(pair, handler):
-    client, server = pair
-    strikes = []
-    handler(lambda number, frame: strikes.append(number))
-    striking = interrupt(then=lambda: client.sendall(b"late"))
-    assert server.recv(10) == b"late"
-    assert strikes == [signal.SIGINT]
-    striking.result(DEADLINE)
+def test_a_read_goes_on_after_a_handler_that_returns(secured, strikes):
+    client, server = secured
+    assert outlasts(strikes, lambda: server.recv(10), then=lambda: client.sendall(b"late")) == b"late"
 
 
 @TIMEOUTS
@@ -170,9 +142,9 @@ def test_interrupted_unwrap(by_hand, timeout):
     assert server.unwrap().recv(100) == b"plain"
 
 
-def test_interrupted_waiting_for_another_thread(pair):
+def test_interrupted_waiting_for_another_thread(secured):
     """One thread receives; the main one waits for its turn, and hears Ctrl-C."""
-    client, server = pair
+    client, server = secured
     waiting = spawn(server.recv, 10)
     assert still_waits(waiting)
     assert_interrupted(server.recv, 10)
@@ -180,8 +152,8 @@ def test_interrupted_waiting_for_another_thread(pair):
     assert waiting.result(DEADLINE) == b"x"
 
 
-def test_a_time_out_while_another_thread_is_at_it(pair):
-    client, server = pair
+def test_a_time_out_while_another_thread_is_at_it(secured):
+    client, server = secured
     waiting = spawn(server.recv, 10)
     assert still_waits(waiting)
     server.settimeout(PATIENCE)
@@ -202,8 +174,8 @@ BLOCKED = {
 
 @TIMEOUTS
 @pytest.mark.parametrize("call", BLOCKED)
-def test_closed_by_another_thread(pair, call, timeout):
-    _, server = pair
+def test_closed_by_another_thread(secured, call, timeout):
+    _, server = secured
     server.settimeout(timeout)
     calls = [spawn(BLOCKED[call], server) for _ in range(2)]
     assert all(still_waits(waiting) for waiting in calls)
@@ -227,9 +199,9 @@ def test_a_handshake_closed_by_another_thread(net, version):
 
 @TIMEOUTS
 @pytest.mark.parametrize("end", ["close", "shutdown"])
-def test_an_unfinished_write_is_given_up(pair, end, timeout):
+def test_an_unfinished_write_is_given_up(secured, end, timeout):
     """What the system has not taken yet is taken back; the peer sees a stream that is cut off."""
-    client, server = pair
+    client, server = secured
     client.settimeout(timeout)
     assert_interrupted(client.send, bytes(LARGE))
     client.close() if end == "close" else client.shutdown(socket.SHUT_RDWR)
@@ -240,16 +212,16 @@ def test_an_unfinished_write_is_given_up(pair, end, timeout):
     assert received < LARGE
 
 
-def test_a_handler_that_writes(pair, handler):
-    client, server = pair
+def test_a_handler_that_writes(secured, handler):
+    client, server = secured
     handler(lambda number, frame: server.sendall(b"from the handler"))
     striking = interrupt(then=lambda: client.sendall(client.recv(100)))
     assert server.recv(100) == b"from the handler"
     striking.result(DEADLINE)
 
 
-def test_a_handler_that_reads_what_is_being_read(pair, handler):
-    client, server = pair
+def test_a_handler_that_reads_what_is_being_read(secured, handler):
+    client, server = secured
     handler(lambda number, frame: server.recv(100))
     striking = interrupt()
     with pytest.raises(RuntimeError, match="reentrant"):
@@ -260,11 +232,11 @@ def test_a_handler_that_reads_what_is_being_read(pair, handler):
 
 
 @pytest.mark.parametrize("timeout", [None, DEADLINE])
-def test_a_reader_and_a_writer_at_each_end(pair, timeout):
+def test_a_reader_and_a_writer_at_each_end(secured, timeout):
     """Four threads, two sockets."""
-    for end in pair:
+    for end in secured:
         end.settimeout(timeout)
-    client, server = pair
+    client, server = secured
     there, back = pattern(3_000_000, 1), pattern(3_000_000, 2)
     calls = [spawn(client.sendall, there), spawn(server.sendall, back),
              spawn(read_exactly, server, len(there)), spawn(read_exactly, client, len(back))]
@@ -273,9 +245,9 @@ def test_a_reader_and_a_writer_at_each_end(pair, timeout):
     assert results[3] == back
 
 
-def test_several_readers_and_writers(pair):
+def test_several_readers_and_writers(secured):
     """Each write arrives as a whole, each byte is read once."""
-    client, server = pair
+    client, server = secured
     writes = [bytes([number]) * 10_000 for number in range(8)]
     writing = [spawn(client.sendall, data) for data in writes]
     reading = [spawn(read_exactly, server, 20_000) for _ in range(4)]

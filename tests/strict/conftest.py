@@ -11,7 +11,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent))  # the rig, package `tools`, stands in the project's root
 
-from tools import build, run as rig  # noqa: E402
+from tools.environments import build, run as rig  # noqa: E402
 
 
 @pytest.fixture(scope="session")

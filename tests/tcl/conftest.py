@@ -25,8 +25,8 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent))  # the rig, package `tools`, stands in the project's root
 
-from tools import run as rig  # noqa: E402
-from tools.report import Unavailable  # noqa: E402
+from tools.base.report import Unavailable  # noqa: E402
+from tools.environments import run as rig  # noqa: E402
 
 IMPLEMENTATIONS = ("stock", "socket2")
 FAMILIES = ("inet", "inet6")

@@ -10,7 +10,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent))     # the rig, package `tools`, stands in the project's root
 
-from tools import run as rig  # noqa: E402
+from tools.environments import run as rig  # noqa: E402
 
 FAILING = """\
 test failing-1.1 {passes} -body {expr 1} -result 1

@@ -1,5 +1,5 @@
-"""The charts of a run, drawn by matplotlib in a process of its own: the host's Python with the pinned wheels
-on its path.
+"""The charts of a run, drawn by matplotlib in a process of its own: this machine's Python with the pinned
+wheels on its path.
 
     python -m tools.bench.charts RESULTS.json FOLDER        (what `draw` runs)
 
@@ -13,19 +13,23 @@ import os
 import sys
 from pathlib import Path
 
-from tools import cache, hostpython, process, run
+from tools.base import cache, process
 from tools.bench import report
+from tools.environments import linux_python, run
 
-REQUIREMENTS = hostpython.HERE / "requirements-charts.txt"
+REQUIREMENTS = linux_python.REQUIREMENTS / "charts.txt"
 
 # File name, title, and the scenarios of its panels.
 CHARTS = [
-    ("echo", "Echo: round trips per second", ["echo-64B-1", "echo-1KiB-20", "echo-10KiB-20", "echo-1KiB-200"]),
-    ("stream", "One way: MB per second", ["stream-4KiB-event", "stream-64KiB-event", "stream-4KiB-blocking", "stream-64KiB-blocking"]),
+    ("echo", "Echo: round trips per second",
+     ["echo-64B-1", "echo-1KiB-20", "echo-10KiB-20", "echo-1KiB-200"]),
+    ("stream", "One way: MB per second",
+     ["stream-4KiB-event", "stream-64KiB-event", "stream-4KiB-blocking", "stream-64KiB-blocking"]),
     ("servers", "Servers and connections, per second", ["connect", "burst", "http-kept", "http-closed"]),
     ("cost", "What it costs: less is better", ["requests", "idle-10000"]),
 ]
-LATENCY = ("latency", "Latency of an echo (dot: median, tick: 95th percentile, end: 99th)", ["echo-64B-1", "echo-1KiB-20"])
+LATENCY = ("latency", "Latency of an echo (dot: median, tick: 95th percentile, end: 99th)",
+           ["echo-64B-1", "echo-1KiB-20"])
 
 OURS = {"Tcl": "#1f6fb4", "Python": "#d9730d"}      # by language
 STOCK, OTHER, INK = "#5b6470", "#c3cad2", "#20262e"
@@ -34,10 +38,13 @@ STOCK, OTHER, INK = "#5b6470", "#c3cad2", "#20262e"
 def draw(results):
     """Draw the charts of the results at this path, beside it."""
     def make(path):
-        hostpython.pip(hostpython.python(), "install", "--quiet", "--target", path, *hostpython.PINNED, REQUIREMENTS)
+        linux_python.pip(linux_python.python(), "install", "--quiet", "--target", path, *linux_python.PINNED,
+                         REQUIREMENTS)
 
-    packages = cache.directory("bench-charts", cache.fingerprint(REQUIREMENTS, sys.version), "matplotlib", make)
-    process.check([hostpython.python(), "-m", "tools.bench.charts", results, results.parent], "drawing the charts", cwd=run.ROOT,
+    packages = cache.directory("bench-charts", cache.fingerprint(REQUIREMENTS, sys.version), "matplotlib",
+                               make)
+    process.check([linux_python.python(), "-m", "tools.bench.charts", results, results.parent],
+                  "drawing the charts", cwd=run.ROOT,
                   env={**os.environ, "PYTHONPATH": str(packages), "MPLBACKEND": "agg"})
 
 
@@ -51,13 +58,15 @@ def colour(name):
 
 def main(results, folder):
     from matplotlib import rcParams
-    rcParams.update({"font.size": 9, "font.family": "DejaVu Sans", "svg.fonttype": "path", "svg.hashsalt": "iocpsock",
-                     "text.color": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK})
+    rcParams.update({"font.size": 9, "font.family": "DejaVu Sans", "svg.fonttype": "path",
+                     "svg.hashsalt": "iocpsock", "text.color": INK, "axes.labelcolor": INK,
+                     "xtick.color": INK, "ytick.color": INK})
     results = json.loads(Path(results).read_text())
     scenarios = {scenario["name"]: scenario for scenario in results["scenarios"] if scenario["contenders"]}
     for name, title, wanted in [*CHARTS, LATENCY]:
         panel = latency_panel if name == LATENCY[0] else bars_panel
-        chart(Path(folder, name), title, panel, [scenarios[one] for one in wanted if one in scenarios], results["machine"])
+        chart(Path(folder, name), title, panel, [scenarios[one] for one in wanted if one in scenarios],
+              results["machine"])
 
 
 def chart(path, title, panel, scenarios, machine):
@@ -66,14 +75,16 @@ def chart(path, title, panel, scenarios, machine):
         return
     from matplotlib import pyplot
     rows = (len(scenarios) + 1) // 2
-    figure, grid = pyplot.subplots(rows, min(2, len(scenarios)), figsize=(10, 0.9 + 3.1 * rows), squeeze=False)
+    figure, grid = pyplot.subplots(rows, min(2, len(scenarios)), figsize=(10, 0.9 + 3.1 * rows),
+                                   squeeze=False)
     places = list(grid.flat)
     for axes, scenario in zip(places, scenarios):
         panel(axes, scenario)
     for axes in places[len(scenarios):]:
         axes.set_visible(False)
     figure.suptitle(title, x=0.01, ha="left", weight="bold", size=13)
-    figure.text(0.01, 0.005, f"{machine['windows']}, loopback, one CPU; {machine['processor']}, {machine['date']}. Blue and orange: iocpsock. Dark: the"
+    figure.text(0.01, 0.005, f"{machine['windows']}, loopback, one CPU; {machine['processor']}, "
+                             f"{machine['date']}. Blue and orange: iocpsock. Dark: the"
                 " stock sockets.", size=7.5)
     figure.tight_layout(rect=(0, 0.02, 1, 0.99))
     for ending, options in (("svg", {"metadata": {"Date": None}}), ("png", {"dpi": 110})):

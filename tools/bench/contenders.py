@@ -6,17 +6,18 @@ which is told which sockets to use.
 
 from typing import NamedTuple
 
-from tools import cache, cprogram, hostpython, process, run
+from tools.base import cache, process
+from tools.environments import cprogram, linux_python, run
 
 PROGRAMS = run.ROOT / "benchmarks"
 PYTHON = "3.13"
 PEERS = ("winloop", "iocp")     # what has to be fetched to be run
-PEER_REQUIREMENTS = hostpython.HERE / "requirements-peers.txt"
+PEER_REQUIREMENTS = linux_python.REQUIREMENTS / "peers.txt"
 
 
 class Contender(NamedTuple):
     name: str
-    family: str         # floor, tcl, python, or loop
+    family: str         # raw, tcl, python, or loop
     program: str        # its file in benchmarks/
     which: str          # the sockets it is told to use
     version: str = ""   # of its interpreter
@@ -28,26 +29,28 @@ class Contender(NamedTuple):
     def command(self, windows, *arguments):
         """The command line of this contender's program in a session."""
         words = [str(argument) for argument in arguments]
-        if self.family == "floor":
+        if self.family == "raw":
             return program(windows, self.program, *words)
         path = windows.path(PROGRAMS / self.program)
         if self.family == "tcl":
             return windows.tclsh(self.version, path, self.which, *words)
         command = windows.python(self.version, path, self.which, *words)
-        if self.which in PEERS and isinstance(windows, run.WineSession):    # on Windows they are there, or are not
+        # on Windows they are there, or are not
+        if self.which in PEERS and isinstance(windows, run.WineSession):
             command.env["PYTHONPATH"] += "".join(";" + windows.path(folder) for folder in _peers(windows))
         return command
 
 
-FLOOR = Contender("floor", "floor", "floor.c", "")
+RAW = Contender("raw", "raw", "raw.c", "")
 TCL = [Contender(f"Tcl {version} {which}", "tcl", "sockets.tcl", which, version)
        for version in run.TCL_VERSIONS for which in ("socket", "socket2")]
-PYTHONS = [Contender(f"Python {which}", "python", "blocking.py", which, PYTHON) for which in ("socket", "iocpsock")]
+PYTHONS = [Contender(f"Python {which}", "python", "blocking.py", which, PYTHON)
+           for which in ("socket", "iocpsock")]
 LOOPS = [Contender("asyncio Proactor", "loop", "loops.py", "proactor", PYTHON),
          Contender("asyncio Selector", "loop", "loops.py", "selector", PYTHON),
          Contender("winloop", "loop", "loops.py", "winloop", PYTHON),
          Contender("Twisted IOCP", "loop", "reactor.py", "iocp", PYTHON)]
-ALL = [FLOOR, *TCL, *PYTHONS, *LOOPS]
+ALL = [RAW, *TCL, *PYTHONS, *LOOPS]
 
 
 def program(windows, source, *arguments):
@@ -59,10 +62,12 @@ def program(windows, source, *arguments):
 def _peers(windows):
     """The folders with the peers' packages; pywin32 expects its own to be on the path."""
     def make(path):
-        hostpython.pip(hostpython.python(), "install", "--quiet", "--target", path, "--platform", "win_amd64",
-                       "--python-version", PYTHON, "--implementation", "cp", *hostpython.PINNED, PEER_REQUIREMENTS)
+        linux_python.pip(linux_python.python(), "install", "--quiet", "--target", path, "--platform",
+                         "win_amd64", "--python-version", PYTHON, "--implementation", "cp",
+                         *linux_python.PINNED, PEER_REQUIREMENTS)
         compiler = windows.python(PYTHON, "-m", "compileall", "-q", windows.path(path))
         process.check(compiler.argv, "compiling the peers' modules", env=compiler.env)
 
-    path = cache.directory("bench-peers", cache.fingerprint(PEER_REQUIREMENTS, "compiled"), "the peers for Windows", make)
+    path = cache.directory("bench-peers", cache.fingerprint(PEER_REQUIREMENTS, "compiled"),
+                           "the peers for Windows", make)
     return path, path / "win32", path / "win32" / "lib"

@@ -9,9 +9,10 @@ import os
 import shutil
 import tempfile
 
-from tools import process, run
+from tools.base import process
+from tools.base.report import Unavailable
 from tools.bench import runner
-from tools.report import Unavailable
+from tools.environments import run
 
 TRIPS = (1000, 3000)
 EVENT = "instructions:u"
@@ -20,7 +21,8 @@ EVENT = "instructions:u"
 def sample(bench, contender):
     """The instructions of one echo round trip of 64 bytes on one connection, in thousands."""
     countable()
-    few, many = (count(contender.command(bench.windows, "echo", "limit", trips, "warm", 0)) for trips in TRIPS)
+    few, many = (count(contender.command(bench.windows, "echo", "limit", trips, "warm", 0))
+                 for trips in TRIPS)
     return {"value": (many - few) / (TRIPS[1] - TRIPS[0]) / 1000}
 
 
@@ -34,8 +36,10 @@ def countable():
 def count(command, event=EVENT):
     """How often perf counts `event` while `command` runs."""
     with tempfile.NamedTemporaryFile() as said:
-        argv = ["perf", "stat", "--field-separator", ",", "--event", event, "--output", said.name, *command.argv]
-        status = process.follow(argv, {**os.environ, **command.env}, lambda stream, data: None, timeout=runner.TIMEOUT)
+        argv = ["perf", "stat", "--field-separator", ",", "--event", event, "--output", said.name,
+                *command.argv]
+        status = process.follow(argv, {**os.environ, **command.env}, lambda stream, data: None,
+                                timeout=runner.TIMEOUT)
         text = said.read().decode()
     return read(text, event, status)
 

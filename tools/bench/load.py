@@ -15,8 +15,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from tools.base.report import Unavailable
 from tools.bench import contenders
-from tools.report import Unavailable
 
 WAVE = 200          # connections begun at once: far from any backlog
 WARM = 2            # bursts that do not count
@@ -102,7 +102,8 @@ class Idle(Clients):
         self.connect(self.port, min(WAVE, self.count - len(self.sockets)))
 
     def _look(self, meter):
-        return {"handles": self.handles(self.pid), "program": _private(meter.program), "wineserver": _private(meter.server)}
+        return {"handles": self.handles(self.pid), "program": _private(meter.program),
+                "wineserver": _private(meter.server)}
 
 
 class Http:
@@ -122,9 +123,11 @@ class Http:
             return result
 
     def _wrk(self, port, seconds):
-        argv = [*self.pin, "wrk", "--threads", "1", "--connections", str(HTTP_CONNECTIONS), "--duration", f"{seconds}s", "--timeout",
-                "20s", "--script", str(contenders.PROGRAMS / "wrk.lua"), *self.headers, f"http://127.0.0.1:{port}/{self.path}"]
-        said = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout.decode()
+        argv = [*self.pin, "wrk", "--threads", "1", "--connections", str(HTTP_CONNECTIONS), "--duration",
+                f"{seconds}s", "--timeout", "20s", "--script", str(contenders.PROGRAMS / "wrk.lua"),
+                *self.headers, f"http://127.0.0.1:{port}/{self.path}"]
+        said = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                              check=True).stdout.decode()
         return json.loads(said.splitlines()[-1])
 
 

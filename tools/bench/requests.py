@@ -9,9 +9,10 @@ import os
 import re
 import tempfile
 
-from tools import process, run, wine
+from tools.base import process
+from tools.base.report import Unavailable
 from tools.bench import runner
-from tools.report import Unavailable
+from tools.environments import run, wine
 
 TRIPS = (100, 300)
 TRACED = {"WINEDEBUG": "+server"}
@@ -41,28 +42,30 @@ def count(lines, pid):
 @contextlib.contextmanager
 def traced():
     """A session whose wineserver writes its requests down, and the file where it does."""
-    with tempfile.TemporaryFile() as trace, wine.slot(trace) as slot:
+    with tempfile.TemporaryFile() as trace, wine.prefix(trace) as prefix:
         # The first process to ask for the trace turns it on, and is not seen to begin: let it be one that
         # does not matter.
-        process.check(slot.command("cmd", "/c", "exit"), "turning on the trace", env={**slot.environment(), **TRACED})
-        yield run.WineSession("", slot), trace
+        process.check(prefix.command("cmd", "/c", "exit"), "turning on the trace",
+                      env={**prefix.environment(), **TRACED})
+        yield run.WineSession("", prefix), trace
 
 
 def sample(bench, contender):
     """The requests of one echo round trip of 64 bytes on one connection."""
     if bench.prefix is None:
         raise Unavailable("requests to the wineserver are counted under Wine only")
-    few, many = (_requests(*bench.traced, contender, trips) for trips in TRIPS)
+    windows, trace = bench.traced
+    few, many = (_requests(windows, trace, contender, trips) for trips in TRIPS)
     return {"value": (many - few) / (TRIPS[1] - TRIPS[0])}
 
 
 def _requests(windows, trace, contender, trips):
     argv, env = contender.command(windows, "echo", "limit", trips, "warm", 0)
-    pids, complaints = [], []
+    pids: list = []
     # The wineserver shares our file, and with it the place where it writes: read elsewhere.
     with open(f"/proc/self/fd/{trace.fileno()}", "rb") as lines:
         lines.seek(0, os.SEEK_END)
-        status = process.follow(argv, {**env, **TRACED}, lambda stream, data: complaints.append(data), timeout=runner.TIMEOUT,
+        status = process.follow(argv, {**env, **TRACED}, lambda stream, data: None, timeout=runner.TIMEOUT,
                                 started=pids.append)
         if status:
             raise runner.Failed(f"ended with status {status}")

@@ -15,8 +15,8 @@ import os
 import re
 from pathlib import Path
 
-from tools import process
-from tools.report import Problem
+from tools.base import process
+from tools.base.report import Problem
 
 TIMEOUT = 40            # seconds for one run, in which nothing but an error takes that long
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 0
@@ -50,7 +50,8 @@ class Run:
         except process.Hung as hung:
             raise Failed(str(hung)) from hung
         if self.result is None:
-            raise Failed(last_word("".join(self.complaints)) or f"ended with status {status} and without a result")
+            raise Failed(last_word("".join(self.complaints))
+                         or f"ended with status {status} and without a result")
         if self.meter.seconds is not None:
             self.result["cpu"] = self.meter.seconds
         return self.result

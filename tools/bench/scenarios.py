@@ -8,7 +8,7 @@ import subprocess
 from typing import NamedTuple
 
 from tools.bench import contenders, instructions, load, requests, runner
-from tools.bench.contenders import FLOOR, LOOPS, PYTHONS, TCL
+from tools.bench.contenders import LOOPS, PYTHONS, RAW, TCL
 
 
 class Scenario(NamedTuple):
@@ -37,7 +37,8 @@ FULL = Length(warm=0.3, seconds=1.0, rounds=3, bursts=7)
 
 def _run(bench, contender, scenario, client=None, timeout=runner.TIMEOUT, **values):
     words = [str(word) for pair in values.items() for word in pair]
-    return runner.Run(contender.command(bench.windows, scenario, *words), bench.prefix, client, timeout).measure()
+    return runner.Run(contender.command(bench.windows, scenario, *words), bench.prefix, client,
+                      timeout).measure()
 
 
 def _timed(bench, contender, scenario, **values):
@@ -56,8 +57,9 @@ def echo(size, connections):
             taken["extras"] = {"cpu µs/trip": result["cpu"] / result["trips"] * 1e6}
         return taken
 
-    return Scenario(f"echo-{_size(size).replace(' ', '')}-{connections}", f"echo {_size(size)} × {connections}", "round trips/s", sample,
-                    contenders.ALL, key=(size, connections) in ((64, 1), (1024, 20)))
+    return Scenario(f"echo-{_size(size).replace(' ', '')}-{connections}",
+                    f"echo {_size(size)} × {connections}", "round trips/s", sample, contenders.ALL,
+                    key=(size, connections) in ((64, 1), (1024, 20)))
 
 
 def stream(size, mode):
@@ -66,13 +68,14 @@ def stream(size, mode):
     def sample(bench, contender):
         result = _timed(bench, contender, "stream", size=size, mode=mode)
         taken = {"value": result["bytes"] / result["seconds"] / 1e6}
-        if "cpu" in result and not (blocking and contender.family == "tcl"):    # there the sender is another process
+        # there the sender is another process
+        if "cpu" in result and not (blocking and contender.family == "tcl"):
             taken["extras"] = {"cpu s/GB": result["cpu"] / result["bytes"] * 1e9}
         return taken
 
     return Scenario(f"stream-{_size(size).replace(' ', '')}-{mode}",
-                    f"one way, {_size(size)} writes, {'blocking' if blocking else 'event-driven'}", "MB/s", sample,
-                    [*TCL, *PYTHONS] if blocking else [FLOOR, *TCL, *LOOPS], key=not blocking)
+                    f"one way, {_size(size)} writes, {'blocking' if blocking else 'event-driven'}", "MB/s",
+                    sample, [*TCL, *PYTHONS] if blocking else [RAW, *TCL, *LOOPS], key=not blocking)
 
 
 def connect(bench, contender):
@@ -89,10 +92,12 @@ def burst(bench, contender):
 def http(name, title, headers):
     def sample(bench, contender):
         client = load.Http(bench.page.name, max(1, round(bench.length.seconds)), bench.beside, headers)
-        result = _run(bench, contender, "http", client, root=bench.windows.path(bench.page.parent).replace("\\", "/"))
+        result = _run(bench, contender, "http", client,
+                      root=bench.windows.path(bench.page.parent).replace("\\", "/"))
         if result["errors"] or not result["requests"]:
             raise runner.Failed(f"wrk counts {result['errors']} errors in {result['requests']} requests")
-        taken = {"value": result["requests"] / result["seconds"], "latency": {key: result[key] for key in ("p50", "p95", "p99")}}
+        taken = {"value": result["requests"] / result["seconds"],
+                 "latency": {key: result[key] for key in ("p50", "p95", "p99")}}
         if "cpu" in result:
             taken["extras"] = {"cpu µs/request": result["cpu"] / result["requests"] * 1e6}
         return taken
@@ -104,24 +109,26 @@ def idle(count):
     def sample(bench, contender):
         def handles(pid):
             argv, env = contenders.program(bench.windows, "handles.c", str(pid))
-            return int(subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True).stdout)
+            return int(subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                      check=True).stdout)
 
         with load.Idle(count, handles) as client:
             grown = _run(bench, contender, "idle", client, IDLE_TIMEOUT, count=count, wave=load.WAVE)
         return {"value": grown["program"] / count / 1024,
-                "extras": {"handles": grown["handles"] / count, "wineserver KiB": grown["wineserver"] / count / 1024}}
+                "extras": {"handles": grown["handles"] / count,
+                           "wineserver KiB": grown["wineserver"] / count / 1024}}
 
-    return Scenario(f"idle-{count}", f"memory of an idle connection, of {count}", "KiB", sample, contenders.ALL, better="less", rounds=1)
+    return Scenario(f"idle-{count}", f"memory of an idle connection, of {count}", "KiB", sample,
+                    contenders.ALL, better="less", rounds=1)
 
 
 ALL = [*(echo(size, connections) for connections in (1, 20, 200) for size in (64, 1024, 10240, 102400)),
        *(stream(size, mode) for mode in ("event", "blocking") for size in (4096, 65536)),
-       Scenario("connect", "connections one after the other", "connections/s", connect, contenders.ALL, key=True),
-       Scenario("burst", "accepting a burst", "accepts/s", burst, contenders.ALL, key=True),
-       http("http-kept", "HTTP, connections kept", ()),
+       Scenario("connect", "connections one after the other", "connections/s", connect, contenders.ALL,
+                key=True), Scenario("burst", "accepting a burst", "accepts/s", burst, contenders.ALL,
+                                    key=True), http("http-kept", "HTTP, connections kept", ()),
        http("http-closed", "HTTP, a connection for each request", ("--header", "Connection: close")),
-       idle(1000), idle(10000),
-       Scenario("requests", "wineserver requests of an echo of 64 B × 1", "requests", requests.sample, contenders.ALL,
-                better="less", key=True, rounds=1),
-       Scenario("instructions", "instructions of an echo of 64 B × 1", "thousands", instructions.sample, contenders.ALL,
-                better="less", rounds=1)]
+       idle(1000), idle(10000), Scenario("requests", "wineserver requests of an echo of 64 B × 1", "requests",
+                                         requests.sample, contenders.ALL, better="less", key=True, rounds=1),
+       Scenario("instructions", "instructions of an echo of 64 B × 1", "thousands", instructions.sample,
+                contenders.ALL, better="less", rounds=1)]

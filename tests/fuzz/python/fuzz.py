@@ -3,7 +3,7 @@
     fuzz.py --seed S --seconds N [--planted]        with --planted a class of ours lies, which must be found
     fuzz.py --show SEED                             the sequence of that seed, with both outcomes of each step
 
-Started by tools/fuzz.py. Prints `@ SEED` before each run of a sequence, for whoever wants to know where
+Started by tools/load/fuzz.py. Prints `@ SEED` before each run of a sequence, for whoever wants to know where
 the process died, then what differs, then the totals. The exit status is 1 if something differed more than
 once, or something of the engine is left over; what differed once and not again is told as `by chance`.
 """

@@ -1,5 +1,5 @@
 # fuzz.tcl: random sequences of channel operations, with `socket` and with `socket2`, compared; started by
-# tools/fuzz.py.
+# tools/load/fuzz.py.
 #
 #     fuzz.tcl PUPPET-PORT CONTROL-PORT fuzz SEED SECONDS ?planted?
 #     fuzz.tcl PUPPET-PORT CONTROL-PORT show SEED|OPERATIONS

@@ -1,0 +1,1 @@
+"""What everything else in the rig stands on: what it says, its cache, its child processes."""

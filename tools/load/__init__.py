@@ -1,0 +1,1 @@
+"""Servers under test and the peers that load them: many connections, long runs, calls by chance."""

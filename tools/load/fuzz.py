@@ -1,0 +1,106 @@
+"""The fuzzers: random sequences of calls, with the stock sockets and with ours, compared; and a storm of
+threads, in which every byte tells whose it is. The exit status is 1 if anything differs, or is wrong.
+
+    python3 dev.py fuzz tcl|python|storm [--seconds N] [--seed S] [--version V] [--planted] [--show SEED]
+
+The programs are in tests/fuzz and run under Wine; here they are started and watched. One that dies, or
+says nothing for SILENCE seconds, is a finding too: its last seed is named, and the next program begins
+behind it.
+"""
+
+import time
+
+from tools.base import process
+from tools.base.report import Problem, say
+from tools.environments import run
+from tools.load.puppet import Puppet
+
+PROGRAMS = run.ROOT / "tests" / "fuzz"
+SILENCE = 180           # of a program whose longest step has 150 seconds
+VERSIONS = {"python": run.PYTHON_VERSIONS, "storm": run.PYTHON_VERSIONS, "tcl": run.TCL_VERSIONS}
+DEFAULTS = {"python": run.DEFAULT_PYTHON, "storm": run.DEFAULT_PYTHON, "tcl": run.TCL_VERSIONS[-1]}
+SELF_TEST = 300         # seconds in which a planted fault must be found, on a busy machine too
+
+
+class Watch(process.Lines):
+    """Takes the output of a program: passes it on, and knows the seed it is at."""
+
+    def __init__(self, show):
+        super().__init__()
+        self.show, self.last, self.totals = show, "", ""
+        self.seed: int | None = None
+
+    def line(self, line):
+        text = line.rstrip()
+        if text.startswith("@ "):
+            self.seed, self.last = int(text.split()[1]), text
+        elif text:
+            self.totals = text if ", seeds " in text else self.totals
+            self.show(text)
+
+
+def command(windows, language, version, puppet, *arguments):
+    words = map(str, arguments)
+    if language == "tcl":
+        ports = str(puppet.listener), str(puppet.control)
+        program = windows.path(PROGRAMS / "tcl" / "fuzz.tcl")
+        return windows.tcltest(version, program, *ports, *words, stock=True)
+    program = {"python": "fuzz.py", "storm": "storm.py"}[language]
+    return windows.python(version, windows.path(PROGRAMS / "python" / program), *words)
+
+
+def arguments_of(language, seed, seconds, planted):
+    if language == "tcl":
+        return ["fuzz", seed, seconds, *(["planted"] if planted else [])]
+    return ["--seed", seed, "--seconds", seconds, *(["--planted"] if planted else [])]
+
+
+def fuzz(language, version=None, seed=1, seconds=60, planted=False, show=say):
+    """Run the fuzzer for so long; (whether anything was found, the lines with totals)."""
+    version = run.known(language, version, VERSIONS[language]) if version else DEFAULTS[language]
+    found, end = False, time.monotonic() + seconds
+    totals: list = []
+    puppet = Puppet() if language == "tcl" else None
+    with run.session() as windows:
+        while (left := int(end - time.monotonic())) > 0:
+            watch = Watch(show)
+            arguments = arguments_of(language, seed, left, planted)
+            argv, env = command(windows, language, version, puppet, *arguments)
+            try:
+                status = process.follow(argv, env, watch.take, silence=SILENCE)
+            except process.Hung as hung:
+                status = str(hung)
+            if watch.totals and status in (0, 1):
+                return found or status == 1, [*totals, watch.totals]
+            found = True
+            show(f"DIED: {status}, at seed {watch.seed}: {watch.last}")
+            if watch.seed is None:
+                break
+            seed = watch.seed + 1
+    return found, totals
+
+
+def planted(language):
+    """A planted fault is found: else the fuzzer is blind."""
+    lines: list = []
+    fuzz(language, seconds=SELF_TEST, planted=True, show=lines.append)
+    return any(line.startswith(("DIFFERENCE: ", "FAULT: ")) for line in lines)
+
+
+def show_sequence(language, version, seed):
+    puppet = Puppet() if language == "tcl" else None
+    arguments = ["show", seed] if language == "tcl" else ["--show", seed]
+    with run.session() as windows:
+        return windows.pass_through(command(windows, language, version, puppet, *arguments))
+
+
+def main(language, options):
+    if language not in VERSIONS:
+        raise Problem(f"fuzz: {language!r} is not one of {', '.join(VERSIONS)}")
+    if language == "storm" and "--show" in options:
+        raise Problem("fuzz storm: --show is for sequences of calls")
+    version = options.get("--version", DEFAULTS[language])
+    if "--show" in options:
+        return show_sequence(language, version, options["--show"])
+    seed, seconds = int(options.get("--seed", 1)), int(options.get("--seconds", 60))
+    return 1 if fuzz(language, version, seed, seconds, "--planted" in options)[0] else 0

@@ -1,0 +1,1 @@
+"""What is given away, made from a commit."""

@@ -1,0 +1,46 @@
+"""docs/conformance.md: how our sockets do in the languages' own test suites, beside the stock ones on the
+same machine.
+
+The page and the data in records/ are written by one command, `dev.py conformance [FILE…]`, which runs
+the files both ways; what it does not run stays as it was. What is written by hand is in conformance_tcl.py
+and conformance_python.py: why a test does not pass. The command fails without it.
+"""
+
+from tools.base.report import Problem, say
+from tools.environments import run
+from tools.suites import conformance_python, conformance_tcl
+
+PAGE = run.ROOT / "docs" / "conformance.md"
+SUITES = (conformance_tcl.SUITE, conformance_python.SUITE)
+
+_HEAD = """# Conformance
+
+The languages' own tests, with their stock sockets and with ours. Written by `python3 dev.py conformance`; do not edit.
+Measured under Wine, each file in a process of its own. A test that hangs or crashes counts as failed, and its file is run
+again without it.
+
+"""
+
+
+def main(arguments):
+    """Run the files with both commands and write the page. 0 if each ran to its end and there is a reason for
+    all that did not pass."""
+    wanted = {suite.language: [file for file in suite.files if not arguments or file in arguments]
+              for suite in SUITES}
+    known = [file for files in wanted.values() for file in files]
+    if unknown := [file for file in arguments if file not in known]:
+        raise Problem(f"dev.py conformance: no file {unknown[0]!r}; there are "
+                      + " ".join(file for suite in SUITES for file in suite.files))
+    for suite in SUITES:
+        suite.measure(wanted[suite.language])
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(page())
+    complaints = [complaint for suite in SUITES for complaint in suite.complaints()]
+    for complaint in complaints:
+        say(complaint)
+    return 1 if complaints else 0
+
+
+def page():
+    """The text of docs/conformance.md, from the recorded data."""
+    return _HEAD + "\n".join(suite.page() for suite in SUITES)

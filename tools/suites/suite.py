@@ -1,0 +1,287 @@
+"""Suite: a language's own tests, run with its stock sockets and with ours; what is recorded of them, and what
+is lost.
+
+The data files, one for each Wine, are written by `dev.py conformance`. The matrix runs the files with our
+sockets alone and holds them against the record of its Wine: a test that passed with them and does not any
+more is lost. What is written by hand is why: `reasons` for each failure, `timed` for what the clock decides,
+and `constraints` for what the suite itself leaves out on this machine.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.base import process
+from tools.base.report import say
+from tools.environments import installation
+from tools.suites.outcome import report
+
+RECORDS = Path(__file__).with_name("records")
+STOCK = "stock"
+# those with a record; the page tells of the first, and what is otherwise with the others
+WINES = tuple(installation.RELEASES)
+
+
+@dataclass
+class Suite:
+    """The tests of one language, in `files` for each of `versions`."""
+    language: str
+    files: tuple
+    versions: tuple
+    ours: str           # the command that stands for our sockets; the other is STOCK
+    names: dict         # command -> how the page calls it
+    run: Callable       # run(version, file, command, show, only, skip) gives a tcltest.Result
+    introduction: str
+    reasons: dict       # plain name of a test -> why it fails, a sentence
+    timed: dict         # plain name of a test that judges by the clock -> what it takes for granted
+    # why a test is skipped -> what that means; None where the suite says it in so many words
+    constraints: dict | None
+    # file -> tests that take minutes: for the matrix, and for the stock command, they are left out
+    slow: dict
+    left_out: dict      # file -> test that is never run -> why
+    plain: Callable     # plain(test): its name without what only tells variants apart
+
+    def data(self, wine):
+        return RECORDS / f"{self.language.lower()}_wine{wine}.json"
+
+    def measure(self, files):
+        """Run these files with both commands, and put the rows in the place of the recorded ones."""
+        for file in files:
+            jobs = [(version, file, command) for version in self.versions for command in (STOCK, self.ours)]
+            self._write(process.side_by_side(self._measure, jobs))
+
+    def _measure(self, job):
+        version, file, command = job
+        result, second = self.run_file(version, file, command, lambda line: None, slow=command == self.ours)
+        for line in report(result):
+            say(line)
+        for test in second:
+            say(f"{file}: {test} failed among the others and passed by itself")
+        return self._row(result)
+
+    def run_file(self, version, file, command, show, slow=False):
+        """Run a file, with or without its slow tests; then, by themselves, the tests that failed and were not
+        known to, because many judge by the clock.
+
+        Returns the Result, in which those that passed then count as passed, and their names.
+        """
+        skip = [*self.left_out.get(file, ()), *(() if slow else self.slow.get(file, ()))]
+        result = self.run(version, file, command, show, skip=skip)
+        row = self._recorded(file, version, command)
+        fresh = [test for test in result.failures if not row or test not in row["failures"]]
+        if not fresh or result.verdict:
+            return result, []
+        again = self.run(version, file, command, show, only=fresh)
+        second = [test for test in fresh if test in again.passes]
+        result.failures = [test for test in result.failures if test not in second]
+        result.broken = {test: what for test, what in result.broken.items() if test not in second}
+        result.passes += second
+        result.failed -= len(second)
+        result.passed += len(second)
+        return result, second
+
+    def alike(self, result, show):
+        """The stock sockets' result of the same file, made now; None when nothing is lost by what is
+        recorded.
+
+        The record is of one system and one Wine. On another a test may fail whichever sockets it is given.
+        """
+        if not self.lost(result):
+            return None
+        return self.run_file(result.version, result.file, STOCK, show)[0]
+
+    def lost(self, result, stock=None):
+        """What the recorded data promise of our sockets and this result does not keep: lines. What a result
+        of the stock sockets, `stock`, from the same machine does not keep either is not ours to lose."""
+        row = self._recorded(result.file, result.version, result.command)
+        if row is None:
+            return [f"{result.file}: no recorded data for {self.language} {result.version}; "
+                    f"run `dev.py conformance {result.file}`"]
+        expected, total = set(row["failures"]).union(*row["skips"].values()), row["total"]
+        if stock and not stock.verdict:
+            expected |= set(stock.failures) | (stock.skips.keys() & result.skips.keys())
+            total = min(total, stock.total)
+        now = {test: f"skipped: {constraint}" for test, constraint in result.skips.items()}
+        now |= {test: result.broken.get(test, "failed") for test in result.failures}
+        lines = [f"{test}: {what}" for test, what in now.items() if test not in expected]
+        if result.total < total:
+            lines.append(f"{result.file}: {total - result.total} of its {total} tests did not come up")
+        return lines
+
+    def recorded(self, wine):
+        """The rows of the last run under this Wine: for each file, version and command the totals and what
+        did not pass."""
+        data = self.data(wine)
+        return json.loads(data.read_text()) if data.exists() else []
+
+    def _recorded(self, file, version, command):
+        """The row of the Wine that runs the programs, or of the first one where that has none."""
+        rows = (row for wine in (installation.chosen().version, WINES[0]) for row in self.recorded(wine))
+        return next((row for row in rows if _key(row) == (file, version, command)), None)
+
+    def _write(self, fresh):
+        wine = installation.chosen().version
+        rows = {_key(row): row for row in [*self.recorded(wine), *fresh]}
+        order = {file: place for place, file in enumerate(self.files)}
+        ordered = sorted(rows.values(), key=lambda row: (order.get(row["file"], len(order)), _key(row)))
+        self.data(wine).write_text(json.dumps(ordered, indent=1) + "\n")
+
+    def _row(self, result):
+        """What is kept of a result: what did not pass, and nothing that changes from run to run."""
+        failures = {test: result.broken.get(test, "failed") for test in result.failures}
+        if result.command == STOCK:
+            failures |= dict.fromkeys(self.slow.get(result.file, ()), "not run")
+        skips: dict = {}
+        for test, constraint in result.skips.items():
+            if test not in failures:
+                skips.setdefault(constraint, []).append(test)
+        return {"file": result.file, "version": result.version, "command": result.command,
+                "total": result.total, "passed": result.passed, "failures": failures, "skips": skips,
+                "verdict": result.verdict}
+
+    def complaints(self):
+        """What is still to be explained, or mended."""
+        for wine, row in ((each, row) for each in WINES for row in self.recorded(each)):
+            name = f"{row['file']}, {self.language} {row['version']}, {row['command']}, Wine {wine}"
+            if row["verdict"]:
+                yield f"{name}: not run to its end: {row['verdict']}"
+            for test in row["failures"]:
+                if self.plain(test) not in self.reasons and self.plain(test) not in self.timed:
+                    yield f"{name}: {test} failed; why? Write it in REASONS"
+            for constraint in row["skips"]:
+                if self.constraints is not None and constraint not in self.constraints:
+                    yield f"{name}: skipped for {constraint}; why? Write it in CONSTRAINTS"
+
+    def page(self):
+        """This suite's part of docs/conformance.md."""
+        rows = self.recorded(WINES[0])
+        pairs = _pairs(rows)
+        stock, ours = self.names[STOCK], self.names[self.ours]
+        text = f"## {self.language}'s suite\n\n{self.introduction}\n\n"
+        text += (f"| file | {self.language} | tests | {stock} passed | {stock} failed "
+                 f"| {ours} passed | {ours} failed |\n")
+        text += "| --- | --- | ---: | ---: | ---: | ---: | ---: |\n"
+        text += "".join(_line(pair[STOCK], pair[self.ours]) for pair in pairs.values())
+        text += "\n### Exceptions\n\nEvery test that does not pass with one of the two, and why.\n"
+        for (file, version), pair in pairs.items():
+            exceptions = list(self._exceptions(pair[STOCK], pair[self.ours]))
+            if exceptions:
+                text += f"\n#### {file}, {self.language} {version}\n\n"
+                text += "".join(f"* {line}\n" for line in exceptions)
+        return text + "".join(map(self._changes, WINES[1:])) + self._clock() + self._skipped(rows)
+
+    def _changes(self, wine):
+        """What does not come to the same under this Wine as under the first."""
+        first, pairs, text = _pairs(self.recorded(WINES[0])), _pairs(self.recorded(wine)), ""
+        if not pairs:
+            return (f"\n### Under Wine {wine}\n\n"
+                    f"Not measured yet: `dev.py conformance --wine {wine}` does it.\n")
+        for (file, version), pair in pairs.items():
+            before = first.get((file, version), pair)
+            for test in sorted(_exceptional(before) | _exceptional(pair)):
+                was, now = self._fates(before, test), self._fates(pair, test)
+                if was != now:
+                    text += (f"* {file}, {self.language} {version}, `{test}`: {now}. "
+                             f"{self._reason(pair[STOCK], pair[self.ours], test)} Under Wine {WINES[0]}: "
+                             f"{was}.\n")
+        files = ", ".join(dict.fromkeys(file for file, _ in pairs))
+        head = (f"\n### Under Wine {wine}\n\nMeasured by `dev.py conformance --wine {wine}`: {files}. "
+                f"Each test as under Wine {WINES[0]}")
+        return f"{head}, but for these:\n\n{text}" if text else f"{head}.\n"
+
+    def _fates(self, pair, test):
+        return ", ".join(f"{self.names[command]} {_fate(pair[command], test)}"
+                         for command in (STOCK, self.ours))
+
+    def _exceptions(self, stock, ours):
+        for row in (stock, ours):
+            if row["verdict"]:
+                yield f"not run to its end with {self.names[row['command']]}: {row['verdict']}"
+        for test in sorted(_did_not_pass(stock, ours) | _did_not_pass(ours, stock)):
+            fates = self._fates({STOCK: stock, self.ours: ours}, test)
+            yield f"`{test}`: {fates}. {self._reason(stock, ours, test)}"
+
+    def _reason(self, stock, ours, test):
+        constraint = _constraint(ours, test) or _constraint(stock, test)
+        if constraint and self.constraints is None:
+            return f"The suite says: {constraint}."
+        if meaning := (self.constraints or {}).get(constraint):
+            return f"Constraint `{constraint}`: {meaning}."
+        if self.plain(test) in self.reasons:
+            return self.reasons[self.plain(test)]
+        if self.plain(test) in self.timed:
+            return f"It takes for granted that {self.timed[self.plain(test)]}."
+        return "Why is not known yet."
+
+    def _clock(self):
+        """What the clock decides, and what is left out by us."""
+        text = ""
+        if self.timed:
+            text += ("\n### Judged by the clock\n\n"
+                     "A test that fails among the others is run once more by itself. These take for granted "
+                     "what a busy machine does not keep, with whichever command:\n\n")
+            text += "".join(f"* `{test}`: {why}.\n" for test, why in self.timed.items())
+        if self.slow:
+            names = ", ".join(f"`{test}`" for tests in self.slow.values() for test in tests)
+            text += f"\n`dev.py test` leaves out {names}, which take minutes.\n"
+        for file, tests in self.left_out.items():
+            text += "".join(f"\n`{test}` of {file} is not run at all: {why}.\n"
+                            for test, why in tests.items())
+        return text
+
+    def _skipped(self, rows):
+        """What the suite leaves out by itself, for each reason."""
+        totals: dict = {}
+        for row in rows:
+            if row["command"] == self.ours:
+                for constraint, tests in row["skips"].items():
+                    totals[constraint] = totals.get(constraint, 0) + len(tests)
+        text = ("\n### Skipped\n\nThe suite itself leaves out tests whose constraints do not hold here; "
+                "the same with both commands unless said otherwise above.\n\n")
+        if self.constraints is None:
+            return text + "| why | tests |\n| --- | ---: |\n" + "".join(
+                f"| {name} | {totals[name]} |\n" for name in sorted(totals))
+        return text + "| constraint | why | tests |\n| --- | --- | ---: |\n" + "".join(
+            f"| `{name}` | {self.constraints.get(name, 'not known yet')} | {totals[name]} |\n"
+            for name in sorted(totals))
+
+
+def _pairs(rows):
+    """The rows of each file and version, by their commands."""
+    pairs: dict = {}
+    for row in rows:
+        pairs.setdefault((row["file"], row["version"]), {})[row["command"]] = row
+    return pairs
+
+
+def _exceptional(pair):
+    """The tests that did not pass with both."""
+    return {test for row in pair.values() for tests in (row["failures"], *row["skips"].values())
+            for test in tests}
+
+
+def _key(row):
+    return row["file"], row["version"], row["command"]
+
+
+def _line(stock, ours):
+    return (f"| {ours['file']} | {ours['version']} | {ours['total']} | {stock['passed']} | "
+            f"{len(stock['failures'])} | {ours['passed']} | {len(ours['failures'])} |\n")
+
+
+def _did_not_pass(row, other):
+    """The tests that failed, and those that were skipped with this command only."""
+    return set(row["failures"]) | {test for tests in row["skips"].values()
+                                   for test in tests if not _constraint(other, test)}
+
+
+def _fate(row, test):
+    if test in row["failures"]:
+        return row["failures"][test]
+    return "skipped" if _constraint(row, test) else "passed"
+
+
+def _constraint(row, test):
+    """The constraint for which the test was skipped, or None."""
+    return next((constraint for constraint, tests in row["skips"].items() if test in tests), None)
