@@ -61,8 +61,8 @@ def wanted():
     return {name for name in listed.stdout.splitlines() if (ROOT / name).exists()}
 
 
-@pytest.mark.skipif(not (ROOT / ".git").exists(),
-                    reason="this is no checkout: there is nothing to compare with")
+@pytest.mark.skipif(not (ROOT / ".git").exists() or shutil.which("git") is None,
+                    reason="this is no checkout, or git is not installed: there is nothing to compare with")
 def test_the_source_distribution_has_every_file(unpacked):
     """But results of the benchmark, and what serves the repository only."""
     found = {str(path.relative_to(unpacked)) for path in unpacked.rglob("*") if path.is_file()}
