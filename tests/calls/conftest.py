@@ -21,7 +21,8 @@ class Faults:
             self.index[name.decode()] = len(self.index)
 
     def plan(self, call, action, code, skip=0, times=1):
-        assert self.dll.fault_plan(call.encode(), action.encode(), ctypes.c_int(code), skip, times, 1000) == 0, (call, action)
+        assert self.dll.fault_plan(call.encode(), action.encode(), ctypes.c_int(code), skip, times,
+                                   1000) == 0, (call, action)
 
     def hold(self, call):
         """Stop the next thread that makes this call, before it does, until `release`."""

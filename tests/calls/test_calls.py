@@ -20,16 +20,20 @@ def status(code):
     return code - (1 << 32)
 
 
-RESET, REFUSED, INSUFFICIENT, CANCELLED = (status(code) for code in (0xC000020D, 0xC0000236, 0xC000009A, 0xC0000120))
+RESET, REFUSED, INSUFFICIENT, CANCELLED = (status(code) for code in (0xC000020D, 0xC0000236, 0xC000009A,
+                                                                     0xC0000120))
 
 # (call, action, code, whether the round trip succeeds all the same)
 SWEEPS = [
     ("WSARecv", "fail", 10055, False), ("WSARecv", "fail", 10054, False), ("WSARecv", "status", RESET, False),
     ("WSARecv", "status", INSUFFICIENT, False), ("WSARecv", "short", 3, True),
     ("WSASend", "fail", 10055, False), ("WSASend", "status", RESET, False), ("WSASend", "short", 7, True),
-    ("ConnectEx", "fail", 10055, False), ("ConnectEx", "status", REFUSED, False), ("ConnectEx", "inline", 0, True),
-    ("AcceptEx", "fail", 10024, False), ("AcceptEx", "status", RESET, True), ("AcceptEx", "status", INSUFFICIENT, False),
-    ("WSASocketW", "fail", 10024, False), ("setsockopt", "fail", 10055, False), ("bind", "fail", 10055, False),
+    ("ConnectEx", "fail", 10055, False), ("ConnectEx", "status", REFUSED, False), ("ConnectEx", "inline", 0,
+                                                                                   True),
+    ("AcceptEx", "fail", 10024, False), ("AcceptEx", "status", RESET, True), ("AcceptEx", "status",
+                                                                              INSUFFICIENT, False),
+    ("WSASocketW", "fail", 10024, False), ("setsockopt", "fail", 10055, False), ("bind", "fail", 10055,
+                                                                                 False),
     ("GetAddrInfoW", "fail", 11001, False), ("malloc", "fail", 8, False), ("CreateEventW", "fail", 8, False),
     ("WaitForMultipleObjects", "fail", INVALID_HANDLE, False),
 ]
@@ -75,7 +79,8 @@ def test_a_round_trip_under_a_fault(faults, call, action, code, succeeds):
         result, error = round_trip(net, ahead)
         struck = faults.fired(call)
         faults.clear()
-        assert eventually(lambda: live_counters(iocpsock.stats) == before), (skip, before, live_counters(iocpsock.stats))
+        assert eventually(lambda: live_counters(iocpsock.stats) == before), (skip, before,
+                                                                             live_counters(iocpsock.stats))
         assert error is not None or result == DATA, f"after {skip} calls: {len(result)} of {len(DATA)} bytes and no error"
         if succeeds:
             assert error is None, f"after {skip} calls: {error!r}"
@@ -88,9 +93,12 @@ def test_a_round_trip_under_a_fault(faults, call, action, code, succeeds):
     assert count, "the round trip has no such call"
 
 
-@pytest.mark.parametrize("product, timeout, transmits", [(SERVER, None, True), (SERVER, 20, False), (WORKSTATION, None, False)])
-@pytest.mark.parametrize("offset, count", [(0, None), (0, 70_000), (1000, None), (1000, 70_000), (len(DATA) + 10, None)])
-def test_transmissions_are_for_servers_without_a_time_out(faults, tmp_path, product, timeout, transmits, offset, count):
+@pytest.mark.parametrize("product, timeout, transmits", [(SERVER, None, True), (SERVER, 20, False),
+                                                         (WORKSTATION, None, False)])
+@pytest.mark.parametrize("offset, count", [(0, None), (0, 70_000), (1000, None), (1000, 70_000),
+                                           (len(DATA) + 10, None)])
+def test_transmissions_are_for_servers_without_a_time_out(faults, tmp_path, product, timeout, transmits,
+                                                          offset, count):
     file = tmp_path / "data"
     file.write_bytes(DATA)
     expected = DATA[offset:][:count]
@@ -160,7 +168,8 @@ def test_every_waiter_needs_an_event(faults):
         failures = [future for future in waiting if eventually(lambda future=future: future.done()) and future.exception()] \
             if eventually(lambda: any(future.done() for future in waiting)) else []
         assert failures
-        assert all(isinstance(future.exception(), OSError) and future.exception().errno == 10055 for future in failures)
+        assert all(isinstance(future.exception(), OSError) and future.exception().errno == 10055
+                   for future in failures)
         server.close()
         for future in waiting:
             future.exception(20)

@@ -17,7 +17,8 @@ from secured import secured_pair
 from support import DEADLINE, PATIENCE, Net, read_exactly, spawn
 
 NOT_A_SOCKET = 10038
-OTHERS = 20             # sockets made after the close; the number of the closed one is among theirs as soon as it is free
+# Sockets made after the close; the number of the closed one is among theirs as soon as it is free.
+OTHERS = 20
 EVENT = "CreateEventW"  # between the guard and the operation
 
 OPERATIONS = ("WSASend", "send_direct", "ConnectEx")
@@ -32,7 +33,8 @@ RECEIVES = {
 SENDS = {
     "send": ("WSASend", lambda sock: sock.send(b"mine")),
     "sendall": ("WSASend", lambda sock: sock.sendall(b"mine")),
-    "sendall in pieces": ("WSASend", lambda sock: (setattr(sock, "sendlimit", 4096), sock.sendall(b"mine" * 2000))),
+    "sendall in pieces": ("WSASend", lambda sock: (setattr(sock, "sendlimit", 4096),
+                                                   sock.sendall(b"mine" * 2000))),
     "send timed": ("send_direct", lambda sock: (sock.settimeout(DEADLINE), sock.send(b"mine"))),
     "sendall timed": ("send_direct", lambda sock: (sock.settimeout(DEADLINE), sock.sendall(b"mine"))),
     "sendfile": ("WSASend", lambda sock: sock.sendfile(io.BytesIO(b"mine"))),
@@ -113,7 +115,8 @@ def test_a_send_reaches_no_other_socket_s_peer(faults, name, place):
 def test_a_connect_connects_no_other_socket(faults, host, at):
     with Net("iocpsock").listener() as listener, contextlib.ExitStack() as stack:
         client = stack.enter_context(Net("iocpsock").socket())
-        with closed_meanwhile(faults, at, client, lambda sock: sock.connect((host, listener.getsockname()[1]))):
+        with closed_meanwhile(faults, at, client, lambda sock: sock.connect((host,
+                                                                             listener.getsockname()[1]))):
             others = [stack.enter_context(socket.socket()) for _ in range(OTHERS)]
         for other in others:
             with pytest.raises(OSError):
@@ -134,10 +137,13 @@ def test_an_accept_takes_no_other_listener_s_connection(faults, ahead, at):
             assert address == client.getsockname()
 
 
-@pytest.mark.parametrize("call, at", [("recv", EVENT), ("recv", "WSARecv"), ("send", EVENT), ("send", "WSASend")])
+@pytest.mark.parametrize("call, at", [("recv", EVENT), ("recv", "WSARecv"), ("send", EVENT),
+                                      ("send", "WSASend")])
 def test_tls_reaches_no_other_socket(faults, call, at):
-    with iocpsock.patched(), secured_pair(Net("iocpsock"), "1.2") as (near, far), contextlib.ExitStack() as stack:
-        with closed_meanwhile(faults, at, near, lambda sock: sock.recv(100) if call == "recv" else sock.sendall(b"mine")):
+    with iocpsock.patched(), secured_pair(Net("iocpsock"), "1.2") as (near,
+                                                                      far), contextlib.ExitStack() as stack:
+        with closed_meanwhile(faults, at, near, lambda sock: sock.recv(100) if call == "recv"
+                              else sock.sendall(b"mine")):
             others = stack.enter_context(connected(OTHERS))
             for other, peer in others:
                 peer.sendall(b"theirs")

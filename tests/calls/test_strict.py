@@ -11,7 +11,8 @@ def test_closing_one_of_two_handles_ends_nothing(strict):
     was posted on."""
     before = strict.strict_count(b"zombies")
     with Net("iocpsock").pair() as (client, server):
-        client.settimeout(DEADLINE)                         # without a time-out the call asks for the socket's own afterwards
+        # Without a time-out the call asks for the socket's own afterwards.
+        client.settimeout(DEADLINE)
         duplicate = client.dup()
         receiving = spawn(client.recv, 10)
         while not strict.strict_pending(client.fileno()):

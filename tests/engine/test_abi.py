@@ -22,7 +22,8 @@ INTERRUPTS = Path(__file__).parents[1] / "python" / "test_interrupt.py"
 DLL = Path(iocpsock.__file__).with_name("iocpsock.dll")
 MAGIC_8, MAGIC_9 = 0xFCA3BACF, 0xFCA3BAD3       # TCL_STUB_MAGIC of Tcl 8 and of 64-bit Tcl 9
 SLOTS = 690
-PACKAGE_REQUIRE = ctypes.CFUNCTYPE(ctypes.c_char_p, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p)
+PACKAGE_REQUIRE = ctypes.CFUNCTYPE(ctypes.c_char_p, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p,
+                                   ctypes.c_int, ctypes.c_void_p)
 
 
 class StubTable(ctypes.Structure):
@@ -89,7 +90,8 @@ def test_a_python_that_lacks_a_symbol_is_told_which(dll_copy):
         importlib.util.module_from_spec(spec)
 
 
-CHOSEN = "None or goes_on or earlier_signal"     # of the scenarios those that differ in what waits, and not in how long
+# Of the scenarios those that differ in what waits, and not in how long.
+CHOSEN = "None or goes_on or earlier_signal"
 OPTIONAL = ("_PyOS_IsMainThread", "_PyOS_SigintEvent")
 RUN = "import sys, iocpsock, pytest; assert iocpsock.__file__.startswith(sys.argv[1]); sys.exit(pytest.main(sys.argv[2:]))"
 
@@ -104,6 +106,7 @@ def test_ctrl_c_ends_waits_in_a_python_without_the_optional_symbols(tmp_path):
         content = content.replace(name, name.replace(b"_PyOS", b"_PyNo"))
     (package / "iocpsock.dll").write_bytes(content)
     env = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ['PYTHONPATH']}"}
-    command = [sys.executable, "-c", RUN, str(tmp_path), "-p", "no:cacheprovider", "-q", str(INTERRUPTS), "-k", CHOSEN]
+    command = [sys.executable, "-c", RUN, str(tmp_path), "-p", "no:cacheprovider", "-q", str(INTERRUPTS),
+               "-k", CHOSEN]
     child = subprocess.run(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
     assert child.returncode == 0, child.stdout.decode(errors="replace")

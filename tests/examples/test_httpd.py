@@ -63,9 +63,10 @@ def windows():
 def httpd(request, windows):
     """Starts the program with the given arguments."""
     def start(*arguments):
-        command = windows.tclsh(request.config.getoption("--tcl", "8.6"), windows.path(ROOT / "examples" / "httpd.tcl"), *arguments)
-        return subprocess.Popen(command.argv, env=command.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True)
+        command = windows.tclsh(request.config.getoption("--tcl", "8.6"),
+                                windows.path(ROOT / "examples" / "httpd.tcl"), *arguments)
+        return subprocess.Popen(command.argv, env=command.env, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     return start
 
 
@@ -125,7 +126,8 @@ def test_files(address, name):
     assert body == FILES[name]
 
 
-@pytest.mark.parametrize("name, kind", [("index.html", "text/html"), ("UPPER.HTML", "text/html"), ("note.txt", "text/plain"),
+@pytest.mark.parametrize("name, kind", [("index.html", "text/html"), ("UPPER.HTML", "text/html"),
+                                        ("note.txt", "text/plain"),
                                         ("deep/er/file.json", "application/json"), ("large.bin", "application/octet-stream"),
                                         ("all%20bytes", "application/octet-stream")])
 def test_content_types(address, name, kind):
@@ -152,7 +154,8 @@ def test_an_absolute_target(address):
     assert status_of(said) == 200
 
 
-@pytest.mark.parametrize("target", ["/nothing", "/deep", "/deep/er/", "/", "//note.txt", "/note.txt/", "/note.txt/more"])
+@pytest.mark.parametrize("target", ["/nothing", "/deep", "/deep/er/", "/", "//note.txt", "/note.txt/",
+                                    "/note.txt/more"])
 def test_not_found(address, target):
     answer, body = ask(address, "GET", target)
     assert answer.status == 404
@@ -192,15 +195,18 @@ def test_bad_requests(address, request_text):
     assert b"Connection: close\r\n" in said
 
 
-@pytest.mark.parametrize("flood", [b"GET /" + b"a" * 100_000, b"GET / HTTP/1.1\r\n" + b"X: 0123456789\r\n" * 10_000,
-                                   b"GET / HTTP/1.1\r\nX: " + b"a" * 100_000], ids=["target", "fields", "value"])
+@pytest.mark.parametrize("flood", [b"GET /" + b"a" * 100_000,
+                                   b"GET / HTTP/1.1\r\n" + b"X: 0123456789\r\n" * 10_000,
+                                   b"GET / HTTP/1.1\r\nX: " + b"a" * 100_000], ids=["target", "fields",
+                                                                                    "value"])
 def test_endless_heads(address, flood):
     """The answer, or a reset if the rest of the flood is still on its way when the server closes."""
     said = exchange(address, flood)
     assert not said or status_of(said) == 431
 
 
-@pytest.mark.parametrize("part", [b"", b"\r\n", b"GET /note.txt HTTP/1.1", b"GET /note.txt HTTP/1.1\r\nHost: h\r\n"])
+@pytest.mark.parametrize("part", [b"", b"\r\n", b"GET /note.txt HTTP/1.1",
+                                  b"GET /note.txt HTTP/1.1\r\nHost: h\r\n"])
 def test_requests_that_are_never_finished(address, part):
     said = exchange(address, part)
     assert not said or status_of(said) == 400
@@ -216,7 +222,8 @@ def test_keep_alive(address):
 
 def test_pipelining(address):
     names = ["note.txt", "large.bin", "empty.txt", "index.html"]
-    said = exchange(address, b"".join(b"GET /%s HTTP/1.1\r\nHost: h\r\n\r\n" % name.encode() for name in names))
+    said = exchange(address, b"".join(b"GET /%s HTTP/1.1\r\nHost: h\r\n\r\n" % name.encode()
+                                      for name in names))
     assert said.count(b"HTTP/1.1 200 OK\r\n") == len(names)
     for name in names:
         head, _, said = said.partition(b"\r\n\r\n")
@@ -226,7 +233,8 @@ def test_pipelining(address):
 
 
 @pytest.mark.parametrize("version, field, kept", [("1.1", "", True), ("1.1", "Connection: close\r\n", False),
-                                                  ("1.0", "", False), ("1.0", "Connection: keep-alive\r\n", True)])
+                                                  ("1.0", "", False), ("1.0", "Connection: keep-alive\r\n",
+                                                                       True)])
 def test_who_keeps_the_connection(address, version, field, kept):
     request = f"GET /note.txt HTTP/{version}\r\nHost: h\r\n{field}\r\n".encode()
     assert exchange(address, request * 2).count(b"HTTP/1.1 200 OK\r\n") == (2 if kept else 1)

@@ -18,7 +18,8 @@ from tools.environments import run  # noqa: E402
 TIMEOUT = 60            # seconds for one call, and for a program's start
 LINES = 30              # that a small example may have
 DATA = bytes(range(256)) * 4000
-SMALL = ("echo_server.tcl", "echo_client.tcl", "proxy.tcl", "echo_server.py", "patched_http.py", "one_process.py")
+SMALL = ("echo_server.tcl", "echo_client.tcl", "proxy.tcl", "echo_server.py", "patched_http.py",
+         "one_process.py")
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,8 @@ def test_echo_client(serve, command, name):
     port, _ = serve(name, 0)
     argv, env = command("echo_client.tcl", str(port), "one", "two words")
     done = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT)
-    assert (done.returncode, done.stdout.split(b"\n")[:-1], done.stderr) == (0, [b"one\r", b"two words\r"], b"")
+    assert (done.returncode, done.stdout.split(b"\n")[:-1], done.stderr) == (0, [b"one\r", b"two words\r"],
+                                                                             b"")
 
 
 def test_proxy(serve):
@@ -103,4 +105,5 @@ def test_patched_http(serve):
 def test_one_process(command):
     argv, env = command("one_process.py")
     done = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT)
-    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, b"Tcl has echoed: hello from Python", b"")
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, b"Tcl has echoed: hello from Python",
+                                                                   b"")

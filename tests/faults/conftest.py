@@ -44,8 +44,8 @@ def tclsh(request):
 
         def run_script(name, *arguments, timeout=900):
             argv, env = windows.tclsh(request.config.getoption("--tcl"), HERE / name, *arguments)
-            ended = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8",
-                                   errors="replace", timeout=timeout)
+            ended = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, capture_output=True,
+                                   encoding="utf-8", errors="replace", timeout=timeout)
             return ended.returncode, ended.stdout.splitlines(), ended.stderr
 
         yield run_script

@@ -6,7 +6,8 @@ import re
 import pytest
 
 
-@pytest.mark.parametrize("milliseconds, receives, connections, size", [(3, 8, 60, 20000), (20, 16, 20, 10000)])
+@pytest.mark.parametrize("milliseconds, receives, connections, size",
+                         [(3, 8, 60, 20000), (20, 16, 20, 10000)])
 def test_bytes_keep_their_order(tclsh, milliseconds, receives, connections, size):
     threads, seed = 4, 20260 + milliseconds
     ended, lines, log = tclsh("shuffle.tcl", milliseconds, threads, receives, connections, size, seed)
@@ -61,7 +62,8 @@ def test_the_heap_names_the_functions(tclsh):
 @pytest.mark.parametrize("place, words", [
     ("before", "(100 bytes): written to before its start, at offset -1: 0x00"),
     ("behind", "(100 bytes): written to behind its end, at offset 100: 0x00"),
-    ("freed", "(100 bytes) and given back by memory_damage: written to after it was freed, at offset 7: 0x00"),
+    ("freed",
+     "(100 bytes) and given back by memory_damage: written to after it was freed, at offset 7: 0x00"),
     ("twice", "(100 bytes) and given back by memory_damage: freed again, at offset 0: 0xDD"),
 ])
 def test_the_heap_finds_what_is_wrong(tclsh, place, words):

@@ -24,7 +24,8 @@ def status(code):
     return code - (1 << 32)
 
 
-RESET, REFUSED, CANCELLED, TIMED_OUT = (status(code) for code in (0xC000020D, 0xC0000236, 0xC0000120, 0xC00000B5))
+RESET, REFUSED, CANCELLED, TIMED_OUT = (status(code) for code in (0xC000020D, 0xC0000236, 0xC0000120,
+                                                                  0xC00000B5))
 INSUFFICIENT, ABORTED, DELETED = (status(code) for code in (0xC000009A, 0xC0000241, 0xC00000C9))
 
 # The kernel takes a thousand bytes at a time, so that the send queue is used.
@@ -65,7 +66,8 @@ SWEEPS = [
     ("WSARecv", "fail", ENOBUFS, ONCE, "-recvmode zero"),
     ("WSARecv", "status", RESET, ONCE, "-recvmode zero"),
     ("WSARecv", "late", 5, ALWAYS, "-recvmode zero"),
-    *[("receive_direct", "fail", code, ONCE, "-recvmode zero") for code in (ECONNRESET, EWOULDBLOCK, ENOBUFS)],
+    *[("receive_direct", "fail", code, ONCE, "-recvmode zero")
+      for code in (ECONNRESET, EWOULDBLOCK, ENOBUFS)],
     ("receive_direct", "short", 1000, ALWAYS, "-recvmode zero"),
     *[("send_direct", "fail", code, ONCE) for code in (ECONNRESET, ENOBUFS)],
     ("send_direct", "fail", EWOULDBLOCK, ALWAYS),
@@ -86,8 +88,8 @@ SWEEPS = [
     ("malloc", "fail", NOT_ENOUGH_MEMORY, 5),
 ]
 
-STARTS = [("WSAStartup", 10091), ("GetModuleHandleExW", 126), ("CreateIoCompletionPort", NO_SYSTEM_RESOURCES), ("CreateThread", 8),
-          ("WSASocketW", EMFILE), ("WSAIoctl", EOPNOTSUPP)]
+STARTS = [("WSAStartup", 10091), ("GetModuleHandleExW", 126), ("CreateIoCompletionPort", NO_SYSTEM_RESOURCES),
+          ("CreateThread", 8), ("WSASocketW", EMFILE), ("WSAIoctl", EOPNOTSUPP)]
 
 
 def name(row):
@@ -98,7 +100,8 @@ def label(call, action, code, times, settings="", constant=""):
     """A row of the table: with the code of a packet in hexadecimal, as Windows' headers have it."""
     value = {"status": f"{code & 0xFFFFFFFF:08X}", "inline": ""}.get(action, str(code))
     count = {ONCE: "once", ALWAYS: "always"}.get(times, f"{times} times")
-    return ", ".join(filter(None, [f"{call} {action} {value}".strip(), count, settings, constant.replace("} {", ", ").strip("{}")]))
+    return ", ".join(filter(None, [f"{call} {action} {value}".strip(), count, settings,
+                                   constant.replace("} {", ", ").strip("{}")]))
 
 
 @pytest.mark.parametrize("sweep", [pytest.param(row, id=name(row)) for row in SWEEPS])

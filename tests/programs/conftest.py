@@ -1,10 +1,10 @@
 """Programs that know nothing of iocpsock, in Windows Tcl processes without Python: with socket2 in the place
 of socket, and with the stock socket, so that what is expected is what the stock socket does.
 
-A scenario plays with one or more processes (tools/load/program.py), which live as long as its module, and sends
-them Tcl scripts. When the module is done with an implementation, the processes must have nothing live left in
-the engine and no background error; every listener has then been closed by the script that `closing` was
-given.
+A scenario plays with one or more processes (tools/load/program.py), which live as long as its module, and
+sends them Tcl scripts. When the module is done with an implementation, the processes must have nothing live
+left in the engine and no background error; every listener has then been closed by the script that `closing`
+was given.
 """
 
 import pathlib

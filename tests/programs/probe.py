@@ -26,7 +26,8 @@ query.restype = wintypes.ULONG
 
 class MemoryCounters(ctypes.Structure):
     """PROCESS_MEMORY_COUNTERS"""
-    _fields_ = [("cb", wintypes.DWORD), ("PageFaultCount", wintypes.DWORD), *((name, ctypes.c_size_t) for name in (
+    _fields_ = [("cb", wintypes.DWORD), ("PageFaultCount", wintypes.DWORD),
+                *((name, ctypes.c_size_t) for name in (
         "PeakWorkingSetSize", "WorkingSetSize", "QuotaPeakPagedPoolUsage", "QuotaPagedPoolUsage", "QuotaPeakNonPagedPoolUsage",
         "QuotaNonPagedPoolUsage", "PagefileUsage", "PeakPagefileUsage"))]
 

@@ -15,7 +15,8 @@ SOAK_TIMEOUT = 360
 BULK = run.ROOT / "tests" / "programs" / "bulk.tcl"
 MANNERS = [("events", "events"), ("writer", "events"), ("events", "reader"), ("writer", "reader")]
 # The writing ends' translation, and the reading ends'.
-TRANSLATIONS = [("binary", "binary"), ("lf", "lf"), ("crlf", "crlf"), ("cr", "cr"), ("lf", "auto"), ("crlf", "auto"), ("cr", "auto")]
+TRANSLATIONS = [("binary", "binary"), ("lf", "lf"), ("crlf", "crlf"), ("cr", "cr"), ("lf", "auto"),
+                ("crlf", "auto"), ("cr", "auto")]
 MEGABYTE = 1_000_000
 # Not the stock socket: under Wine it hears of no room to write once the peer has closed its writing side, and
 # loses the news of a byte now and then, so its streams stop. What is expected needs no model here: what was
@@ -38,8 +39,8 @@ def exchange(ends, manners, translations, total, sizes, buffersize, timeout=TIME
     writing, reading = translations
     options = f"-translation {{{reading} {writing}}} -buffersize {buffersize} -buffering none"
     for seed, (program, manner) in enumerate(zip((client, server), manners)):
-        program.eval("bulk::prepare $manner $total $sizes $text $seed", manner=manner, total=total, sizes=sizes,
-                     text=int(writing != "binary"), seed=seed)
+        program.eval("bulk::prepare $manner $total $sizes $text $seed", manner=manner, total=total,
+                     sizes=sizes, text=int(writing != "binary"), seed=seed)
     port = int(server.eval(f"bulk::listen {{{options}}}"))
     there = dictionary(client.eval(f"bulk::connect $port {{{options}}}", timeout, port=port))
     back = dictionary(server.eval("bulk::result", timeout))
@@ -59,7 +60,8 @@ def test_streams_both_ways(ends, manners, translations):
 
 @pytest.mark.parametrize("manners", MANNERS, ids="-".join)
 @pytest.mark.parametrize("size, buffersize, total", [(1, 1, 1000), (1, 4096, 1000), (1_048_576, 1, 4000),
-                                                     (1_048_576, 4096, 8 * MEGABYTE), (1_048_576, 1_000_000, 8 * MEGABYTE)])
+                                                     (1_048_576, 4096, 8 * MEGABYTE), (1_048_576, 1_000_000,
+                                                                                       8 * MEGABYTE)])
 def test_pieces_of_one_size(ends, manners, size, buffersize, total):
     exchange(ends, manners, ("binary", "binary"), total, size, buffersize)
 
@@ -84,6 +86,7 @@ def test_200_megabytes_both_ways(ends, soak, manners, translations):
     soak(total, exchange(ends, manners, translations, total, "mixed", 65536, SOAK_TIMEOUT))
 
 
-@pytest.mark.parametrize("manners, total", [(MANNERS[0], 20_000), (MANNERS[3], 5000)], ids=["events", "blocking"])
+@pytest.mark.parametrize("manners, total", [(MANNERS[0], 20_000), (MANNERS[3], 5000)],
+                         ids=["events", "blocking"])
 def test_single_bytes_both_ways(ends, soak, manners, total):
     soak(total, exchange(ends, manners, ("binary", "binary"), total, 1, 4096, SOAK_TIMEOUT))

@@ -44,7 +44,8 @@ def test_send(client, peer):
 
 def test_long_messages(client, peer):
     data = "".join(f"{number:08d}" for number in range(60_000))
-    assert client.eval("comm::comm send $peer [list string reverse $data]", peer=peer, data=data) == data[::-1]
+    assert client.eval("comm::comm send $peer [list string reverse $data]", peer=peer,
+                       data=data) == data[::-1]
 
 
 def test_errors_come_back(client, peer, bgerror):

@@ -26,7 +26,8 @@ pytestmark = pytest.mark.usefixtures("quiet")
 
 @pytest.fixture(scope="module")
 def site(server):
-    port = server.listen("source $file; port_of [set listener [site::start]]", file=server.path(HERE / "site.tcl"))
+    port = server.listen("source $file; port_of [set listener [site::start]]",
+                         file=server.path(HERE / "site.tcl"))
     return f"http://127.0.0.1:{port}"
 
 
@@ -54,7 +55,8 @@ def test_get_text(fetch):
 
 @pytest.mark.parametrize("size", [1, 65536, 500_000])
 def test_post(fetch, size):
-    assert fetch("echo -query $body -type application/octet-stream", body=content(size)) == ["ok", "200", content(size)]
+    assert fetch("echo -query $body -type application/octet-stream", body=content(size)) == ["ok", "200",
+                                                                                             content(size)]
 
 
 def test_post_of_a_file(client, fetch, tmp_path):
@@ -69,7 +71,8 @@ def test_post_of_a_file(client, fetch, tmp_path):
 
 def test_get_into_a_file(client, fetch, tmp_path):
     for page in ("plain", "chunked", "gzip"):
-        assert fetch(f"{page}?500000 -channel [set file [open $path wb]]", path=client.path(tmp_path / page))[:2] == ["ok", "200"]
+        assert fetch(f"{page}?500000 -channel [set file [open $path wb]]",
+                     path=client.path(tmp_path / page))[:2] == ["ok", "200"]
         client.eval("close $file")
         assert sha256((tmp_path / page).read_bytes()) == sha256(content(500_000).encode())
 

@@ -1,5 +1,5 @@
-"""A thousand connections open on one listener (ten thousand with `python3 dev.py soak --load`): tools/load/connections.py
-on each server."""
+"""A thousand connections open on one listener (ten thousand with `python3 dev.py soak --load`):
+tools/load/connections.py on each server."""
 
 import pytest
 
@@ -17,7 +17,8 @@ def weigh(windows):
 
 @pytest.mark.parametrize("mode", ["zero", "auto", "buffered"])
 def test_tcl(windows, weigh, request, mode):
-    with servers.ended(servers.TclServer(windows, request.config.getoption("--tcl"), recvmode=mode)) as server:
+    with servers.ended(servers.TclServer(windows, request.config.getoption("--tcl"),
+                                         recvmode=mode)) as server:
         figures = connections.hold(server, weigh, COUNT)
     print(figures)
     if mode == "zero":

@@ -46,13 +46,15 @@ def address(start_program, tree):
 def site(start_program):
     """site.tcl, which knows how to take a body, and to send chunked and compressed ones."""
     server = start_program()
-    port = server.listen("source $file; port_of [set listener [site::start]]", file=server.path(HERE / "site.tcl"))
+    port = server.listen("source $file; port_of [set listener [site::start]]",
+                         file=server.path(HERE / "site.tcl"))
     return f"http://127.0.0.1:{port}"
 
 
 def curl(*arguments, **options):
     """Run curl, which must be content, and return what it printed."""
-    argv = [native("curl"), "--silent", "--show-error", "--fail", "--noproxy", "*", "--max-time", str(TIMEOUT), *arguments]
+    argv = [native("curl"), "--silent", "--show-error", "--fail", "--noproxy", "*", "--max-time",
+            str(TIMEOUT), *arguments]
     return subprocess.run(argv, stdout=subprocess.PIPE, check=True, timeout=TIMEOUT, **options).stdout
 
 
@@ -60,7 +62,8 @@ def digests(bodies):
     return {name: hashlib.sha256(body).hexdigest() for name, body in bodies.items()}
 
 
-@pytest.mark.parametrize("how", [[], ["--parallel", "--parallel-max", "10"], ["--http1.0"]], ids=["kept", "parallel", "http1.0"])
+@pytest.mark.parametrize("how", [[], ["--parallel", "--parallel-max", "10"], ["--http1.0"]],
+                         ids=["kept", "parallel", "http1.0"])
 def test_curl_fetches_every_file(address, tmp_path, how):
     """On one connection, on ten at once, and on one for each file."""
     curl(*how, "--remote-name-all", *(f"{address}/{name}" for name in FILES), cwd=tmp_path)
@@ -100,8 +103,8 @@ def test_curl_decodes(site, page):
 def test_wrk(address, keep, connections):
     """A second under load: every answer is 200, and no connection failed in any way."""
     headers = [] if keep else ["--header", "Connection: close"]
-    argv = [native("wrk"), "--threads", "1", "--connections", str(connections), "--duration", "1s", "--timeout", "20s",
-            "--script", str(HERE / "report.lua"), *headers, f"{address}/1000-0.bin"]
+    argv = [native("wrk"), "--threads", "1", "--connections", str(connections), "--duration", "1s",
+            "--timeout", "20s", "--script", str(HERE / "report.lua"), *headers, f"{address}/1000-0.bin"]
     said = subprocess.run(argv, stdout=subprocess.PIPE, check=True, timeout=TIMEOUT).stdout.decode()
     report = json.loads(said.splitlines()[-1])
     assert report.pop("requests") > 0

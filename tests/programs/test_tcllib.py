@@ -74,7 +74,8 @@ def ftp(request, pair, ftp_port):
 def test_ftp_put_and_get(ftp, ftp_root, tmp_path):
     for size, data in sizes_and_bytes().items():
         (tmp_path / "there").write_bytes(data)
-        assert ftp.eval("ftp::Put $ftp $from $to", **{"from": ftp.path(tmp_path / "there"), "to": f"put-{size}"}) == "1"
+        assert ftp.eval("ftp::Put $ftp $from $to", **{"from": ftp.path(tmp_path / "there"),
+                                                      "to": f"put-{size}"}) == "1"
         assert ftp.eval("ftp::FileSize $ftp $to") == str(size)
         assert ftp.eval("ftp::Get $ftp $to $back", back=ftp.path(tmp_path / "back")) == "1"
         assert sha256((ftp_root / f"put-{size}").read_bytes()) == sha256(data)
@@ -149,7 +150,8 @@ def send(pair, smtp_port):
 
     def send(text, attachment=b"", to="you@server.example", encoding="8bit"):
         server.eval("set mails {}; set envelopes {}")
-        result = client.eval(SMTP, port=smtp_port, text=text, to=to, encoding=encoding, attachment=attachment.decode("latin-1"))
+        result = client.eval(SMTP, port=smtp_port, text=text, to=to, encoding=encoding,
+                             attachment=attachment.decode("latin-1"))
         mail = email.message_from_string(server.eval("lindex $mails 0"), policy=email.policy.default)
         return result, server.eval("join $envelopes \\n"), mail
 
@@ -157,13 +159,15 @@ def send(pair, smtp_port):
 
 
 @pytest.mark.parametrize("text", [
-    "hello\n", "", ".\n..\n.dot at the start\n\n.\n", "".join(f"line {number}\n" for number in range(3_000)), "x" * 900 + "\n"],
+    "hello\n", "", ".\n..\n.dot at the start\n\n.\n", "".join(f"line {number}\n"
+                                                              for number in range(3_000)), "x" * 900 + "\n"],
     ids=["line", "nothing", "dots", "many lines", "long line"])
 def test_smtp_text(send, text):
     result, envelope, mail = send(text)
     assert result == ""
     assert envelope == "<me@client.example> > <you@server.example>"
-    assert (mail["From"], mail["To"], mail["Subject"]) == ("me@client.example", "you@server.example", "a mail")
+    assert (mail["From"], mail["To"], mail["Subject"]) == ("me@client.example", "you@server.example",
+                                                           "a mail")
     assert mail.get_payload().rstrip("\n") == text.rstrip("\n")
 
 

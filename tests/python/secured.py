@@ -23,7 +23,8 @@ def secured_pair(net, version, **options):
     server_side, client_side = contexts(version)
     with net.pair() as (client, server):
         accepting = spawn(lambda: server_side.wrap_socket(server, server_side=True, **options))
-        with client_side.wrap_socket(client, server_hostname="localhost") as near, accepting.result(DEADLINE) as far:
+        with client_side.wrap_socket(client,
+                                     server_hostname="localhost") as near, accepting.result(DEADLINE) as far:
             yield near, far
 
 

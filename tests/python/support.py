@@ -23,7 +23,8 @@ import pytest
 
 DEADLINE = 20           # seconds after which something that should happen counts as never happening
 PATIENCE = 0.2          # seconds for which something that should wait is watched waiting
-SOON = 5                # seconds: by far less than DEADLINE, after which an interrupted call would end by its own time-out
+# Seconds: by far less than DEADLINE, after which an interrupted call would end by its own time-out.
+SOON = 5
 LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 MODULES = {"stock": "socket", "iocpsock": "iocpsock"}
 
@@ -88,8 +89,8 @@ def interrupt(delay=PATIENCE, then=None):
 
 
 def outlasts(strikes, call, then):
-    """What the call returns though Ctrl-C comes in the middle, and then something that lets it end; `strikes` is the
-    fixture, which takes note."""
+    """What the call returns though Ctrl-C comes in the middle, and then something that lets it end; `strikes`
+    is the fixture, which takes note."""
     striking = interrupt(then=then)
     outcome = call()
     striking.result(DEADLINE)

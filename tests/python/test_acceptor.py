@@ -423,7 +423,8 @@ def test_sendlimit(ours):
         listener.sendlimit = 4096
         client, server = ours.connect(listener)
         with client, server:
-            assert (client.sendlimit, server.sendlimit) == (262144, 4096)       # accepted sockets have the listener's
+            # Accepted sockets have the listener's.
+            assert (client.sendlimit, server.sendlimit) == (262144, 4096)
             client.sendlimit = 1 << 20
             for sender, receiver in ((client, server), (server, client)):
                 sending = spawn(sender.sendall, bytes(500_000))

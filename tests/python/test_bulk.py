@@ -23,7 +23,8 @@ def outstanding(engine_stats, before):
     return engine_stats()["operations_live"] - before
 
 
-@pytest.mark.parametrize("sendlimit, size", [(4096, 100_001), (4097, 100_000), (262144, 262145), (262144, SIZE), (1 << 20, SIZE)])
+@pytest.mark.parametrize("sendlimit, size", [(4096, 100_001), (4097, 100_000), (262144, 262145),
+                                             (262144, SIZE), (1 << 20, SIZE)])
 def test_all_of_it_arrives(ends, sendlimit, size):
     client, server = ends
     client.sendlimit = sendlimit

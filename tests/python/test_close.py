@@ -89,7 +89,8 @@ def test_shutdown_wakes_a_waiting_recv(pair):
 def test_peer_resets(pair):
     client, server = pair
     reset(client)
-    with contextlib.suppress(ConnectionResetError):     # Wine reports the end of the stream to a recv that comes later
+    # Wine reports the end of the stream to a recv that comes later.
+    with contextlib.suppress(ConnectionResetError):
         assert server.recv(10) == b""
 
 

@@ -20,7 +20,8 @@ def configure(engine_stats):
 def test_it_tells_all_settings(configure):
     settings = configure()
     assert settings["recvmode"] == "buffered" and settings["sendlimit"] == 262144 and settings["linger"] == -1
-    assert all(isinstance(value, int) for name, value in settings.items() if name not in ("recvmode", "lookup"))
+    assert all(isinstance(value, int) for name, value in settings.items()
+               if name not in ("recvmode", "lookup"))
 
 
 def test_it_changes_some_and_tells_all(configure):
@@ -64,8 +65,8 @@ def test_sockets_of_python_need_no_completion_thread(configure, balance):
 def imported_with(text):
     """What a new process says that imports the package with this text in IOCPSOCK_SETTINGS."""
     script = "import iocpsock; print(sorted(iocpsock.configure().items()))"
-    return subprocess.run([sys.executable, "-c", script], env={**os.environ, "IOCPSOCK_SETTINGS": text}, stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=60)
+    return subprocess.run([sys.executable, "-c", script], env={**os.environ, "IOCPSOCK_SETTINGS": text},
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
 
 
 def test_the_environment_tunes_a_program_that_knows_nothing_of_it():

@@ -121,11 +121,12 @@ def test_audit_events(net, audited):
             with pytest.raises(socket.gaierror):
                 net.socket().connect(("no-such-host.invalid", port))
         listener.accept()[0].close()
-    assert [event for event in events if event in ("socket.connect", "socket.getaddrinfo")] == ["socket.connect"]
+    assert [event for event in events if event in ("socket.connect",
+                                                   "socket.getaddrinfo")] == ["socket.connect"]
 
 
-HOSTS = ["a" * 64 + ".invalid", "a..invalid", ".invalid", "a.b..", "x" * 300, "\u200d.invalid", "b\u00fccher" + "\u00fc" * 70 + ".invalid",
-         "\xe9\udc80", "a\0b", b"a..invalid"]
+HOSTS = ["a" * 64 + ".invalid", "a..invalid", ".invalid", "a.b..", "x" * 300, "\u200d.invalid",
+         "b\u00fccher" + "\u00fc" * 70 + ".invalid", "\xe9\udc80", "a\0b", b"a..invalid"]
 
 
 @pytest.mark.parametrize("call", ["connect", "connect_ex"])
@@ -134,7 +135,8 @@ def test_a_name_that_is_none(net, host, call):
     """An ASCII name is the system's to refuse, and another's IDNA; never UnicodeError."""
     with net.socket() as client:
         client.settimeout(DEADLINE)
-        refused = host in ("a\0b", "\xe9\udc80", "\u200d.invalid") or isinstance(host, str) and not host.isascii()
+        refused = host in ("a\0b", "\xe9\udc80", "\u200d.invalid") or isinstance(host,
+                                                                                 str) and not host.isascii()
         with pytest.raises(TypeError if refused else socket.gaierror):
             getattr(client, call)((host, 9))
 
@@ -144,7 +146,8 @@ def test_a_flow_label_that_is_too_large(net):
         client.connect(("::1", 9, 1 << 20))
 
 
-@pytest.mark.parametrize("host", [b"127.0.0.1", bytearray(b"127.0.0.1")], ids=lambda host: type(host).__name__)
+@pytest.mark.parametrize("host", [b"127.0.0.1", bytearray(b"127.0.0.1")],
+                         ids=lambda host: type(host).__name__)
 def test_host_in_bytes(net, host):
     with net.listener() as listener, net.socket() as client:
         client.connect((host, listener.getsockname()[1]))
@@ -237,7 +240,9 @@ def test_port_out_of_range(net, port):
 
 
 @pytest.mark.parametrize("address", [
-    "127.0.0.1", None, 80, ["127.0.0.1", 80], ("127.0.0.1",), ("127.0.0.1", 80, 0), ("127.0.0.1", "80"), ("127.0.0.1", 80.0),
+    "127.0.0.1", None, 80, ["127.0.0.1", 80], ("127.0.0.1",), ("127.0.0.1", 80, 0), ("127.0.0.1",
+                                                                                     "80"), ("127.0.0.1",
+                                                                                             80.0),
     (None, 80), (80, "127.0.0.1")], ids=repr)
 def test_address_of_the_wrong_type(net, address):
     with net.socket() as client:
@@ -309,7 +314,8 @@ def test_several_threads_accept(net):
         accepting = [spawn(listener.accept) for _ in range(8)]
         clients = [net.create_connection(listener.getsockname()) for _ in accepting]
         accepted = [future.result(DEADLINE) for future in accepting]
-        assert sorted(address for _, address in accepted) == sorted(client.getsockname() for client in clients)
+        assert sorted(address for _, address in accepted) == sorted(client.getsockname()
+                                                                    for client in clients)
         for sock in [*clients, *(sock for sock, _ in accepted)]:
             sock.close()
 

@@ -26,7 +26,8 @@ def test_by_name_every_address_is_tried(net):
 
 
 def test_timeout_of_create_connection(net):
-    with net.listener() as listener, net.create_connection(listener.getsockname(), timeout=DEADLINE) as client:
+    with net.listener() as listener, net.create_connection(listener.getsockname(),
+                                                           timeout=DEADLINE) as client:
         assert client.gettimeout() == DEADLINE
         listener.accept()[0].close()
 
@@ -121,7 +122,8 @@ def test_server_port_out_of_range(net, port):
         net.create_server(("127.0.0.1", port))
 
 
-@pytest.mark.parametrize("taken, code, said", [(True, 10048, 10048), (True, 10013, 10048), (False, 10013, 10013)])
+@pytest.mark.parametrize("taken, code, said", [(True, 10048, 10048), (True, 10013, 10048),
+                                               (False, 10013, 10013)])
 def test_a_refused_bind_is_final(taken, code, said, monkeypatch):
     """A second bind, without SO_EXCLUSIVEADDRUSE, would succeed beside a listener on a more specific address
     on Windows."""
@@ -154,7 +156,8 @@ def test_a_port_that_is_taken(first, second):
         assert caught.value.winerror == 10048
 
 
-@pytest.mark.parametrize("call, result", [(repr, None), (lambda sock: sock.fileno(), -1), (lambda sock: sock.detach(), -1)])
+@pytest.mark.parametrize("call, result", [(repr, None), (lambda sock: sock.fileno(), -1),
+                                          (lambda sock: sock.detach(), -1)])
 def test_an_object_that_was_never_initialised(net, call, result):
     sock = net.socket.__new__(net.socket)
     assert call(sock) == result or result is None

@@ -53,8 +53,8 @@ sys.exit(7)""",
 def test_exit(module, ending):
     script = OPENING.format(module=MODULES[module]) + ENDINGS[ending]
     # Pipes for all three streams: under Wine a program cannot use a plain file as its output.
-    child = subprocess.run([sys.executable, "-W", "ignore", "-c", script], input=b"", capture_output=True, timeout=2 * DEADLINE,
-                           env=dict(os.environ))
+    child = subprocess.run([sys.executable, "-W", "ignore", "-c", script], input=b"", capture_output=True,
+                           timeout=2 * DEADLINE, env=dict(os.environ))
     assert (child.returncode, child.stderr.decode(errors="replace")) == (7, "")
 
 
@@ -83,7 +83,8 @@ LAST_WORDS = {
     "by sys.exit": (ALL + "sys.exit(7)", 7, False),
     "by os._exit": (ALL + "os._exit(7)", 7, False),
     "by an exception": (ALL + "sys.stderr = None; raise ValueError", 1, False),
-    "after send": ("rest = data(SENT)[:SENT]\nwhile rest: rest = rest[sock.send(rest):]\nos._exit(7)", 7, False),
+    "after send": ("rest = data(SENT)[:SENT]\nwhile rest: rest = rest[sock.send(rest):]\nos._exit(7)", 7,
+                   False),
     "after sends with a time-out": ("sock.settimeout(30)\n" + ALL + "os._exit(7)", 7, False),
     "without blocking": ("sock.setblocking(False)\nrest = data(SENT)[:SENT]\nwhile rest:\n    try: rest = rest[sock.send(rest):]\n"
                          "    except (BlockingIOError, ssl.SSLWantWriteError): time.sleep(0.01)\nos._exit(7)", 7, False),
@@ -102,10 +103,12 @@ def test_what_was_sent_arrives(module, secure, ending):
     script, status, more = LAST_WORDS[ending]
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(DEADLINE)
-        script = SENDING.format(patch=PATCHES[module], sent=SENT, port=listener.getsockname()[1], secure=secure, pem=str(PEM)) + script
+        script = SENDING.format(patch=PATCHES[module], sent=SENT, port=listener.getsockname()[1],
+                                secure=secure, pem=str(PEM)) + script
         ended = threading.Event()
         hearing = spawn(hear, listener, secure, ended)
-        child = subprocess.run([sys.executable, "-W", "ignore", "-c", script], input=b"", capture_output=True, timeout=2 * DEADLINE)
+        child = subprocess.run([sys.executable, "-W", "ignore", "-c", script], input=b"", capture_output=True,
+                               timeout=2 * DEADLINE)
         ended.set()
     assert (child.returncode, child.stderr.decode(errors="replace")) == (status, "")
     heard = hearing.result(DEADLINE)

@@ -71,8 +71,8 @@ def test_it_is_the_first_call_of_a_process(name, tmp_path):
     for module in MODULES:
         script.write_text((PRELUDE + CALLS[name]).replace("{module!r}", repr(module))
                           .replace("{certificate!r}", repr(str(PEM))))
-        child = subprocess.run([sys.executable, "-W", "ignore", str(script)], env=os.environ, stdin=subprocess.DEVNULL,
-                               capture_output=True, text=True, timeout=60)
+        child = subprocess.run([sys.executable, "-W", "ignore", str(script)], env=os.environ,
+                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
         assert child.returncode == 0, f"{module}: {child.returncode}\n{child.stdout}{child.stderr}"
         said.append(child.stdout)
     assert said[0] == said[1] != ""

@@ -160,7 +160,8 @@ def test_the_rest_of_a_receive(pair, into):
 def test_the_rest_of_a_receive_after_a_handler_that_returns(pair, strikes):
     client, server = pair
     client.sendall(b"some,")
-    received = outlasts(strikes, lambda: server.recv(9, socket.MSG_WAITALL), then=lambda: client.sendall(b"more"))
+    received = outlasts(strikes, lambda: server.recv(9, socket.MSG_WAITALL),
+                        then=lambda: client.sendall(b"more"))
     assert received == b"some,more"
 
 
@@ -173,7 +174,8 @@ def test_a_send_that_is_timed_goes_on_after_a_handler_that_returns(pair, strikes
         while True:
             sent += client.send(bytes(65536))
     client.settimeout(DEADLINE)
-    assert outlasts(strikes, lambda: client.send(b"late"), then=lambda: received.append(len(read_exactly(server, sent)))) == 4
+    assert outlasts(strikes, lambda: client.send(b"late"),
+                    then=lambda: received.append(len(read_exactly(server, sent)))) == 4
     assert received == [sent]
     assert server.recv(10) == b"late"
 
@@ -202,7 +204,8 @@ def test_a_lookup(net, lookup, timeout):
 def test_a_lookup_goes_on_after_a_handler_that_returns(net, lookup, strikes):
     with net.listener() as listener:
         address = "a.name", listener.getsockname()[1]
-        with outlasts(strikes, lambda: net.create_connection(address), then=lookup.set) as client, listener.accept()[0] as server:
+        with outlasts(strikes, lambda: net.create_connection(address),
+                      then=lookup.set) as client, listener.accept()[0] as server:
             client.sendall(b"found")
             assert server.recv(10) == b"found"
 
@@ -215,7 +218,8 @@ def test_the_call_goes_on_after_a_handler_that_returns(pair, strikes):
 def test_sendall_goes_on_after_a_handler_that_returns(pair, strikes):
     client, server = pair
     data, received = pattern(32_000_000), []
-    outlasts(strikes, lambda: client.sendall(data), then=lambda: received.append(read_exactly(server, len(data))))
+    outlasts(strikes, lambda: client.sendall(data), then=lambda: received.append(read_exactly(server,
+                                                                                              len(data))))
     assert received == [data]
 
 
@@ -298,6 +302,6 @@ CONSOLE = """
 
 
 def test_from_the_console():
-    child = subprocess.run([sys.executable, "-c", textwrap.dedent(CONSOLE)], input=b"", capture_output=True, timeout=3 * DEADLINE,
-                           creationflags=subprocess.CREATE_NEW_CONSOLE)
+    child = subprocess.run([sys.executable, "-c", textwrap.dedent(CONSOLE)], input=b"", capture_output=True,
+                           timeout=3 * DEADLINE, creationflags=subprocess.CREATE_NEW_CONSOLE)
     assert child.stdout.split() == [b"interrupted", b"True"], child.stderr.decode(errors="replace")

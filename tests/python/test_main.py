@@ -18,8 +18,8 @@ PROGRAM = """
 
 
 def python(*arguments):
-    done = subprocess.run([sys.executable, *map(str, arguments)], env=os.environ, stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, timeout=2 * DEADLINE)
+    done = subprocess.run([sys.executable, *map(str, arguments)], env=os.environ, stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=2 * DEADLINE)
     return done.returncode, done.stdout, done.stderr
 
 

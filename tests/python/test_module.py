@@ -10,8 +10,8 @@ import pytest
 
 from support import DEADLINE, Net, spawn
 
-PUBLIC = {"socket", "create_connection", "create_server", "socketpair", "fromfd", "fromshare", "has_dualstack_ipv6", "patch",
-          "patched", "unpatch", "stats", "configure", "__version__"}
+PUBLIC = {"socket", "create_connection", "create_server", "socketpair", "fromfd", "fromshare",
+          "has_dualstack_ipv6", "patch", "patched", "unpatch", "stats", "configure", "__version__"}
 
 
 def stub_names(text):
@@ -75,7 +75,8 @@ def parameters(node):
     arguments = node.args
     required = len(arguments.args) - len(arguments.defaults)
     return {"positional": [(item.arg, index >= required) for index, item in enumerate(arguments.args)],
-            "keyword": [(item.arg, default is not None) for item, default in zip(arguments.kwonlyargs, arguments.kw_defaults)],
+            "keyword": [(item.arg, default is not None) for item,
+                        default in zip(arguments.kwonlyargs, arguments.kw_defaults)],
             "rest": arguments.kwarg is not None}
 
 
@@ -86,7 +87,8 @@ def parameters_of(function):
     def of_kind(kind):
         return [(item.name, item.default is not item.empty) for item in found if item.kind is kind]
 
-    return {"positional": of_kind(inspect.Parameter.POSITIONAL_OR_KEYWORD), "keyword": of_kind(inspect.Parameter.KEYWORD_ONLY),
+    return {"positional": of_kind(inspect.Parameter.POSITIONAL_OR_KEYWORD),
+            "keyword": of_kind(inspect.Parameter.KEYWORD_ONLY),
             "rest": bool(of_kind(inspect.Parameter.VAR_KEYWORD))}
 
 
@@ -106,7 +108,8 @@ def test_the_stubs_say_what_the_docstrings_say(engine_stats):
     body = stub_of(iocpsock)
     cls = next(node for node in body if isinstance(node, ast.ClassDef) and node.name == "socket")
     said = {getattr(iocpsock, node.name): ast.get_docstring(node) for node in [cls, *stub_functions(body)]}
-    said |= {getattr(iocpsock.socket, node.name): ast.get_docstring(node) for node in stub_functions(cls.body)}
+    said |= {getattr(iocpsock.socket, node.name): ast.get_docstring(node)
+             for node in stub_functions(cls.body)}
     said |= {getattr(iocpsock.socket, before.target.id): after.value.value
              for before, after in zip(cls.body, cls.body[1:]) if isinstance(before, ast.AnnAssign)}
     assert len(said) > 10

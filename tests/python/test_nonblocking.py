@@ -12,7 +12,8 @@ from support import DEADLINE, LOOPBACK, closed_port, pattern, read_exactly, read
 # What a non-blocking connect says at first.
 IN_PROGRESS = (errno.EWOULDBLOCK, errno.EINPROGRESS)
 
-PIECE = 65536           # bytes for one send, hundreds of which are more than the system takes before somebody reads
+# Bytes for one send, hundreds of which are more than the system takes before somebody reads.
+PIECE = 65536
 
 
 def writable(*socks, timeout=DEADLINE):

@@ -97,8 +97,8 @@ def handle_of(tcl, channel):
 def no_delay(tcl, channel):
     """TCP_NODELAY as the system knows it."""
     flag, size = ctypes.c_int(), ctypes.c_int(ctypes.sizeof(ctypes.c_int))
-    assert ctypes.windll.ws2_32.getsockopt(ctypes.c_void_p(handle_of(tcl, channel)), socket.IPPROTO_TCP, socket.TCP_NODELAY,
-                                           ctypes.byref(flag), ctypes.byref(size)) == 0
+    assert ctypes.windll.ws2_32.getsockopt(ctypes.c_void_p(handle_of(tcl, channel)), socket.IPPROTO_TCP,
+                                           socket.TCP_NODELAY, ctypes.byref(flag), ctypes.byref(size)) == 0
     return flag.value
 
 
@@ -126,7 +126,8 @@ def test_there_is_no_nagle_unless_it_is_asked_for(tcl):
 
 def test_the_module_is_loaded_once(tcl):
     import iocpsock
-    loaded = [path for path, _ in map(tcl.splitlist, tcl.splitlist(tcl.eval("info loaded {}"))) if "iocpsock" in path.lower()]
+    loaded = [path for path, _ in map(tcl.splitlist, tcl.splitlist(tcl.eval("info loaded {}")))
+              if "iocpsock" in path.lower()]
     folder = pathlib.Path(iocpsock.__file__).parent
     assert [os.path.samefile(path, folder / "iocpsock.dll") for path in loaded] == [True]
 

@@ -130,7 +130,8 @@ def test_what_somebody_else_replaces_meanwhile(ours, monkeypatch):
 
 def test_every_way_to_make_a_socket(ours):
     with ours.patched():
-        with (socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client,
+        with (socket.create_server(("127.0.0.1", 0)) as listener,
+              socket.create_connection(listener.getsockname()) as client,
               listener.accept()[0] as server, client.dup() as twin):
             left, right = socket.socketpair()
             copy = socket.fromfd(client.fileno(), client.family, client.type)

@@ -109,17 +109,20 @@ def test_urllib(check, tls):
 
 def test_urllib_refuses_a_stranger(check):
     """A certificate that nobody vouches for, seen on these sockets as on others."""
-    with serving(Pages, http.server.ThreadingHTTPServer, server_context(), handle_error=lambda *arguments: None) as server:
+    with serving(Pages, http.server.ThreadingHTTPServer, server_context(),
+                 handle_error=lambda *arguments: None) as server:
         with pytest.raises(urllib.error.URLError) as caught:
             urllib.request.urlopen(f"https://localhost:{server.server_address[1]}/1", timeout=DEADLINE)
         assert isinstance(caught.value.reason, ssl.SSLCertVerificationError)
 
 
-@pytest.mark.parametrize("kind", [socketserver.TCPServer, socketserver.ThreadingTCPServer], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [socketserver.TCPServer, socketserver.ThreadingTCPServer],
+                         ids=lambda kind: kind.__name__)
 def test_socketserver(check, kind):
     with serving(Echo, kind) as server:
         for number in range(5):
-            with socket.create_connection(server.server_address, DEADLINE) as client, client.makefile("rwb") as file:
+            with socket.create_connection(server.server_address,
+                                          DEADLINE) as client, client.makefile("rwb") as file:
                 check(client)
                 file.write(b"hello %d\n" % number)
                 file.flush()
@@ -152,7 +155,8 @@ def test_smtplib(check, tls):
     server_side, client_side = contexts(tls)
     with serving(Smtp, context=server_side, mail=[]) as server:
         port = server.server_address[1]
-        client = (smtplib.SMTP_SSL("localhost", port, "localhost", timeout=DEADLINE, context=client_side) if tls
+        client = (smtplib.SMTP_SSL("localhost", port, "localhost", timeout=DEADLINE, context=client_side)
+                  if tls
                   else smtplib.SMTP("127.0.0.1", port, "localhost", timeout=DEADLINE))
         with client:
             check(client.sock)
@@ -254,7 +258,8 @@ def test_tls_sockets(check, wrapped):
 
 
 def test_tls_keeps_its_time_out(check):
-    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
+    with socket.create_server(("127.0.0.1",
+                               0)) as listener, socket.create_connection(listener.getsockname()) as client:
         with listener.accept()[0]:
             client.settimeout(0.1)
             with pytest.raises(TimeoutError):           # the peer never shakes hands
@@ -262,7 +267,8 @@ def test_tls_keeps_its_time_out(check):
 
 
 @TLS
-@pytest.mark.parametrize("loop", [asyncio.SelectorEventLoop, asyncio.ProactorEventLoop], ids=["selector", "proactor"])
+@pytest.mark.parametrize("loop", [asyncio.SelectorEventLoop, asyncio.ProactorEventLoop],
+                         ids=["selector", "proactor"])
 def test_asyncio(check, loop, tls):
     server_side, client_side = contexts(tls)
 
@@ -290,7 +296,8 @@ def test_asyncio(check, loop, tls):
 
 
 def test_select(check):
-    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
+    with socket.create_server(("127.0.0.1",
+                               0)) as listener, socket.create_connection(listener.getsockname()) as client:
         assert select.select([listener], [], [], DEADLINE)[0] == [listener]
         with listener.accept()[0] as server:
             check(listener, client, server)

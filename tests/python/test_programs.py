@@ -65,7 +65,8 @@ class running:
         self.thread.join(DEADLINE)
 
 
-@pytest.mark.parametrize("kind", [socketserver.TCPServer, socketserver.ThreadingTCPServer], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [socketserver.TCPServer, socketserver.ThreadingTCPServer],
+                         ids=lambda kind: kind.__name__)
 def test_socketserver(net, kind):
     with running(net, kind, Echo) as address:
         for number in range(10):

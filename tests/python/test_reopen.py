@@ -121,7 +121,8 @@ def test_writers(net, caller, how):
     with net.listener(backlog=100) as listener:
         for number in range(1000):
             old, far = net.connect(listener)
-            caller.overtake(lambda: WRITERS[how](old, NAME.pack(2 * number)), chance.randrange(500), old.close)
+            caller.overtake(lambda: WRITERS[how](old, NAME.pack(2 * number)), chance.randrange(500),
+                            old.close)
             new, other = net.connect(listener)
             result = caller.outcome()
             assert refused(result) or not isinstance(result, Exception), result

@@ -76,9 +76,11 @@ CONNECTED = {
     "peek at nothing": lambda pair: arrived(pair).recv(0, PEEK),
     "wait for all": lambda pair: arrived(pair).recv(6, socket.MSG_WAITALL),
     "wait for all into": lambda pair: into(arrived(pair).recv_into, 6, 6, socket.MSG_WAITALL),
-    "out of band": lambda pair: (pair[0].send(b"!", OOB), select.select([], [], [pair[1]], DEADLINE)[2] == [pair[1]],
+    "out of band": lambda pair: (pair[0].send(b"!", OOB), select.select([], [], [pair[1]],
+                                                                        DEADLINE)[2] == [pair[1]],
                                  pair[1].recv(1, OOB)),
-    "out of band by sendall": lambda pair: (pair[0].sendall(b"!", OOB), select.select([], [], [pair[1]], DEADLINE)[2] == [pair[1]],
+    "out of band by sendall": lambda pair: (pair[0].sendall(b"!", OOB),
+                                            select.select([], [], [pair[1]], DEADLINE)[2] == [pair[1]],
                                             pair[1].recv(1, OOB)),
     "flags nobody knows": lambda pair: arrived(pair).recv(1, 0x40000000),
     "flags that are no number": lambda pair: pair[1].recv(1, "peek"),
@@ -94,15 +96,21 @@ CONNECTED = {
            "send": lambda pair, flags: pair[0].send(b"x", flags),
            "sendall": lambda pair, flags: pair[0].sendall(b"x", flags)}.items()},
     **{f"{name} by name": lambda pair, name=name, arguments=arguments: getattr(pair[0], name)(**arguments)
-       for name, arguments in {"recv": {"bufsize": 1}, "recvfrom": {"bufsize": 1}, "send": {"data": b"x"}, "sendall": {"data": b"x"},
-                               "connect": {"address": ("127.0.0.1", 9)}, "settimeout": {"value": 1}, "setblocking": {"flag": True},
+       for name, arguments in {"recv": {"bufsize": 1}, "recvfrom": {"bufsize": 1}, "send": {"data": b"x"},
+                               "sendall": {"data": b"x"},
+                               "connect": {"address": ("127.0.0.1",
+                                                       9)}, "settimeout": {"value": 1},
+                                                       "setblocking": {"flag": True},
                                "share": {"process_id": 1}}.items()},
     **{f"sendfile from {offset!r}": lambda pair, offset=offset: pair[0].sendfile(io.BytesIO(b"x"), offset)
        for offset in (1.0, 0.5, -1, "1", 1 << 70)},
-    "after detach": lambda pair: (socket.close(pair[0].detach()), pair[0]._closed, pair[0].fileno(), described(pair[0])),
-    "closed under a file: its looks": lambda pair: (file := pair[0].makefile("rb"), "laddr" in described(closed(pair[0])), file.close())[1:],
+    "after detach": lambda pair: (socket.close(pair[0].detach()), pair[0]._closed, pair[0].fileno(),
+                                  described(pair[0])),
+    "closed under a file: its looks": lambda pair: (file := pair[0].makefile("rb"),
+                                                    "laddr" in described(closed(pair[0])), file.close())[1:],
     "closed: its looks": lambda pair: described(closed(pair[0])),
-    "sendfile of nothing": lambda pair: (file := io.BytesIO(b"abc"), pair[0].sendfile(file, 10), file.tell())[1:],
+    "sendfile of nothing": lambda pair: (file := io.BytesIO(b"abc"), pair[0].sendfile(file, 10),
+                                         file.tell())[1:],
     "recv of nothing": lambda pair: pair[1].recv(0),
     "recv of nothing at the end": lambda pair: at_end(pair).recv(0),
     "recv into nothing at the end": lambda pair: at_end(pair).recv_into(bytearray()),
@@ -124,7 +132,8 @@ CONNECTED = {
     "send an array": lambda pair: pair[0].send(array.array("H", [1, 2])),
     "sendall after shutdown": lambda pair: (pair[0].shutdown(socket.SHUT_WR), pair[0].sendall(b"x")),
     "send after shutdown": lambda pair: (pair[0].shutdown(socket.SHUT_WR), pair[0].send(b"x")),
-    "sendfile after shutdown": lambda pair: (pair[0].shutdown(socket.SHUT_WR), pair[0].sendfile(io.BytesIO(b"x"))),
+    "sendfile after shutdown": lambda pair: (pair[0].shutdown(socket.SHUT_WR),
+                                             pair[0].sendfile(io.BytesIO(b"x"))),
     "recv after shutdown": lambda pair: (pair[1].shutdown(socket.SHUT_RD), pair[1].recv(1)),
     "recv until a time-out": lambda pair: short(pair[1]).recv(3),
     "recv into until a time-out": lambda pair: short(pair[1]).recv_into(bytearray(3)),
@@ -159,7 +168,8 @@ CONNECTED = {
     "closed: repr": lambda pair: "[closed]" in repr(closed(pair[1])),
     "file in lines": lambda pair: (arrived(pair, b"a\nb\n"), at_end(pair))[1].makefile("rb").readlines(),
     "file with a bad mode": lambda pair: pair[1].makefile("x"),
-    "blocking": lambda pair: (pair[0].getblocking(), non_blocking(pair[0]).getblocking(), pair[0].gettimeout()),
+    "blocking": lambda pair: (pair[0].getblocking(), non_blocking(pair[0]).getblocking(),
+                              pair[0].gettimeout()),
     "time-out of 0.0": lambda pair: (pair[0].settimeout(0.0), pair[0].getblocking()),
     "time-out of a wrong type": lambda pair: pair[0].settimeout("1"),
     "setblocking of a string": lambda pair: (pair[0].setblocking("yes"), pair[0].gettimeout()),
@@ -178,8 +188,10 @@ SINGLE = {
     "accept when bound": lambda sock: (sock.bind(("127.0.0.1", 0)), sock.accept()),
     "listen unbound": lambda sock: sock.listen(),
     "getpeername": lambda sock: sock.getpeername(),
-    "listener: accept until a time-out": lambda sock: (sock.bind(("127.0.0.1", 0)), sock.listen(), short(sock).accept()),
-    "listener: accept without waiting": lambda sock: (sock.bind(("127.0.0.1", 0)), sock.listen(), non_blocking(sock).accept()),
+    "listener: accept until a time-out": lambda sock: (sock.bind(("127.0.0.1", 0)), sock.listen(),
+                                                       short(sock).accept()),
+    "listener: accept without waiting": lambda sock: (sock.bind(("127.0.0.1", 0)), sock.listen(),
+                                                      non_blocking(sock).accept()),
     "connect to text": lambda sock: sock.connect("127.0.0.1:80"),
     "connect to one thing": lambda sock: sock.connect(("127.0.0.1",)),
     "connect to three things": lambda sock: sock.connect(("127.0.0.1", 1, 2)),
@@ -194,10 +206,12 @@ SINGLE = {
     "bind to a wrong port": lambda sock: sock.bind(("127.0.0.1", 70000)),
     "bind to text": lambda sock: sock.bind("127.0.0.1"),
     "option that is none": lambda sock: sock.getsockopt(socket.SOL_SOCKET, 0x7777),
-    "reuse": lambda sock: (sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1), sock.bind(("127.0.0.1", 0)),
+    "reuse": lambda sock: (sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1),
+                           sock.bind(("127.0.0.1", 0)),
                            sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR) != 0,
                            sock.getsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE)),
-    "bind exclusively": lambda sock: (sock.bind(("127.0.0.1", 0)), sock.getsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE)),
+    "bind exclusively": lambda sock: (sock.bind(("127.0.0.1", 0)),
+                                      sock.getsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE)),
     "inheritable": lambda sock: sock.get_inheritable(),
     "not connected: sendfile": lambda sock: sock.sendfile(io.BytesIO(b"x")),
     "kinds": lambda sock: (sock.family, sock.type, sock.proto, sock.timeout),
@@ -239,12 +253,14 @@ def test_single(balance, case, family):
 def test_other_kinds_of_sockets_are_inherited(balance, kind, protocol):
     results = []
     for name in ("stock", "iocpsock"):
-        with Net(name).socket(socket.AF_INET, kind, protocol) as one, Net(name).socket(socket.AF_INET, kind) as two:
+        with Net(name).socket(socket.AF_INET, kind, protocol) as one, Net(name).socket(socket.AF_INET,
+                                                                                       kind) as two:
             one.bind(("127.0.0.1", 0))
             two.connect(one.getsockname())
             two.send(b"datagram")
             one.settimeout(DEADLINE)
-            results.append((one.recv(100), outcome(lambda sock: short(sock).recv(1), one), outcome(lambda sock: sock.accept(), one)))
+            results.append((one.recv(100), outcome(lambda sock: short(sock).recv(1), one),
+                            outcome(lambda sock: sock.accept(), one)))
     assert results[0] == results[1]
 
 

@@ -143,7 +143,8 @@ def test_text_is_refused(pair, path):
         pair[0].sendfile(file)
 
 
-@pytest.mark.parametrize("count, error", [(0, ValueError), (-1, ValueError), (1.5, TypeError), ("1", TypeError)])
+@pytest.mark.parametrize("count, error", [(0, ValueError), (-1, ValueError), (1.5, TypeError),
+                                          ("1", TypeError)])
 def test_a_wrong_count(pair, file, count, error):
     with pytest.raises(error):
         pair[0].sendfile(file, count=count)

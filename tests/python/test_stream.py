@@ -211,7 +211,8 @@ def test_two_threads_read_the_same_socket(pair):
 def test_a_waiting_call_lets_other_threads_run(pair):
     client, server = pair
     waiting = spawn(server.recv, 10)
-    assert still_waits(waiting)             # this thread goes on: the waiting one has released the interpreter lock
+    # This thread goes on: the waiting one has released the interpreter lock.
+    assert still_waits(waiting)
     assert sum(range(1000)) == 499500
     client.sendall(b"x")
     assert waiting.result(DEADLINE) == b"x"

@@ -78,7 +78,8 @@ def test_hundreds_of_connections_that_say_nothing(net):
         pairs = [net.connect(listener) for _ in range(count)]
         for number, (client, _) in enumerate(pairs):
             client.sendall(struct.pack("!I", number))
-        assert [read_exactly(server, 4) for _, server in pairs] == [struct.pack("!I", number) for number in range(count)]
+        assert [read_exactly(server, 4) for _, server in pairs] == [struct.pack("!I", number)
+                                                                    for number in range(count)]
         assert select.select([server for _, server in pairs[:400]], [], [], 0)[0] == []
         for client, _ in pairs:
             client.close()

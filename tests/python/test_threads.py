@@ -48,7 +48,9 @@ def test_closing_wakes_every_thread(ours, timeout):
     with ours.pair() as (client, server):
         server.settimeout(timeout)
         waiting = [spawn(server.recv, 10) for _ in range(5)] + [spawn(server.recv_into, bytearray(10)),
-                                                                 spawn(server.recvfrom, 10), spawn(server.recv, 1, socket.MSG_PEEK)]
+                                                                 spawn(server.recvfrom,
+                                                                       10), spawn(server.recv, 1,
+                                                                                  socket.MSG_PEEK)]
         assert all(still_waits(future) for future in waiting)
         server.close()
         for future in waiting:
@@ -67,7 +69,8 @@ def test_closing_wakes_accept(ours, before):
         assert all(still_waits(future) for future in waiting)
         listener.close()
         for future in waiting:
-            with pytest.raises(OSError, match="the socket was closed by another thread while this call waited"):
+            with pytest.raises(OSError,
+                               match="the socket was closed by another thread while this call waited"):
                 future.result(DEADLINE)
 
 
@@ -86,7 +89,8 @@ def test_closing_in_the_middle_of_traffic(ours):
     """At any moment: all calls end, and nothing crashes."""
     for turn in range(20):
         with ours.pair() as (client, server):
-            calls = [spawn(client.sendall, bytes(4_000_000)), spawn(client.recv, 100), spawn(read_all, server)]
+            calls = [spawn(client.sendall, bytes(4_000_000)), spawn(client.recv, 100),
+                     spawn(read_all, server)]
             threading.Event().wait(turn / 500)
             client.close()
             for future in calls:
@@ -114,8 +118,8 @@ CHILD = """
 def test_sharing_with_another_process(ours):
     """The child has a socket of its own on the connection; the parent may close its one."""
     with ours.pair() as (client, server):
-        child = subprocess.Popen([sys.executable, "-c", textwrap.dedent(CHILD)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                 stderr=subprocess.PIPE)
+        child = subprocess.Popen([sys.executable, "-c", textwrap.dedent(CHILD)], stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         child.stdin.write(server.share(child.pid))
         child.stdin.close()
         client.sendall(b"to the child")
@@ -182,4 +186,5 @@ def test_nothing_grows(capsys, ours, engine_stats):
                     print(f"{turn + 1} 000 connections: {levels()}", flush=True)
         after = levels()
     slack = {"handles": 100, "objects": 100, "memory": 65536}       # slots may be posted, or just used up
-    assert {name: after[name] - before[name] for name in after if after[name] > before[name] + slack[name]} == {}
+    assert {name: after[name] - before[name] for name in after
+            if after[name] > before[name] + slack[name]} == {}

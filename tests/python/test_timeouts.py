@@ -29,7 +29,8 @@ def test_there_is_none_at_first(pair):
     assert client.getblocking() and server.getblocking()
 
 
-@pytest.mark.parametrize("value, kept", [(None, None), (0, 0.0), (0.0, 0.0), (2, 2.0), (1.5, 1.5), (1e6, 1e6)])
+@pytest.mark.parametrize("value, kept", [(None, None), (0, 0.0), (0.0, 0.0), (2, 2.0), (1.5, 1.5),
+                                         (1e6, 1e6)])
 def test_setting_one(pair, value, kept):
     client, _ = pair
     client.settimeout(value)
@@ -45,8 +46,8 @@ def test_setblocking(pair):
     assert client.gettimeout() is None
 
 
-@pytest.mark.parametrize("value, error", [(-1, ValueError), (-0.1, ValueError), ("1", TypeError), (b"", TypeError),
-                                          (1e100, OverflowError)])
+@pytest.mark.parametrize("value, error", [(-1, ValueError), (-0.1, ValueError), ("1", TypeError),
+                                          (b"", TypeError), (1e100, OverflowError)])
 def test_setting_a_wrong_one(pair, value, error):
     client, server = pair
     client.settimeout(3)

@@ -124,7 +124,8 @@ def test_interrupted_sendall(secured, timeout):
 def test_sendall_goes_on_after_a_handler_that_returns(secured, strikes):
     client, server = secured
     data, received = pattern(LARGE), []
-    outlasts(strikes, lambda: client.sendall(data), then=lambda: received.append(read_exactly(server, len(data))))
+    outlasts(strikes, lambda: client.sendall(data), then=lambda: received.append(read_exactly(server,
+                                                                                              len(data))))
     assert received == [data]
 
 
@@ -206,7 +207,8 @@ def test_an_unfinished_write_is_given_up(secured, end, timeout):
     assert_interrupted(client.send, bytes(LARGE))
     client.close() if end == "close" else client.shutdown(socket.SHUT_RDWR)
     received = 0
-    with contextlib.suppress(ConnectionError):              # or the end, which up to CPython 3.12 that looks like
+    # Or the end, which up to CPython 3.12 that looks like.
+    with contextlib.suppress(ConnectionError):
         while chunk := server.recv(1 << 20):
             received += len(chunk)
     assert received < LARGE

@@ -24,8 +24,8 @@ def tclsh(request):
 
         def run_script(name, *arguments, plays="", timeout=100):
             argv, env = windows.tclsh(request.config.getoption("--tcl"), HERE / name, *arguments)
-            ended = subprocess.run(argv, env={**env, "IOCPSOCK_STRICT": plays}, stdin=subprocess.DEVNULL, capture_output=True,
-                                   encoding="utf-8", errors="replace", timeout=timeout)
+            ended = subprocess.run(argv, env={**env, "IOCPSOCK_STRICT": plays}, stdin=subprocess.DEVNULL,
+                                   capture_output=True, encoding="utf-8", errors="replace", timeout=timeout)
             return ended.returncode, ended.stdout.splitlines(), ended.stderr
 
         yield run_script

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-BIND_TABLE = "u+u+u+ +u+ddu d+++d+ +d++dd uuuuuu +u+udu"     # Microsoft's page "Sharing Transport Addresses", a CHECK granted
+# Microsoft's page "Sharing Transport Addresses", a CHECK granted.
+BIND_TABLE = "u+u+u+ +u+ddu d+++d+ +d++dd uuuuuu +u+udu"
 
 # name: what is seen
 SCENES = {
@@ -35,10 +36,13 @@ SCENES = {
 
 # What is seen without the play: Wine's own ways.
 WITHOUT = {
-    "packet=0": ("3 packet", "none"), "context=0": ("4 context", "0 0, 0 0, 0, 0"), "wildcard=0": ("6 wildcard", "0"),
+    "packet=0": ("3 packet", "none"), "context=0": ("4 context",
+                                                    "0 0, 0 0, 0, 0"), "wildcard=0": ("6 wildcard", "0"),
     "ack=0": ("12 ack", "60000 at once soon, 1000 at once soon"), "transmit=0": ("13 transmit", "10, 0 10"),
     "clock=0": ("16 clock", "fine, fine"), "refusal=0": ("17 refusal", "fast, at the wrong time"),
-    "backlog=0": ("18 backlog", "0 0"), "batch=0": ("26 batch", "never early, as many as there are"), "reset=0": ("27 reset", "5"),
+    "backlog=0": ("18 backlog", "0 0"), "batch=0": ("26 batch",
+                                                    "never early, as many as there are"),
+                                                    "reset=0": ("27 reset", "5"),
 }
 
 

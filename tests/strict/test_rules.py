@@ -9,7 +9,8 @@ import pytest
 ENDED = 135             # exit status of a process that broke a rule
 INSTRUMENTS = Path(__file__).resolve().parents[1] / "instruments" / "strict"
 BREACHES = re.findall(r'\{"(\d+) ([^"]+)", \w+\}', (INSTRUMENTS / "breach.c").read_text(encoding="utf-8"))
-CHECKED = set(re.findall(r"violation\((\d+),", "".join(path.read_text(encoding="utf-8") for path in INSTRUMENTS.glob("*.c"))))
+CHECKED = set(re.findall(r"violation\((\d+),", "".join(path.read_text(encoding="utf-8")
+                                                       for path in INSTRUMENTS.glob("*.c"))))
 
 
 def test_every_check_has_a_breach():

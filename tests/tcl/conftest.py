@@ -31,7 +31,8 @@ from tools.environments import run as rig  # noqa: E402
 IMPLEMENTATIONS = ("stock", "socket2")
 FAMILIES = ("inet", "inet6")
 SILENCE_LIMIT = 90.0  # seconds; above the longest wait inside a test (`patience` in support.tcl)
-LAST_WORD = 1.0  # seconds to wait for the rest of an ended process's output: a debugger it left may hold the pipe open
+# Seconds to wait for the rest of an ended process's output: a debugger it left may hold the pipe open.
+LAST_WORD = 1.0
 WINDOWS = pytest.StashKey()  # the rig's session, from the first run to the end of pytest's
 
 
@@ -85,7 +86,8 @@ class ScenarioFile(pytest.File):
             chosen = [
                 item.test
                 for item in self.session.items
-                if isinstance(item, Scenario) and item.parent is self and item.implementation == implementation
+                if isinstance(item,
+                              Scenario) and item.parent is self and item.implementation == implementation
             ]
             self.runs[implementation] = Run(self.command(implementation, chosen))
         return self.runs[implementation]

@@ -35,7 +35,8 @@ def run(windows, version, *arguments):
 
 
 def test_it_runs_files(windows, request):
-    status, lines, complaint = run(windows, request.config.getoption("--tcl"), "arguments.test", "threads.test", "--socket", "socket2")
+    status, lines, complaint = run(windows, request.config.getoption("--tcl"), "arguments.test",
+                                   "threads.test", "--socket", "socket2")
     assert (status, complaint) == (0, ""), lines
     assert lines[0] == "threads.test needs tcltest: left out"
     passed, = re.fullmatch(r"Tcl [\d.]+: (\d+) passed, 0 failed, \d+ skipped", lines[-1]).groups()
@@ -45,8 +46,8 @@ def test_it_runs_files(windows, request):
 @pytest.mark.parametrize("text, said", [(FAILING, "failing-1.2 failed"), (BROKEN, "ended early")])
 def test_what_fails_is_named(windows, request, tmp_path, text, said):
     (tmp_path / "some.test").write_text(text)
-    status, lines, complaint = run(windows, request.config.getoption("--tcl"), windows.path(tmp_path / "some.test"),
-                                   "--socket", "stock")
+    status, lines, complaint = run(windows, request.config.getoption("--tcl"),
+                                   windows.path(tmp_path / "some.test"), "--socket", "stock")
     assert (status, complaint) == (1, "")
     assert lines[0].startswith("some.test with stock: ") and said in lines[0]
     assert lines[-1].endswith("1 passed, 1 failed, 0 skipped")

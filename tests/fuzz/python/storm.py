@@ -225,7 +225,8 @@ class Life:
             end.broken.set()
         if self.chance.random() < 0.5:
             self.chance.choice(ends).sock.close()
-        # A socket with an open file is closed with the file: its reader waits for the other end's FIN until then.
+        # A socket with an open file is closed with the file: its reader waits for the other end's FIN until
+        # then.
         for end in ends:
             with contextlib.suppress(OSError):              # it is closed, or the other end was faster
                 socket.socket.shutdown(end.sock, socket.SHUT_RDWR)
@@ -236,7 +237,8 @@ class Life:
         where = f"connection {self.number}{', TLS' * self.tls}{', broken off' * ends[0].broken.is_set()}"
         if stuck:
             frames = sys._current_frames()
-            stands = "".join("".join(traceback.format_stack(frames[each.ident])) for each in stuck if each.ident in frames)
+            stands = "".join("".join(traceback.format_stack(frames[each.ident])) for each in stuck
+                             if each.ident in frames)
             self.storm.report(f"{where}: {len(stuck)} threads do not end:\n{stands}")
             return
         if not ends[0].broken.is_set():
