@@ -362,6 +362,20 @@ def test_what_runs_under_wine_does_not_see_that_a_service_started_it(monkeypatch
     assert "CI" not in wine.environment("folder")
 
 
+def test_prefixes_share_the_files_of_wine_s_programs_alone(tmp_path):
+    model, copy = tmp_path / "model", tmp_path / "copy"
+    (model / "drive_c").mkdir(parents=True)
+    (model / "drive_c" / "KERNEL32.DLL").write_text("a program")
+    (model / "system.reg").write_text("a registry")
+    (model / "c:").symlink_to("drive_c")
+    copy.mkdir()                                            # as the cache makes it
+    wine._copy(model, copy)
+    assert (copy / "c:" / "KERNEL32.DLL").samefile(model / "drive_c" / "KERNEL32.DLL")
+    assert (copy / "c:").readlink() == Path("drive_c")
+    assert (copy / "system.reg").read_text() == "a registry"
+    assert not (copy / "system.reg").samefile(model / "system.reg")
+
+
 def test_what_runs_under_wine_has_its_heap_at_the_same_place_each_time():
     if not wine.fixed_addresses():
         pytest.skip("this machine does not let a program have fixed addresses")

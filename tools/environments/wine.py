@@ -3,7 +3,8 @@
 A prefix has its wineserver and one CPU. It is held under a lock by one dev.py, so two of them never meet in
 it. Pinned to one CPU a wineserver request costs an eighth of what it costs when client and server run on two.
 The wineserver starts when the prefix is taken and stays until it is given back; then it is ended, and with it
-every Windows program that is still there.
+every Windows program that is still there. All prefixes of an installation are copies of one model, and share
+the files of Wine's own programs with it, which are most of their size.
 """
 
 import contextlib
@@ -24,6 +25,8 @@ _SETTINGS = [
     ["wine", "reg", "add", r"HKCU\Software\Wine\Drivers", "/v", "Graphics", "/d", "null", "/f"],
     ["wine", "winecfg", "-v", "win10"],
 ]
+# Wine's own programs in a prefix, which nobody changes.
+_SHARED = (".dll", ".exe", ".sys", ".drv", ".ocx", ".cpl", ".acm", ".ax", ".tlb", ".ttf", ".fon", ".nls")
 # A developer's own settings for the interpreters of this machine are not meant for those under Wine; and the
 # languages' suites leave out tests where they see that a service for automatic runs has started them.
 _NOT_OURS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONPLATLIBDIR", "TCLLIBPATH", "TCL_LIBRARY",
@@ -38,8 +41,11 @@ class Prefix:
         cpus = sorted(os.sched_getaffinity(0))
         self.number = number
         self.wine = installation.chosen()
-        self.folder = cache.directory(f"{self.wine.name}-prefix-{number}", cache.fingerprint(_SETTINGS),
-                                      f"Wine prefix {number}", self._make)
+        recipe = cache.fingerprint(_SETTINGS, _SHARED)
+        model = cache.directory(f"{self.wine.name}-model", recipe, "a Wine prefix, the model of the others",
+                                self._make)
+        self.folder = cache.directory(f"{self.wine.name}-prefix-{number}", recipe, f"Wine prefix {number}",
+                                      functools.partial(_copy, model))
         self.pin = [*self.wine.enter, *fixed_addresses(), "taskset", "-c", str(cpus[number % len(cpus)])]
 
     def command(self, program, *arguments):
@@ -79,6 +85,16 @@ class Prefix:
             raise Problem(f"Wine prefix: {' '.join(argv)} ended with status {error.returncode}") from error
         finally:
             _end_server(self.wine, path)
+
+
+def _copy(model, path):
+    """Copy a prefix, but for the files that it shares with its model."""
+    def copy(source, target):
+        if source.lower().endswith(_SHARED):
+            os.link(source, target)
+        else:
+            shutil.copy2(source, target)
+    shutil.copytree(model, path, symlinks=True, copy_function=copy, dirs_exist_ok=True)
 
 
 @functools.cache
