@@ -126,10 +126,12 @@ cdef int option_set_flag(Channel *channel, Tcl_Interp *interp, const char *value
 
 
 cdef const char *option_get_flag(Channel *channel, int flag) noexcept nogil:
-    """What the program has asked for."""
+    """What the sockets of the channel have, or will have."""
     cdef int wanted = (channel.listener.wanted_flags[flag] if channel.listener != NULL
                        else channel.connection.wanted_flags[flag])
-    return b"1" if wanted > 0 else b"0"
+    if wanted < 0:                                          # the program has not asked for anything
+        return b"1" if flag == CONNECTION_NODELAY else b"0"
+    return b"1" if wanted else b"0"
 
 
 cdef int option_get(void *data, Tcl_Interp *interp, const char *name, Tcl_DString *result) noexcept nogil:

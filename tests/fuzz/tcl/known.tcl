@@ -6,6 +6,9 @@
 # offers the full buffers then, and not the last, part-filled one.
 
 set known {
+    nodelay text {-nodelay [01]} {-nodelay ?}
+    "Nagle's algorithm is off on socket2 until the program sets -nodelay to 0, and reading the option says so"
+    nodelay result {^(ask \S+ -nodelay -> )[01]$} {\1?} "likewise"
     half-close result {^(close \S+ (read|write) -> )error {} NONE$} {\1}
     "half a close of a channel that failed to connect is an error without a text in stock, and none in ours"
 }

@@ -20,7 +20,7 @@ proc masked {text} {
     regsub -all {file[0-9a-fA-F]{5,}} $text <file> text
     regsub -all {\y[3-6][0-9]{4}\y} $text "<port>" text       ;# the ports that the system gives
     foreach {name where pattern replacement reason} $::known {
-        if {$where eq "text"} {regsub -all $pattern $text $replacement text}
+        if {$where eq "text"} {regsub -all -- $pattern $text $replacement text}
     }
     return $text
 }
@@ -48,7 +48,7 @@ proc attempt {what script {show masked}} {
     }
     set line "$what -> $result"
     foreach {name where pattern replacement reason} $::known {
-        if {$where eq "result"} {regsub $pattern $line $replacement line}
+        if {$where eq "result"} {regsub -- $pattern $line $replacement line}
     }
     note $line
     return $code
