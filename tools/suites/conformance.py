@@ -15,9 +15,9 @@ SUITES = (conformance_tcl.SUITE, conformance_python.SUITE)
 
 _HEAD = """# Conformance
 
-The languages' own tests, with their stock sockets and with ours. Written by `python3 dev.py conformance`; do not edit.
-Measured under Wine, each file in a process of its own. A test that hangs or crashes counts as failed, and its file is run
-again without it.
+The languages' own tests, with their stock sockets and with ours. `python3 dev.py conformance` writes this
+page; do not edit it. Measured under Wine, each file in a process of its own. A test that hangs or crashes
+counts as failed, and its file is run again without it.
 
 """
 

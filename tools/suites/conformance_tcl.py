@@ -19,12 +19,12 @@ REASONS = {
     "socket-14.13": "Wine refuses the broadcast address in the connect call itself, where Windows reports it "
                     "later, and the stock driver makes an error of `socket -async` of it. Tcl 9's suite "
                     "leaves the test out under Wine.",
-    "socket-14.19": "Two listeners on one port need Winsock's SO_REUSEADDR. Wine hands it to Linux as "
-                    "Linux's own SO_REUSEADDR, which does not allow it there. Tcl 9's suite leaves the test "
+    "socket-14.19": "Two listeners on one port need Winsock's SO_REUSEADDR. Wine passes it to Linux as "
+                    "Linux's SO_REUSEADDR, which does not allow that. Tcl 9's suite leaves the test "
                     "out under Wine.",
 }
 
-# Tests that judge by the clock: what they take for granted, and a busy machine does not keep, whatever the
+# Tests that judge by the clock: the speed that they assume, and a busy machine does not reach, whatever the
 # command. chan-io-6.56 and io-6.56 are one test.
 TIMED = {
     "io-6.56": "a child process starts and answers within 500 ms",
@@ -44,10 +44,10 @@ CONSTRAINTS = {
     "badCompress": "a constraint that nothing defines: it keeps the tests of HTTP's encoding `compress` off",
     "emptyTest": "the suite's mark for a test that has no body",
     "extensive": "the suite's mark for tests of large files",
-    "knownBug": "the suite's mark for what Tcl itself gets wrong",
+    "knownBug": "the suite's mark for known bugs of Tcl",
     "knownProfileBug": "a constraint that nothing defines: it keeps a test of encoding profiles off",
     "localhost_v6": "`localhost` has no IPv6 address on this machine",
-    "makeFileInHome": "the folder of the user is not to be written into",
+    "makeFileInHome": "the tests do not write into the user's folder",
     "nonPortable": "the suite's mark for tests of one machine",
     "perf": "the suite's mark for measurements",
     "tempNotWin": "off on Windows by the suite itself",
@@ -62,8 +62,8 @@ CONSTRAINTS = {
     "notWindows": "a test for Unix",
 }
 
-INTRODUCTION = """Tcl's own test suite, run with the stock `socket` and with `socket2` in its place: in the test's interpreter, in its
-child interpreters and threads, in `remote.tcl` and in every script it starts."""
+INTRODUCTION = """Tcl's own test suite, run with the stock `socket` and with `socket2` in its place: in the test's
+interpreter, in its child interpreters and threads, in `remote.tcl` and in every script it starts."""
 
 
 def run_file(version, file, command, show, only=None, skip=()):

@@ -211,7 +211,7 @@ class Suite:
         if self.plain(test) in self.reasons:
             return self.reasons[self.plain(test)]
         if self.plain(test) in self.timed:
-            return f"It takes for granted that {self.timed[self.plain(test)]}."
+            return f"It assumes that {self.timed[self.plain(test)]}."
         return "Why is not known yet."
 
     def _clock(self):
@@ -219,8 +219,8 @@ class Suite:
         text = ""
         if self.timed:
             text += ("\n### Judged by the clock\n\n"
-                     "A test that fails among the others is run once more by itself. These take for granted "
-                     "what a busy machine does not keep, with whichever command:\n\n")
+                     "A test that fails among the others is run once more by itself. These assume a speed "
+                     "that a busy machine does not reach, with either command:\n\n")
             text += "".join(f"* `{test}`: {why}.\n" for test, why in self.timed.items())
         if self.slow:
             names = ", ".join(f"`{test}`" for tests in self.slow.values() for test in tests)
