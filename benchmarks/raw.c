@@ -112,7 +112,8 @@ static void trip_connected(struct op *op, DWORD bytes)
 {
     (void)bytes;
     if (--count == 0)
-        finished = TRUE;        /* every client has its connection: leave the loop, and start the trips together */
+        /* Every client has its connection: leave the loop, and start the trips together. */
+        finished = TRUE;
     (void)op;
 }
 
@@ -180,7 +181,8 @@ static void stream(void)
     post_accept(new_end(), stream_accepted);
     post_connect(new_end(), stream_connected);
     run();
-    say("{\"event\": \"end\"}\n{\"event\": \"result\", \"bytes\": %lld, \"seconds\": %.6f}\n", total, ended - begun);
+    say("{\"event\": \"end\"}\n{\"event\": \"result\", \"bytes\": %lld, \"seconds\": %.6f}\n", total,
+        ended - begun);
 }
 
 /* ------------------------------------------------------------------ connect: one after the other, the server
@@ -261,7 +263,8 @@ static void guest_accepted(struct op *op, DWORD bytes)
 
 static void guests(void)
 {
-    say("{\"event\": \"listening\", \"port\": %d, \"pid\": %lu}\n", ntohs(server.sin_port), GetCurrentProcessId());
+    say("{\"event\": \"listening\", \"port\": %d, \"pid\": %lu}\n", ntohs(server.sin_port),
+        GetCurrentProcessId());
     for (long i = 0; i < SLOTS; i++)
         post_accept(new_end(), guest_accepted);
     run();                      /* until we are killed */

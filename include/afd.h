@@ -31,7 +31,8 @@ struct afd_poll {
 /* Post a poll: its NTSTATUS. Its end is written to `overlapped`, of which only the first two members are
  * used, and to `poll`: both are the kernel's until then. It sets `event`, if there is one, and sends a packet
  * to the socket's port if there is a `context`, which the packet then has for its OVERLAPPED. */
-static inline NTSTATUS afd_poll_post(SOCKET sock, struct afd_poll *poll, ULONG events, HANDLE event, void *context,
+static inline NTSTATUS afd_poll_post(SOCKET sock, struct afd_poll *poll, ULONG events, HANDLE event,
+                                     void *context,
                                      OVERLAPPED *overlapped)
 {
     IO_STATUS_BLOCK *ended = (IO_STATUS_BLOCK *)overlapped;
@@ -42,7 +43,8 @@ static inline NTSTATUS afd_poll_post(SOCKET sock, struct afd_poll *poll, ULONG e
     poll->events = events | AFD_ABORT | AFD_LOCAL_CLOSE;
     poll->status = 0;
     ended->Status = STATUS_PENDING;
-    return NtDeviceIoControlFile((HANDLE)sock, event, NULL, context, ended, AFD_IOCTL_POLL, poll, sizeof *poll, poll, sizeof *poll);
+    return NtDeviceIoControlFile((HANDLE)sock, event, NULL, context, ended, AFD_IOCTL_POLL, poll,
+                                 sizeof *poll, poll, sizeof *poll);
 }
 
 /* Wait for room to send; there is no packet, whatever port the socket is in. */
@@ -52,9 +54,11 @@ static inline NTSTATUS afd_poll_room(SOCKET sock, struct afd_poll *poll, HANDLE 
 }
 
 /* Wait for room to send, or for something to receive; it ends by a packet, or at once. */
-static inline NTSTATUS afd_poll_packet(SOCKET sock, struct afd_poll *poll, int to_write, OVERLAPPED *overlapped)
+static inline NTSTATUS afd_poll_packet(SOCKET sock, struct afd_poll *poll, int to_write,
+                                       OVERLAPPED *overlapped)
 {
-    return afd_poll_post(sock, poll, to_write ? AFD_SEND : AFD_RECEIVE | AFD_DISCONNECT, NULL, overlapped, overlapped);
+    return afd_poll_post(sock, poll, to_write ? AFD_SEND : AFD_RECEIVE | AFD_DISCONNECT, NULL, overlapped,
+                         overlapped);
 }
 
 /* After its end: will the socket never be anything but ready? */

@@ -34,7 +34,8 @@ static const struct error_row {
     {(DWORD)STATUS_CONNECTION_INVALID, WSAENOTCONN},
     {(DWORD)STATUS_INVALID_CONNECTION, WSAENOTCONN},
     {(DWORD)STATUS_CONNECTION_ACTIVE, WSAEISCONN},
-    {(DWORD)STATUS_TIMEOUT, WSAETIMEDOUT},              /* 258, the one failure whose status is not negative */
+    /* 258, the one failure whose status is not negative. */
+    {(DWORD)STATUS_TIMEOUT, WSAETIMEDOUT},
     {(DWORD)STATUS_IO_TIMEOUT, WSAETIMEDOUT},
     {(DWORD)STATUS_LINK_TIMEOUT, WSAETIMEDOUT},
     {(DWORD)STATUS_NETWORK_UNREACHABLE, WSAENETUNREACH},
@@ -56,7 +57,8 @@ static const struct error_row {
     {(DWORD)STATUS_TOO_MANY_ADDRESSES, WSAENOBUFS},
     {(DWORD)STATUS_INVALID_HANDLE, WSAENOTSOCK},
     {(DWORD)STATUS_OBJECT_TYPE_MISMATCH, WSAENOTSOCK},
-    {(DWORD)STATUS_HANDLES_CLOSED, WSAECONNABORTED},    /* Wine, for the 1236 of Windows after one's own closesocket */
+    /* Wine, for the 1236 of Windows after one's own closesocket. */
+    {(DWORD)STATUS_HANDLES_CLOSED, WSAECONNABORTED},
     {(DWORD)STATUS_ACCESS_VIOLATION, WSAEFAULT},
     {(DWORD)STATUS_ACCESS_DENIED, WSAEACCES},
     {(DWORD)STATUS_INVALID_PARAMETER, WSAEINVAL},
@@ -120,7 +122,8 @@ static const char *const counter_names[] = {COUNTERS(COUNTER_NAME)};
     X(lookup, 0, 1, 0, "foreground or background")
 
 #define SETTING_ENUM(name, smallest, largest, initial, legal) SETTING_##name,
-enum { SETTINGS(SETTING_ENUM) SETTING_COUNT, SETTING_LISTENER = SETTING_acceptbufsize, SETTING_PROCESS = SETTING_threads };
+enum { SETTINGS(SETTING_ENUM) SETTING_COUNT, SETTING_LISTENER = SETTING_acceptbufsize,
+      SETTING_PROCESS = SETTING_threads };
 #undef SETTING_ENUM
 
 #define SETTING_ROW(name, smallest, largest, initial, legal) {"-" #name, smallest, largest, initial, legal},
@@ -173,7 +176,8 @@ static const GUID getacceptexsockaddrs_id = WSAID_GETACCEPTEXSOCKADDRS;
  * while a backlog is full, and a moment later there is room. */
 #define IOCPSOCK_SIO_TCP_INITIAL_RTO _WSAIOW(IOC_VENDOR, 17)
 static const struct initial_rto {
-    USHORT rtt;                 /* milliseconds; 300 is the least that Set-NetTCPSetting takes for InitialRto */
+    /* Milliseconds; 300 is the least that Set-NetTCPSetting takes for InitialRto. */
+    USHORT rtt;
     UCHAR max_retransmissions;
 } initial_rto_once = {300, 1};
 

@@ -86,7 +86,8 @@ void *PyInit__iocpsock(void)
                             (LPCWSTR)CALLER(), &python))
         return NULL;
     if (bound != NULL && bound != python) {
-        refuse_import(python, "%s is already in use by another Python library in this process", "iocpsock.dll");
+        refuse_import(python, "%s is already in use by another Python library in this process",
+                      "iocpsock.dll");
         return NULL;
     }
     other = free_threaded(python);
@@ -97,7 +98,8 @@ void *PyInit__iocpsock(void)
     for (i = 0; i < sizeof python_table / sizeof *python_table; i++) {
         void *address = (void *)GetProcAddress(python, python_table[i].name);
         if (address == NULL && python_table[i].needed) {
-            refuse_import(python, "iocpsock needs CPython 3.11 or newer: this interpreter lacks %s", python_table[i].name);
+            refuse_import(python, "iocpsock needs CPython 3.11 or newer: this interpreter lacks %s",
+                          python_table[i].name);
             return NULL;
         }
         *python_table[i].slot = address;

@@ -13,13 +13,14 @@ static const struct errno_row {
     int winsock;
     int number;
 } errno_table[] = {
-    {WSAEWOULDBLOCK, 140}, {WSAEINPROGRESS, 112}, {WSAEALREADY, 103}, {WSAENOTSOCK, 128}, {WSAEDESTADDRREQ, 109},
-    {WSAEMSGSIZE, 115}, {WSAEPROTOTYPE, 136}, {WSAENOPROTOOPT, 123}, {WSAEPROTONOSUPPORT, 135}, {WSAESOCKTNOSUPPORT, 240},
-    {WSAEOPNOTSUPP, 130}, {WSAEAFNOSUPPORT, 102}, {WSAEADDRINUSE, 100}, {WSAEADDRNOTAVAIL, 101}, {WSAENETDOWN, 116},
-    {WSAENETUNREACH, 118}, {WSAENETRESET, 117}, {WSAECONNABORTED, 106}, {WSAECONNRESET, 108}, {WSAENOBUFS, 119},
-    {WSAEISCONN, 113}, {WSAENOTCONN, 126}, {WSAESHUTDOWN, 241}, {WSAETIMEDOUT, 138}, {WSAECONNREFUSED, 107},
-    {WSAELOOP, 114}, {WSAENAMETOOLONG, 38}, {WSAEHOSTDOWN, 243}, {WSAEHOSTUNREACH, 110}, {WSAEUSERS, 244},
-    {WSAEMFILE, 24}, {WSAEACCES, 13}, {WSAEFAULT, 14}, {WSAEINTR, 4}, {WSAEBADF, 9}, {WSAEINVAL, 22},
+    {WSAEWOULDBLOCK, 140}, {WSAEINPROGRESS, 112}, {WSAEALREADY, 103}, {WSAENOTSOCK, 128},
+    {WSAEDESTADDRREQ, 109}, {WSAEMSGSIZE, 115}, {WSAEPROTOTYPE, 136}, {WSAENOPROTOOPT, 123},
+    {WSAEPROTONOSUPPORT, 135}, {WSAESOCKTNOSUPPORT, 240}, {WSAEOPNOTSUPP, 130}, {WSAEAFNOSUPPORT, 102},
+    {WSAEADDRINUSE, 100}, {WSAEADDRNOTAVAIL, 101}, {WSAENETDOWN, 116}, {WSAENETUNREACH, 118},
+    {WSAENETRESET, 117}, {WSAECONNABORTED, 106}, {WSAECONNRESET, 108}, {WSAENOBUFS, 119}, {WSAEISCONN, 113},
+    {WSAENOTCONN, 126}, {WSAESHUTDOWN, 241}, {WSAETIMEDOUT, 138}, {WSAECONNREFUSED, 107}, {WSAELOOP, 114},
+    {WSAENAMETOOLONG, 38}, {WSAEHOSTDOWN, 243}, {WSAEHOSTUNREACH, 110}, {WSAEUSERS, 244}, {WSAEMFILE, 24},
+    {WSAEACCES, 13}, {WSAEFAULT, 14}, {WSAEINTR, 4}, {WSAEBADF, 9}, {WSAEINVAL, 22},
     {WSA_NOT_ENOUGH_MEMORY, 12}, {WSA_OPERATION_ABORTED, 106},
 };
 
@@ -41,7 +42,8 @@ static const char *const option_names[] = {
 };
 
 /* Channel options that exist beside Tcl's generic ones: what may be read, and what may be set. */
-static const char *const readable_options[] = {"connecting peername sockname", "connecting keepalive nodelay peername sockname"};
+static const char *const readable_options[] = {"connecting peername sockname",
+                                               "connecting keepalive nodelay peername sockname"};
 static const char *const writable_options[] = {"", "keepalive nodelay"};
 
 #endif

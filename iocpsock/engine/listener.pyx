@@ -1,18 +1,16 @@
 # Listener: one listening socket for each local address, and the connections they accepted.
 #
-# Each endpoint (engine/endpoint.pyx) keeps AcceptEx operations ("slots") posted: `acceptcount` of them, or, if
-# that is 0, as many as the traffic needs. When one completes, the completion thread posts the next before it
-# looks at the connection. A failed accept costs that one connection and nothing else. When the system is
-# short of handles or memory, slots are posted again after a pause. Accepted connections wait for the runtime
-# in a queue of bounded length. If it is full, or `maxconnections` are alive, no slot is posted, and the
-# kernel's backlog holds, then refuses, the rest. With the setting `acceptbufsize` an accept completes when
-# the connection's first bytes are there, and brings them along. A timer closes a peer that connects and says
-# nothing for `acceptdatatimeout` seconds.
+# Each endpoint (engine/endpoint.pyx) keeps AcceptEx operations ("slots") posted: `acceptcount` of them, or as
+# many as the traffic needs. When one completes, the completion thread posts the next before it looks at the
+# connection. A failed accept costs that one connection and nothing else. When the system is short of handles
+# or memory, slots are posted again after a pause. Accepted connections wait for the runtime in a queue. If it
+# is full, or `maxconnections` are alive, no slot is posted, and the kernel's backlog holds, then refuses, the
+# rest. With the setting `acceptbufsize` an accept completes when the connection's first bytes are there, and
+# brings them along. A timer closes a peer that says nothing for `acceptdatatimeout` seconds.
 # Owner: the runtime holds one reference, which listener_close takes; each posted slot holds one. Threads make
 # sockets, and adopt connections, without the lock, which guards the queues. A connection takes its place in
 # the queue, by the number of its slot, when it is dequeued; the runtime gets it when it is adopted.
-# Threads: under source.lock; listener_complete is called with it on a completion thread, listener_expire
-# takes it there.
+# Threads: under source.lock; listener_complete has it on a completion thread, listener_expire takes it there.
 
 cdef enum:
     LISTENER_QUEUE = 1024           # accepted connections that wait for the runtime

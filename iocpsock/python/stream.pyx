@@ -10,8 +10,8 @@
 #   together with `pending` tells whether there is something to read, and what follows the end of TLS is there
 #   for the plain socket.
 # * A send that has to wait is never taken back, since nobody could tell then how much of it was sent. With a
-#   timeout the call waits for room. Without one the send is posted, and stays with the system when Ctrl-C ends
-#   the call; the next that sends begins by waiting for it.
+#   timeout the call waits for room. Without one the send is posted, and stays with the system when Ctrl-C
+#   ends the call; the next that sends begins by waiting for it.
 # * A write that ended early is to be made again with the same data, OpenSSL's own rule: it goes on where it
 # was.
 #

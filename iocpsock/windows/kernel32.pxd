@@ -70,7 +70,8 @@ cdef extern from "windows.h" nogil:
     void ReleaseSRWLockExclusive(SRWLOCK *lock)
     void WakeAllConditionVariable(CONDITION_VARIABLE *condition)
     void WakeConditionVariable(CONDITION_VARIABLE *condition)
-    BOOL SleepConditionVariableSRW(CONDITION_VARIABLE *condition, SRWLOCK *lock, DWORD milliseconds, ULONG flags)
+    BOOL SleepConditionVariableSRW(CONDITION_VARIABLE *condition, SRWLOCK *lock, DWORD milliseconds,
+                                   ULONG flags)
 
     LONG InterlockedIncrement(LONG *value)
     LONG InterlockedDecrement(LONG *value)
@@ -80,17 +81,19 @@ cdef extern from "windows.h" nogil:
     LONGLONG InterlockedExchangeAdd64(LONGLONG *value, LONGLONG change)
 
     HANDLE CreateIoCompletionPort(HANDLE file, HANDLE port, ULONG_PTR key, DWORD threads)
-    BOOL GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count, ULONG *removed, DWORD milliseconds,
-                                     BOOL alertable)
+    BOOL GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count, ULONG *removed,
+                                     DWORD milliseconds, BOOL alertable)
     BOOL PostQueuedCompletionStatus(HANDLE port, DWORD bytes, ULONG_PTR key, OVERLAPPED *overlapped)
     BOOL SetFileCompletionNotificationModes(HANDLE file, unsigned char flags)
     BOOL CancelIoEx(HANDLE file, OVERLAPPED *overlapped)
-    HANDLE CreateThread(void *security, size_t stack, void *start, void *parameter, DWORD flags, DWORD *identifier)
+    HANDLE CreateThread(void *security, size_t stack, void *start, void *parameter, DWORD flags,
+                        DWORD *identifier)
     DWORD GetActiveProcessorCount(unsigned short group)
     DWORD GetCurrentThreadId()
     HANDLE CreateEventW(void *security, BOOL manual, BOOL initial, const WCHAR *name)
     HANDLE CreateWaitableTimerExW(void *security, const WCHAR *name, DWORD flags, DWORD access)
-    BOOL SetWaitableTimer(HANDLE timer, const LARGE_INTEGER *due, LONG period, void *routine, void *argument, BOOL resume)
+    BOOL SetWaitableTimer(HANDLE timer, const LARGE_INTEGER *due, LONG period, void *routine, void *argument,
+                          BOOL resume)
     BOOL SetEvent(HANDLE event)
     BOOL ResetEvent(HANDLE event)
     void MemoryBarrier()
@@ -103,13 +106,15 @@ cdef extern from "windows.h" nogil:
     DWORD TlsAlloc()
     void *TlsGetValue(DWORD index)
     BOOL TlsSetValue(DWORD index, void *value)
-    DWORD FormatMessageW(DWORD flags, const void *source, DWORD code, DWORD language, WCHAR *text, DWORD capacity, void *arguments)
+    DWORD FormatMessageW(DWORD flags, const void *source, DWORD code, DWORD language, WCHAR *text,
+                         DWORD capacity, void *arguments)
     ULONGLONG GetTickCount64()
     BOOL QueryPerformanceCounter(LARGE_INTEGER *count)
     BOOL QueryPerformanceFrequency(LARGE_INTEGER *frequency)
-    int MultiByteToWideChar(unsigned int codepage, DWORD flags, const char *text, int length, WCHAR *wide, int capacity)
-    int WideCharToMultiByte(unsigned int codepage, DWORD flags, const WCHAR *wide, int length, char *text, int capacity,
-                            const char *missing, BOOL *used)
+    int MultiByteToWideChar(unsigned int codepage, DWORD flags, const char *text, int length, WCHAR *wide,
+                            int capacity)
+    int WideCharToMultiByte(unsigned int codepage, DWORD flags, const WCHAR *wide, int length, char *text,
+                            int capacity, const char *missing, BOOL *used)
 
 cdef extern from "winternl.h" nogil:
     ULONG RtlNtStatusToDosError(int status)

@@ -105,11 +105,12 @@ cdef extern from "winsock2.h" nogil:
     int getsockopt(SOCKET socket, int level, int option, char *value, int *length)
     int getsockname(SOCKET socket, sockaddr *address, int *length)
     int getpeername(SOCKET socket, sockaddr *address, int *length)
-    int WSAIoctl(SOCKET socket, DWORD code, void *input, DWORD input_size, void *output, DWORD output_size, DWORD *returned,
-                 OVERLAPPED *overlapped, void *routine)
-    int WSARecv(SOCKET socket, WSABUF *buffers, DWORD count, DWORD *received, DWORD *flags, OVERLAPPED *overlapped,
+    int WSAIoctl(SOCKET socket, DWORD code, void *input, DWORD input_size, void *output, DWORD output_size,
+                 DWORD *returned, OVERLAPPED *overlapped, void *routine)
+    int WSARecv(SOCKET socket, WSABUF *buffers, DWORD count, DWORD *received, DWORD *flags,
+                OVERLAPPED *overlapped, void *routine)
+    int WSASend(SOCKET socket, WSABUF *buffers, DWORD count, DWORD *sent, DWORD flags, OVERLAPPED *overlapped,
                 void *routine)
-    int WSASend(SOCKET socket, WSABUF *buffers, DWORD count, DWORD *sent, DWORD flags, OVERLAPPED *overlapped, void *routine)
     u_short htons(u_short value)
     u_short ntohs(u_short value)
     u_long htonl(u_long value)
@@ -143,8 +144,8 @@ cdef extern from "ws2tcpip.h" nogil:
 
     int GetAddrInfoW(const WCHAR *node, const WCHAR *service, const ADDRINFOW *hints, ADDRINFOW **result)
     void FreeAddrInfoW(ADDRINFOW *list)
-    int getnameinfo(const sockaddr *address, int length, char *host, DWORD host_size, char *service, DWORD service_size,
-                    int flags)
+    int getnameinfo(const sockaddr *address, int length, char *host, DWORD host_size, char *service,
+                    DWORD service_size, int flags)
     const char *inet_ntop(int family, const void *address, char *text, size_t size)
     struct servent:
         short s_port
@@ -154,12 +155,14 @@ cdef extern from "mswsock.h" nogil:
     enum:
         SIO_BSP_HANDLE_POLL
         SO_CONNECT_TIME
-    ctypedef BOOL (*LPFN_ACCEPTEX)(SOCKET listener, SOCKET accepted, void *buffer, DWORD receive, DWORD local_size,
+    ctypedef BOOL (*LPFN_ACCEPTEX)(SOCKET listener, SOCKET accepted, void *buffer, DWORD receive,
+                                   DWORD local_size,
                                    DWORD remote_size, DWORD *received, OVERLAPPED *overlapped) noexcept
-    ctypedef void (*LPFN_GETACCEPTEXSOCKADDRS)(void *buffer, DWORD receive, DWORD local_size, DWORD remote_size,
+    ctypedef void (*LPFN_GETACCEPTEXSOCKADDRS)(void *buffer, DWORD receive, DWORD local_size,
+                                               DWORD remote_size,
                                                sockaddr **local, int *local_length, sockaddr **remote,
                                                int *remote_length) noexcept
-    ctypedef BOOL (*LPFN_CONNECTEX)(SOCKET socket, const sockaddr *address, int length, void *data, DWORD data_size,
-                                    DWORD *sent, OVERLAPPED *overlapped) noexcept
-    ctypedef BOOL (*LPFN_TRANSMITFILE)(SOCKET socket, HANDLE file, DWORD size, DWORD piece, OVERLAPPED *overlapped, void *around,
-                                       DWORD flags) noexcept
+    ctypedef BOOL (*LPFN_CONNECTEX)(SOCKET socket, const sockaddr *address, int length, void *data,
+                                    DWORD data_size, DWORD *sent, OVERLAPPED *overlapped) noexcept
+    ctypedef BOOL (*LPFN_TRANSMITFILE)(SOCKET socket, HANDLE file, DWORD size, DWORD piece,
+                                       OVERLAPPED *overlapped, void *around, DWORD flags) noexcept

@@ -66,7 +66,8 @@ static int answer(Tcl_Interp *interp, int value)
 
 static int misused(Tcl_Interp *interp, Tcl_Obj *command)
 {
-    Tcl_SetObjResult(interp, Tcl_ObjPrintf("%s: wrong arguments: see tests/instruments/control.c", Tcl_GetString(command)));
+    Tcl_SetObjResult(interp, Tcl_ObjPrintf("%s: wrong arguments: see tests/instruments/control.c",
+                                           Tcl_GetString(command)));
     return TCL_ERROR;
 }
 
@@ -133,7 +134,8 @@ static int fault_command(void *data, Tcl_Interp *interp, int objc, Tcl_Obj *cons
         return TCL_OK;
     }
     if (objc == 8 && !strcmp(word, "plan") && integers(interp, 4, objv + 4, values) == TCL_OK)
-        return answer(interp, fault_plan(Tcl_GetString(objv[2]), Tcl_GetString(objv[3]), values[0], values[1], values[2],
+        return answer(interp, fault_plan(Tcl_GetString(objv[2]), Tcl_GetString(objv[3]), values[0], values[1],
+                                         values[2],
                                          values[3]));
     return misused(interp, objv[0]);
 }

@@ -126,7 +126,8 @@ static ULONG draw(OVERLAPPED_ENTRY *entry)
     return drawn;
 }
 
-BOOL WINAPI fault_GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count, ULONG *removed,
+BOOL WINAPI fault_GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count,
+                                              ULONG *removed,
                                               DWORD milliseconds, BOOL alertable)
 {
     ULONG left;
@@ -135,7 +136,8 @@ BOOL WINAPI fault_GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *ent
     if (fault_fails(FAULT_GetQueuedCompletionStatusEx))
         return FALSE;
     do {
-        got = GetQueuedCompletionStatusEx(port, entries, count, removed, pooled ? LOOK : milliseconds, alertable);
+        got = GetQueuedCompletionStatusEx(port, entries, count, removed, pooled ? LOOK : milliseconds,
+                                          alertable);
         for (index = 0; got && index < *removed; index++)
             beside_end(entries[index].lpOverlapped);
         left = got ? hold_back(entries, *removed) : 0;

@@ -19,7 +19,8 @@ static struct plan {
 
 #define FAULT_NAME(name) #name,
 static const char *const call_names[] = {FAULT_CALLS(FAULT_NAME)};
-static const char *const action_names[] = {"pass", "fail", "status", "late", "short", "inline", "value", "hold"};
+static const char *const action_names[] = {"pass", "fail", "status", "late", "short", "inline", "value",
+                                           "hold"};
 #undef FAULT_NAME
 
 static SRWLOCK lock;
@@ -31,7 +32,8 @@ static LPFN_ACCEPTEX accept_ex;
 static LPFN_CONNECTEX connect_ex;
 static LPFN_TRANSMITFILE transmit_file;
 
-enum { IDEAL_SEND_BACKLOG_QUERY = _IOR('t', 123, ULONG) };      /* SIO_IDEAL_SEND_BACKLOG_QUERY, which mingw-w64 lacks */
+/* SIO_IDEAL_SEND_BACKLOG_QUERY, which mingw-w64 lacks. */
+enum { IDEAL_SEND_BACKLOG_QUERY = _IOR('t', 123, ULONG) };
 
 static int find(const char *const *names, int count, const char *name)
 {
@@ -46,7 +48,8 @@ static int find(const char *const *names, int count, const char *name)
  * `per_mille`. -1 if there is no such call or action. */
 int fault_plan(const char *call_name, const char *action_name, int code, int skip, int times, int per_mille)
 {
-    int call = find(call_names, FAULT_COUNT, call_name), action = find(action_names, FAULT_ACTIONS, action_name);
+    int call = find(call_names, FAULT_COUNT, call_name), action = find(action_names, FAULT_ACTIONS,
+                                                                       action_name);
     struct plan plan = {action, code, skip, times, per_mille, 0, 0};
     if (call < 0 || action < 0)
         return -1;
@@ -117,34 +120,51 @@ int fault_fails(enum fault_call call)
     result convention fault_##name parameters { return fault_fails(FAULT_##name) ? failure : name arguments; }
 
 WRAP(int, WSAAPI, WSAStartup, (WORD version, WSADATA *data), (version, data), (int)GetLastError())
-WRAP(SOCKET, WSAAPI, WSASocketW, (int family, int type, int protocol, WSAPROTOCOL_INFOW *info, GROUP group, DWORD flags),
+WRAP(SOCKET, WSAAPI, WSASocketW, (int family, int type, int protocol, WSAPROTOCOL_INFOW *info, GROUP group,
+                                  DWORD flags),
      (family, type, protocol, info, group, flags), INVALID_SOCKET)
-WRAP(int, WSAAPI, bind, (SOCKET s, const struct sockaddr *address, int length), (s, address, length), SOCKET_ERROR)
+WRAP(int, WSAAPI, bind, (SOCKET s, const struct sockaddr *address, int length), (s, address, length),
+     SOCKET_ERROR)
 WRAP(int, WSAAPI, listen, (SOCKET s, int backlog), (s, backlog), SOCKET_ERROR)
-WRAP(int, WSAAPI, ioctlsocket, (SOCKET s, long command, u_long *argument), (s, command, argument), SOCKET_ERROR)
+WRAP(int, WSAAPI, ioctlsocket, (SOCKET s, long command, u_long *argument), (s, command, argument),
+     SOCKET_ERROR)
 WRAP(int, WSAAPI, setsockopt, (SOCKET s, int level, int option, const char *value, int length),
      (s, level, option, value, length), SOCKET_ERROR)
-WRAP(int, WSAAPI, getsockopt, (SOCKET s, int level, int option, char *value, int *length), (s, level, option, value, length),
+WRAP(int, WSAAPI, getsockopt, (SOCKET s, int level, int option, char *value, int *length),
+     (s, level, option, value, length),
      SOCKET_ERROR)
-WRAP(int, WSAAPI, getsockname, (SOCKET s, struct sockaddr *address, int *length), (s, address, length), SOCKET_ERROR)
-WRAP(int, WSAAPI, getpeername, (SOCKET s, struct sockaddr *address, int *length), (s, address, length), SOCKET_ERROR)
-WRAP(int, WSAAPI, getnameinfo, (const struct sockaddr *address, socklen_t length, char *host, DWORD host_size, char *service,
-     DWORD service_size, int flags), (address, length, host, host_size, service, service_size, flags), (int)GetLastError())
-WRAP(struct servent *, WSAAPI, getservbyname, (const char *name, const char *protocol), (name, protocol), NULL)
-WRAP(BOOL, WINAPI, PostQueuedCompletionStatus, (HANDLE port, DWORD bytes, ULONG_PTR key, OVERLAPPED *overlapped),
+WRAP(int, WSAAPI, getsockname, (SOCKET s, struct sockaddr *address, int *length), (s, address, length),
+     SOCKET_ERROR)
+WRAP(int, WSAAPI, getpeername, (SOCKET s, struct sockaddr *address, int *length), (s, address, length),
+     SOCKET_ERROR)
+WRAP(int, WSAAPI, getnameinfo, (const struct sockaddr *address, socklen_t length, char *host, DWORD host_size,
+                                char *service,
+     DWORD service_size, int flags), (address, length, host, host_size, service, service_size,
+                                      flags), (int)GetLastError())
+WRAP(struct servent *, WSAAPI, getservbyname, (const char *name, const char *protocol), (name, protocol),
+     NULL)
+WRAP(BOOL, WINAPI, PostQueuedCompletionStatus, (HANDLE port, DWORD bytes, ULONG_PTR key,
+                                                OVERLAPPED *overlapped),
      (port, bytes, key, overlapped), FALSE)
-WRAP(HANDLE, WINAPI, CreateThread, (SECURITY_ATTRIBUTES *security, SIZE_T stack, LPTHREAD_START_ROUTINE start, void *parameter,
+WRAP(HANDLE, WINAPI, CreateThread, (SECURITY_ATTRIBUTES *security, SIZE_T stack, LPTHREAD_START_ROUTINE start,
+                                    void *parameter,
      DWORD flags, DWORD *identifier), (security, stack, start, parameter, flags, identifier), NULL)
-WRAP(HANDLE, WINAPI, CreateEventW, (SECURITY_ATTRIBUTES *security, BOOL manual, BOOL initial, const WCHAR *name),
+WRAP(HANDLE, WINAPI, CreateEventW, (SECURITY_ATTRIBUTES *security, BOOL manual, BOOL initial,
+                                    const WCHAR *name),
      (security, manual, initial, name), NULL)
-WRAP(DWORD, WINAPI, WaitForSingleObject, (HANDLE handle, DWORD milliseconds), (handle, milliseconds), WAIT_FAILED)
-WRAP(HANDLE, WINAPI, CreateWaitableTimerExW, (SECURITY_ATTRIBUTES *security, const WCHAR *name, DWORD flags, DWORD access),
+WRAP(DWORD, WINAPI, WaitForSingleObject, (HANDLE handle, DWORD milliseconds), (handle, milliseconds),
+     WAIT_FAILED)
+WRAP(HANDLE, WINAPI, CreateWaitableTimerExW, (SECURITY_ATTRIBUTES *security, const WCHAR *name, DWORD flags,
+                                              DWORD access),
      (security, name, flags, access), NULL)
-WRAP(BOOL, WINAPI, SetWaitableTimer, (HANDLE timer, const LARGE_INTEGER *due, LONG period, PTIMERAPCROUTINE routine, void *argument,
+WRAP(BOOL, WINAPI, SetWaitableTimer, (HANDLE timer, const LARGE_INTEGER *due, LONG period,
+                                      PTIMERAPCROUTINE routine, void *argument,
      BOOL resume), (timer, due, period, routine, argument, resume), FALSE)
-WRAP(BOOL, WINAPI, GetModuleHandleExW, (DWORD flags, const WCHAR *name, HMODULE *module), (flags, name, module), FALSE)
+WRAP(BOOL, WINAPI, GetModuleHandleExW, (DWORD flags, const WCHAR *name, HMODULE *module),
+     (flags, name, module), FALSE)
 WRAP(DWORD, WINAPI, TlsAlloc, (void), (), TLS_OUT_OF_INDEXES)
-WRAP(int, WINAPI, MultiByteToWideChar, (UINT page, DWORD flags, const char *text, int length, WCHAR *wide, int capacity),
+WRAP(int, WINAPI, MultiByteToWideChar, (UINT page, DWORD flags, const char *text, int length, WCHAR *wide,
+                                        int capacity),
      (page, flags, text, length, wide, capacity), 0)
 
 DWORD WINAPI fault_WaitForMultipleObjects(DWORD count, const HANDLE *handles, BOOL all, DWORD milliseconds)
@@ -163,10 +183,12 @@ DWORD WINAPI fault_WaitForMultipleObjects(DWORD count, const HANDLE *handles, BO
 DWORD WINAPI fault_GetActiveProcessorCount(WORD group)
 {
     int code;
-    return take(FAULT_GetActiveProcessorCount, &code) == FAULT_VALUE ? (DWORD)code : GetActiveProcessorCount(group);
+    return take(FAULT_GetActiveProcessorCount,
+                &code) == FAULT_VALUE ? (DWORD)code : GetActiveProcessorCount(group);
 }
 
-DWORD WINAPI fault_GetExtendedTcpTable(void *table, DWORD *size, BOOL sorted, ULONG family, TCP_TABLE_CLASS kind, ULONG reserved)
+DWORD WINAPI fault_GetExtendedTcpTable(void *table, DWORD *size, BOOL sorted, ULONG family,
+                                       TCP_TABLE_CLASS kind, ULONG reserved)
 {
     int code;
     if (take(FAULT_GetExtendedTcpTable, &code) == FAULT_FAIL)
@@ -185,7 +207,8 @@ LONG NTAPI fault_RtlGetVersion(OSVERSIONINFOW *info)
     return status;
 }
 
-int WSAAPI fault_GetAddrInfoW(const WCHAR *node, const WCHAR *service, const ADDRINFOW *hints, ADDRINFOW **result)
+int WSAAPI fault_GetAddrInfoW(const WCHAR *node, const WCHAR *service, const ADDRINFOW *hints,
+                              ADDRINFOW **result)
 {
     int code;
     enum fault_action action = take(FAULT_GetAddrInfoW, &code);
@@ -209,7 +232,8 @@ int WSAAPI fault_closesocket(SOCKET s)
 }
 
 /* The code is an NTSTATUS. */
-NTSTATUS NTAPI fault_NtDeviceIoControlFile(HANDLE file, HANDLE event, PIO_APC_ROUTINE routine, void *context, IO_STATUS_BLOCK *ended,
+NTSTATUS NTAPI fault_NtDeviceIoControlFile(HANDLE file, HANDLE event, PIO_APC_ROUTINE routine, void *context,
+                                           IO_STATUS_BLOCK *ended,
                                            ULONG code, void *in, ULONG in_size, void *out, ULONG out_size)
 {
     int status;
@@ -220,7 +244,8 @@ NTSTATUS NTAPI fault_NtDeviceIoControlFile(HANDLE file, HANDLE event, PIO_APC_RO
 
 HANDLE WINAPI fault_CreateIoCompletionPort(HANDLE file, HANDLE port, ULONG_PTR key, DWORD threads)
 {
-    HANDLE result = fault_fails(FAULT_CreateIoCompletionPort) ? NULL : CreateIoCompletionPort(file, port, key, threads);
+    HANDLE result = fault_fails(FAULT_CreateIoCompletionPort) ? NULL : CreateIoCompletionPort(file, port, key,
+                                                                                              threads);
     if (result && file == INVALID_HANDLE_VALUE)
         engine_port = result;
     else if (result)
@@ -279,7 +304,8 @@ static DWORD cut(WSABUF *cut_buffers, const WSABUF *buffers, DWORD count, u_long
     return index;
 }
 
-int WSAAPI fault_WSARecv(SOCKET s, WSABUF *buffers, DWORD count, DWORD *received, DWORD *flags, OVERLAPPED *overlapped,
+int WSAAPI fault_WSARecv(SOCKET s, WSABUF *buffers, DWORD count, DWORD *received, DWORD *flags,
+                         OVERLAPPED *overlapped,
                          LPWSAOVERLAPPED_COMPLETION_ROUTINE routine)
 {
     WSABUF less = buffers[0];
@@ -308,7 +334,8 @@ int WSAAPI fault_WSARecv(SOCKET s, WSABUF *buffers, DWORD count, DWORD *received
     return result;
 }
 
-int WSAAPI fault_WSASend(SOCKET s, WSABUF *buffers, DWORD count, DWORD *sent, DWORD flags, OVERLAPPED *overlapped,
+int WSAAPI fault_WSASend(SOCKET s, WSABUF *buffers, DWORD count, DWORD *sent, DWORD flags,
+                         OVERLAPPED *overlapped,
                          LPWSAOVERLAPPED_COMPLETION_ROUTINE routine)
 {
     WSABUF fewer[64];
@@ -325,7 +352,8 @@ int WSAAPI fault_WSASend(SOCKET s, WSABUF *buffers, DWORD count, DWORD *sent, DW
     }
     if (action == FAULT_STATUS && overlapped) {
         if (code != STATUS_INSUFFICIENT_RESOURCES)
-            shutdown(s, SD_SEND);       /* the connection is gone: no send behind this one brings the peer anything */
+            /* The connection is gone: no send behind this one brings the peer anything. */
+            shutdown(s, SD_SEND);
         end_with(overlapped, code);
         return SOCKET_ERROR;
     }
@@ -352,7 +380,8 @@ int WSAAPI fault_WSASend(SOCKET s, WSABUF *buffers, DWORD count, DWORD *sent, DW
     return result;
 }
 
-static BOOL PASCAL fault_AcceptEx(SOCKET listener, SOCKET accepted, void *buffer, DWORD size, DWORD local_size, DWORD peer_size,
+static BOOL PASCAL fault_AcceptEx(SOCKET listener, SOCKET accepted, void *buffer, DWORD size,
+                                  DWORD local_size, DWORD peer_size,
                                   DWORD *received, OVERLAPPED *overlapped)
 {
     int code;
@@ -370,7 +399,8 @@ static BOOL PASCAL fault_AcceptEx(SOCKET listener, SOCKET accepted, void *buffer
         fault_late(overlapped, code);
     result = accept_ex(listener, accepted, buffer, size, local_size, peer_size, received, overlapped);
     if (action == FAULT_INLINE && !result && GetLastError() == WSA_IO_PENDING)
-        return TRUE;                            /* the packet comes in either case: listeners do not skip it */
+        /* The packet comes in either case: listeners do not skip it. */
+        return TRUE;
     return result;
 }
 
@@ -393,7 +423,8 @@ static BOOL connect_at_once(SOCKET s, const struct sockaddr *address, int length
     return result;
 }
 
-static BOOL PASCAL fault_ConnectEx(SOCKET s, const struct sockaddr *address, int length, void *data, DWORD size, DWORD *sent,
+static BOOL PASCAL fault_ConnectEx(SOCKET s, const struct sockaddr *address, int length, void *data,
+                                   DWORD size, DWORD *sent,
                                    OVERLAPPED *overlapped)
 {
     int code;
@@ -436,7 +467,8 @@ static BOOL PASCAL fault_TransmitFile(SOCKET s, HANDLE file, DWORD size, DWORD p
     if (!memcmp(in, &identifier, sizeof(GUID))) \
         kept = *(__typeof__(kept) *)out, *(__typeof__(kept) *)out = ours
 
-int WSAAPI fault_WSAIoctl(SOCKET s, DWORD control, void *in, DWORD in_size, void *out, DWORD out_size, DWORD *returned,
+int WSAAPI fault_WSAIoctl(SOCKET s, DWORD control, void *in, DWORD in_size, void *out, DWORD out_size,
+                          DWORD *returned,
                           OVERLAPPED *overlapped, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine)
 {
     static const GUID accept_id = WSAID_ACCEPTEX, connect_id = WSAID_CONNECTEX, transmit_id = WSAID_TRANSMITFILE;

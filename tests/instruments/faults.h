@@ -43,7 +43,8 @@
 enum fault_call { FAULT_CALLS(FAULT_ENUM) FAULT_COUNT };
 #undef FAULT_ENUM
 
-enum fault_action { FAULT_PASS, FAULT_FAIL, FAULT_STATUS, FAULT_LATE, FAULT_SHORT, FAULT_INLINE, FAULT_VALUE, FAULT_HOLD, FAULT_ACTIONS };
+enum fault_action { FAULT_PASS, FAULT_FAIL, FAULT_STATUS, FAULT_LATE, FAULT_SHORT, FAULT_INLINE, FAULT_VALUE,
+                   FAULT_HOLD, FAULT_ACTIONS };
 
 /* faults.c: the plans, and the wrappers that apply them */
 int fault_plan(const char *call, const char *action, int code, int skip, int times, int per_mille);
@@ -78,7 +79,8 @@ int beside_cancels(void);
 int beside_sends(void);
 
 int WSAAPI fault_WSAStartup(WORD version, WSADATA *data);
-SOCKET WSAAPI fault_WSASocketW(int family, int type, int protocol, WSAPROTOCOL_INFOW *info, GROUP group, DWORD flags);
+SOCKET WSAAPI fault_WSASocketW(int family, int type, int protocol, WSAPROTOCOL_INFOW *info, GROUP group,
+                               DWORD flags);
 int WSAAPI fault_bind(SOCKET s, const struct sockaddr *address, int length);
 int WSAAPI fault_listen(SOCKET s, int backlog);
 int WSAAPI fault_shutdown(SOCKET s, int how);
@@ -88,27 +90,36 @@ int WSAAPI fault_setsockopt(SOCKET s, int level, int option, const char *value, 
 int WSAAPI fault_getsockopt(SOCKET s, int level, int option, char *value, int *length);
 int WSAAPI fault_getsockname(SOCKET s, struct sockaddr *address, int *length);
 int WSAAPI fault_getpeername(SOCKET s, struct sockaddr *address, int *length);
-int WSAAPI fault_getnameinfo(const struct sockaddr *address, socklen_t length, char *host, DWORD host_size, char *service,
+int WSAAPI fault_getnameinfo(const struct sockaddr *address, socklen_t length, char *host, DWORD host_size,
+                             char *service,
                              DWORD service_size, int flags);
 struct servent *WSAAPI fault_getservbyname(const char *name, const char *protocol);
-int WSAAPI fault_GetAddrInfoW(const WCHAR *node, const WCHAR *service, const ADDRINFOW *hints, ADDRINFOW **result);
-int WSAAPI fault_WSAIoctl(SOCKET s, DWORD code, void *in, DWORD in_size, void *out, DWORD out_size, DWORD *returned,
+int WSAAPI fault_GetAddrInfoW(const WCHAR *node, const WCHAR *service, const ADDRINFOW *hints,
+                              ADDRINFOW **result);
+int WSAAPI fault_WSAIoctl(SOCKET s, DWORD code, void *in, DWORD in_size, void *out, DWORD out_size,
+                          DWORD *returned,
                           OVERLAPPED *overlapped, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine);
-int WSAAPI fault_WSARecv(SOCKET s, WSABUF *buffers, DWORD count, DWORD *received, DWORD *flags, OVERLAPPED *overlapped,
+int WSAAPI fault_WSARecv(SOCKET s, WSABUF *buffers, DWORD count, DWORD *received, DWORD *flags,
+                         OVERLAPPED *overlapped,
                          LPWSAOVERLAPPED_COMPLETION_ROUTINE routine);
-int WSAAPI fault_WSASend(SOCKET s, WSABUF *buffers, DWORD count, DWORD *sent, DWORD flags, OVERLAPPED *overlapped,
+int WSAAPI fault_WSASend(SOCKET s, WSABUF *buffers, DWORD count, DWORD *sent, DWORD flags,
+                         OVERLAPPED *overlapped,
                          LPWSAOVERLAPPED_COMPLETION_ROUTINE routine);
 BOOL WINAPI fault_CancelIoEx(HANDLE file, OVERLAPPED *overlapped);
 HANDLE WINAPI fault_CreateIoCompletionPort(HANDLE file, HANDLE port, ULONG_PTR key, DWORD threads);
 BOOL WINAPI fault_SetFileCompletionNotificationModes(HANDLE file, UCHAR flags);
-BOOL WINAPI fault_GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count, ULONG *removed,
+BOOL WINAPI fault_GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count,
+                                              ULONG *removed,
                                               DWORD milliseconds, BOOL alertable);
 BOOL WINAPI fault_PostQueuedCompletionStatus(HANDLE port, DWORD bytes, ULONG_PTR key, OVERLAPPED *overlapped);
-HANDLE WINAPI fault_CreateThread(SECURITY_ATTRIBUTES *security, SIZE_T stack, LPTHREAD_START_ROUTINE start, void *parameter,
+HANDLE WINAPI fault_CreateThread(SECURITY_ATTRIBUTES *security, SIZE_T stack, LPTHREAD_START_ROUTINE start,
+                                 void *parameter,
                                  DWORD flags, DWORD *identifier);
 HANDLE WINAPI fault_CreateEventW(SECURITY_ATTRIBUTES *security, BOOL manual, BOOL initial, const WCHAR *name);
-HANDLE WINAPI fault_CreateWaitableTimerExW(SECURITY_ATTRIBUTES *security, const WCHAR *name, DWORD flags, DWORD access);
-BOOL WINAPI fault_SetWaitableTimer(HANDLE timer, const LARGE_INTEGER *due, LONG period, PTIMERAPCROUTINE routine, void *argument,
+HANDLE WINAPI fault_CreateWaitableTimerExW(SECURITY_ATTRIBUTES *security, const WCHAR *name, DWORD flags,
+                                           DWORD access);
+BOOL WINAPI fault_SetWaitableTimer(HANDLE timer, const LARGE_INTEGER *due, LONG period,
+                                   PTIMERAPCROUTINE routine, void *argument,
                                    BOOL resume);
 DWORD WINAPI fault_WaitForSingleObject(HANDLE handle, DWORD milliseconds);
 DWORD WINAPI fault_WaitForMultipleObjects(DWORD count, const HANDLE *handles, BOOL all, DWORD milliseconds);
@@ -116,10 +127,13 @@ BOOL WINAPI fault_GetModuleHandleExW(DWORD flags, const WCHAR *name, HMODULE *mo
 DWORD WINAPI fault_GetActiveProcessorCount(WORD group);
 LONG NTAPI fault_RtlGetVersion(OSVERSIONINFOW *info);
 DWORD WINAPI fault_TlsAlloc(void);
-NTSTATUS NTAPI fault_NtDeviceIoControlFile(HANDLE file, HANDLE event, PIO_APC_ROUTINE routine, void *context, IO_STATUS_BLOCK *ended,
+NTSTATUS NTAPI fault_NtDeviceIoControlFile(HANDLE file, HANDLE event, PIO_APC_ROUTINE routine, void *context,
+                                           IO_STATUS_BLOCK *ended,
                                            ULONG code, void *in, ULONG in_size, void *out, ULONG out_size);
-DWORD WINAPI fault_GetExtendedTcpTable(void *table, DWORD *size, BOOL sorted, ULONG family, TCP_TABLE_CLASS kind, ULONG reserved);
-int WINAPI fault_MultiByteToWideChar(UINT page, DWORD flags, const char *text, int length, WCHAR *wide, int capacity);
+DWORD WINAPI fault_GetExtendedTcpTable(void *table, DWORD *size, BOOL sorted, ULONG family,
+                                       TCP_TABLE_CLASS kind, ULONG reserved);
+int WINAPI fault_MultiByteToWideChar(UINT page, DWORD flags, const char *text, int length, WCHAR *wide,
+                                     int capacity);
 
 #ifdef IOCPSOCK_STRICT
 #include "strict/strict.h"

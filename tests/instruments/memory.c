@@ -20,7 +20,8 @@ enum {
     CANARY_BYTES = 32,          /* at either end */
     FRAMES = 4,                 /* of the stack, to tell who took and gave */
     QUARANTINE = 16 << 20,
-    STATUS = 134                /* exit status of a process that was stopped here: what abort() gives elsewhere */
+    /* Exit status of a process that was stopped here: what abort() gives elsewhere. */
+    STATUS = 134
 };
 
 struct block {
@@ -47,14 +48,17 @@ static void stop(const struct block *block, const char *what, size_t offset, uns
     DWORD written;
     int length;
     lstrcpynA(taker, symbols_owner(block->taker, FRAMES), sizeof taker);
-    length = snprintf(text, sizeof text, "iocpsock: memory taken by %s (%llu bytes%s%s: %s, at offset %lld: 0x%02X\n", taker,
+    length = snprintf(text, sizeof text,
+                      "iocpsock: memory taken by %s (%llu bytes%s%s: %s, at offset %lld: 0x%02X\n", taker,
                       (unsigned long long)block->size, block->given ? ") and given back by " : ")",
-                      block->given ? symbols_owner(block->giver, FRAMES) : "", what, (long long)offset, found);
+                      block->given ? symbols_owner(block->giver,
+                                                   FRAMES) : "", what, (long long)offset, found);
     WriteFile(GetStdHandle(STD_ERROR_HANDLE), text, length, &written, NULL);
     TerminateProcess(GetCurrentProcess(), STATUS);
 }
 
-static void expect(const struct block *block, const unsigned char *bytes, size_t count, unsigned char value, const char *what)
+static void expect(const struct block *block, const unsigned char *bytes, size_t count, unsigned char value,
+                   const char *what)
 {
     size_t index;
     for (index = 0; index < count; index++)

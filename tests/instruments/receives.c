@@ -43,7 +43,8 @@ static void finish(struct receive **link, LONG status, DWORD bytes)
 /* Try every socket's first receive, once and again while there is something: how many ended. */
 static int serve(void)
 {
-    static unsigned char empty[SLOTS];          /* by socket, handles are multiples of four: nothing to be had now */
+    /* By socket, handles are multiples of four: nothing to be had now. */
+    static unsigned char empty[SLOTS];
     struct receive **link = &first, *receive;
     DWORD bytes, flags;
     int ended = 0, error;

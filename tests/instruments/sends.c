@@ -51,7 +51,8 @@ static int give(struct send *send)
     WSABUF *buffer;
     DWORD index, bytes;
     for (index = 0; index < send->count; index++)
-        for (buffer = &send->buffers[index]; buffer->len; buffer->buf += bytes, buffer->len -= bytes, send->sent += bytes)
+        for (buffer = &send->buffers[index]; buffer->len; buffer->buf += bytes, buffer->len -= bytes,
+             send->sent += bytes)
             if (WSASend(send->socket, buffer, 1, &bytes, 0, NULL, NULL))
                 return 0;
     return 1;
@@ -91,7 +92,8 @@ static DWORD WINAPI run(void *unused)
     (void)unused;
     AcquireSRWLockExclusive(&lock);
     for (;;) {
-        SleepConditionVariableSRW(&changed, &lock, first && serving == SENDS_SERVE ? 2 : INFINITE, 0);    /* room makes no sound here: look again soon */
+        /* Room makes no sound here: look again soon. */
+        SleepConditionVariableSRW(&changed, &lock, first && serving == SENDS_SERVE ? 2 : INFINITE, 0);
         if (serving == SENDS_SERVE)
             serve();
     }

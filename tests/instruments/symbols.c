@@ -20,9 +20,11 @@ static char *load(void)
     HANDLE handle;
     DWORD size, got = 0;
     if (file || !GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT,
-                                    (const char *)&module, &module) || !GetModuleFileNameA(module, path, sizeof path))
+                                    (const char *)&module, &module) || !GetModuleFileNameA(module, path,
+                                                                                           sizeof path))
         return file;
-    handle = CreateFileA(path, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_DELETE, NULL, OPEN_EXISTING, 0, NULL);
+    handle = CreateFileA(path, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_DELETE, NULL, OPEN_EXISTING, 0,
+                         NULL);
     size = handle == INVALID_HANDLE_VALUE ? 0 : GetFileSize(handle, NULL);
     file = size ? VirtualAlloc(NULL, size, MEM_COMMIT, PAGE_READWRITE) : NULL;
     if (file && (!ReadFile(handle, file, size, &got, NULL) || got != size))

@@ -47,7 +47,8 @@ WITHOUT = {
 
 
 def test_every_scene_has_its_words():
-    source = (Path(__file__).resolve().parents[1] / "instruments" / "strict" / "scene.c").read_text(encoding="utf-8")
+    instruments = Path(__file__).resolve().parents[1] / "instruments"
+    source = (instruments / "strict" / "scene.c").read_text(encoding="utf-8")
     assert re.findall(r'\{"(\d+ [^"]+)", \w+\}', source) == list(SCENES)
 
 

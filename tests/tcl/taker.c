@@ -23,24 +23,29 @@
 
 enum { PIECE = 65536 };
 
-TCL_STUB(33, unsigned char *, Tcl_GetByteArrayFromObj, (Tcl_Obj *o, int *length), (o, length))     /* in Tcl 8.6 */
+/* In Tcl 8.6. */
+TCL_STUB(33, unsigned char *, Tcl_GetByteArrayFromObj, (Tcl_Obj *o, int *length), (o, length))
 TCL_STUB(50, Tcl_Obj *, Tcl_NewByteArrayObj, (const unsigned char *bytes, ptrdiff_t length), (bytes, length))
 TCL_STUB(151, Tcl_Channel, Tcl_GetChannel, (Tcl_Interp *i, const char *name, int *mode), (i, name, mode))
-TCL_STUB(153, int, Tcl_GetChannelHandle, (Tcl_Channel c, int direction, void **handle), (c, direction, handle))
+TCL_STUB(153, int, Tcl_GetChannelHandle, (Tcl_Channel c, int direction, void **handle),
+         (c, direction, handle))
 TCL_STUB(154, void *, Tcl_GetChannelInstanceData, (Tcl_Channel c), (c))
 TCL_STUB(158, const Tcl_ChannelType *, Tcl_GetChannelType, (Tcl_Channel c), (c))
 TCL_STUB(161, int, Tcl_GetErrno, (void), ())
-TCL_STUB(281, Tcl_Channel, Tcl_StackChannel, (Tcl_Interp *i, const Tcl_ChannelType *t, void *d, int mask, Tcl_Channel below),
+TCL_STUB(281, Tcl_Channel, Tcl_StackChannel, (Tcl_Interp *i, const Tcl_ChannelType *t, void *d, int mask,
+                                              Tcl_Channel below),
          (i, t, d, mask, below))
 TCL_STUB(394, ptrdiff_t, Tcl_ReadRaw, (Tcl_Channel c, char *bytes, ptrdiff_t length), (c, bytes, length))
-TCL_STUB(395, ptrdiff_t, Tcl_WriteRaw, (Tcl_Channel c, const char *bytes, ptrdiff_t length), (c, bytes, length))
+TCL_STUB(395, ptrdiff_t, Tcl_WriteRaw, (Tcl_Channel c, const char *bytes, ptrdiff_t length),
+         (c, bytes, length))
 TCL_STUB(396, Tcl_Channel, Tcl_GetTopChannel, (Tcl_Channel c), (c))
 TCL_STUB(487, int, Tcl_GetWideIntFromObj, (Tcl_Interp *i, Tcl_Obj *o, int64_t *value), (i, o, value))
 TCL_STUB(650, unsigned char *, Tcl_GetBytesFromObj, (Tcl_Interp *i, Tcl_Obj *o, ptrdiff_t *length), (i, o, length))   /* in Tcl 9 */
 
 typedef struct Taker {
     Tcl_Channel below;
-    SOCKET socket;              /* INVALID_SOCKET: there is none to be had, the channel below is read and written */
+    /* INVALID_SOCKET: there is none to be had, the channel below is read and written. */
+    SOCKET socket;
     int blocking;
     char key;
 } Taker;
@@ -81,7 +86,8 @@ static int taker_input(void *data, char *bytes, int size, int *error)
         count = Tcl_ReadRaw(taker->below, bytes, size);
         *error = count < 0 ? Tcl_GetErrno() : 0;
     } else {
-        while ((count = recv(taker->socket, bytes, size, 0)) < 0 && WSAGetLastError() == WSAEWOULDBLOCK && taker->blocking)
+        while ((count = recv(taker->socket, bytes, size, 0)) < 0 && WSAGetLastError() == WSAEWOULDBLOCK
+               && taker->blocking)
             wait_for(taker->socket, 0);
         *error = count < 0 ? errno_now() : 0;
     }
@@ -102,7 +108,8 @@ static int taker_output(void *data, const char *bytes, int size, int *error)
         count = Tcl_WriteRaw(taker->below, changed, size);
         *error = count < 0 ? Tcl_GetErrno() : 0;
     } else {
-        while ((count = send(taker->socket, changed, size, 0)) < 0 && WSAGetLastError() == WSAEWOULDBLOCK && taker->blocking)
+        while ((count = send(taker->socket, changed, size, 0)) < 0 && WSAGetLastError() == WSAEWOULDBLOCK
+               && taker->blocking)
             wait_for(taker->socket, 1);
         *error = count < 0 ? errno_now() : 0;
     }
@@ -130,13 +137,15 @@ static int taker_block_mode(void *data, int mode)
 static int taker_set_option(void *data, Tcl_Interp *interp, const char *name, const char *value)
 {
     Taker *taker = data;
-    return Tcl_GetChannelType(taker->below)->setOptionProc(Tcl_GetChannelInstanceData(taker->below), interp, name, value);
+    return Tcl_GetChannelType(taker->below)->setOptionProc(Tcl_GetChannelInstanceData(taker->below), interp,
+                                                           name, value);
 }
 
 static int taker_get_option(void *data, Tcl_Interp *interp, const char *name, Tcl_DString *result)
 {
     Taker *taker = data;
-    return Tcl_GetChannelType(taker->below)->getOptionProc(Tcl_GetChannelInstanceData(taker->below), interp, name, result);
+    return Tcl_GetChannelType(taker->below)->getOptionProc(Tcl_GetChannelInstanceData(taker->below), interp,
+                                                           name, result);
 }
 
 static int taker_close(void *data, Tcl_Interp *interp)
@@ -231,7 +240,8 @@ static int receive_command(void *data, Tcl_Interp *interp, int objc, Tcl_Obj *co
         Tcl_WrongNumArgs(interp, 1, objv, "handle size");
         return TCL_ERROR;
     }
-    if (Tcl_GetWideIntFromObj(interp, objv[1], &handle) != TCL_OK || Tcl_GetIntFromObj(interp, objv[2], &size) != TCL_OK)
+    if (Tcl_GetWideIntFromObj(interp, objv[1], &handle) != TCL_OK
+        || Tcl_GetIntFromObj(interp, objv[2], &size) != TCL_OK)
         return TCL_ERROR;
     count = recv((SOCKET)handle, bytes, size < PIECE ? size : PIECE, 0);
     Tcl_SetObjResult(interp, count < 0 ? failed() : Tcl_NewByteArrayObj((unsigned char *)bytes, count));
@@ -251,7 +261,8 @@ static int send_command(void *data, Tcl_Interp *interp, int objc, Tcl_Obj *const
     }
     if (Tcl_GetWideIntFromObj(interp, objv[1], &handle) != TCL_OK)
         return TCL_ERROR;
-    bytes = tcl_major < 9 ? Tcl_GetByteArrayFromObj(objv[2], &size8) : Tcl_GetBytesFromObj(interp, objv[2], &size);
+    bytes = tcl_major < 9 ? Tcl_GetByteArrayFromObj(objv[2], &size8) : Tcl_GetBytesFromObj(interp, objv[2],
+                                                                                           &size);
     if (!bytes)
         return TCL_ERROR;
     size += size8;

@@ -75,6 +75,7 @@ int wmain(int argc, wchar_t **argv)
     relay_standard_input();
     tcl_init = (TclAppInit *)symbol(tcl, "Tcl_Init");
     ((TclFindExecutable *)symbol(tcl, "Tcl_FindExecutable"))(NULL);
-    ((TclMain *)symbol(tcl, "Tcl_MainExW"))(argc, argv, init, ((TclCreateInterp *)symbol(tcl, "Tcl_CreateInterp"))());
+    ((TclMain *)symbol(tcl, "Tcl_MainExW"))(argc, argv, init,
+                                            ((TclCreateInterp *)symbol(tcl, "Tcl_CreateInterp"))());
     return 0;
 }

@@ -41,7 +41,8 @@ static int same_address(const struct sockaddr *one, const struct sockaddr *other
         return 0;
     if (one->sa_family == AF_INET)
         return ((const struct sockaddr_in *)one)->sin_addr.s_addr == ((const struct sockaddr_in *)other)->sin_addr.s_addr;
-    return !memcmp(&((const struct sockaddr_in6 *)one)->sin6_addr, &((const struct sockaddr_in6 *)other)->sin6_addr, 16);
+    return !memcmp(&((const struct sockaddr_in6 *)one)->sin6_addr,
+                   &((const struct sockaddr_in6 *)other)->sin6_addr, 16);
 }
 
 static int row(const struct sock *sock, const struct sockaddr *address)
@@ -58,7 +59,8 @@ static enum answer ask(struct sock *sock, const struct sockaddr *address)
     enum answer answer = GRANTED;
     while (answer == GRANTED && (other = sock_next(other))) {
         const struct sockaddr *has = (const struct sockaddr *)&other->local;
-        if (!other->live || other == sock || address_port(has) != address_port(address) || has->sa_family != address->sa_family)
+        if (!other->live || other == sock || address_port(has) != address_port(address)
+            || has->sa_family != address->sa_family)
             continue;
         if (same_address(has, address) || address_is(has, 0) || address_is(address, 0))
             answer = answers[row(sock, address)][row(other, has)];
@@ -69,7 +71,8 @@ static enum answer ask(struct sock *sock, const struct sockaddr *address)
 int bind_played(struct sock *sock, const struct sockaddr *address, int length)
 {
     struct sockaddr_storage free;
-    enum answer answer = address_port(address) && play(PLAY_bind) && !sock->bound ? ask(sock, address) : GRANTED;
+    enum answer answer = address_port(address) && play(PLAY_bind) && !sock->bound ? ask(sock,
+                                                                                        address) : GRANTED;
     int result = 0, size = sizeof sock->local, error;
     if (answer != GRANTED) {
         WSASetLastError(answer == IN_USE ? WSAEADDRINUSE : WSAEACCES);
@@ -100,7 +103,8 @@ struct sock *listener_at(const struct sockaddr *address)
     struct sock *sock = NULL, *best = NULL;
     while ((sock = sock_next(sock))) {
         const struct sockaddr *has = (const struct sockaddr *)&sock->local;
-        if (!sock->live || !sock->listening || has->sa_family != address->sa_family || address_port(has) != address_port(address))
+        if (!sock->live || !sock->listening || has->sa_family != address->sa_family
+            || address_port(has) != address_port(address))
             continue;
         if (same_address(has, address))
             return sock;

@@ -235,7 +235,8 @@ static void null_call(void)
 static void inside_the_loader(void)
 {
     LONG(NTAPI *lock)(ULONG, ULONG *, ULONG_PTR *) =
-        (LONG(NTAPI *)(ULONG, ULONG *, ULONG_PTR *))(void *)GetProcAddress(GetModuleHandleA("ntdll.dll"), "LdrLockLoaderLock");
+        (LONG(NTAPI *)(ULONG, ULONG *, ULONG_PTR *))(void *)GetProcAddress(GetModuleHandleA("ntdll.dll"),
+                                                                           "LdrLockLoaderLock");
     ULONG_PTR cookie;
     lock(0, NULL, &cookie);
     CreateEventW(NULL, TRUE, FALSE, NULL);
@@ -245,7 +246,8 @@ static void poll_about_another(void)
 {
     struct { LARGE_INTEGER timeout; ULONG count, exclusive; HANDLE socket; ULONG events; LONG status; } poll =
         {{{0, 0}}, 1, 0, (HANDLE)pair.server, 4, 0};
-    NtDeviceIoControlFile((HANDLE)pair.client, NULL, NULL, NULL, (IO_STATUS_BLOCK *)&stage_posted()->overlapped, 0x12024, &poll,
+    NtDeviceIoControlFile((HANDLE)pair.client, NULL, NULL, NULL,
+                          (IO_STATUS_BLOCK *)&stage_posted()->overlapped, 0x12024, &poll,
                           sizeof poll, &poll, sizeof poll);
 }
 
@@ -253,19 +255,25 @@ static const struct {
     const char *name;
     void (*breach)(void);
 } breaches[] = {
-    {"1 overlapped twice", overlapped_twice}, {"1 one buffer for two", one_buffer_for_two}, {"1 buffer changed", buffer_changed},
+    {"1 overlapped twice", overlapped_twice}, {"1 one buffer for two", one_buffer_for_two},
+    {"1 buffer changed", buffer_changed},
     {"1 buffer freed", buffer_freed}, {"4 linger without context", linger_without_context},
-    {"4 connect context of none", connect_context_of_none}, {"5 context of another listener", context_of_another_listener},
-    {"5 context of a closed listener", context_of_a_closed_listener}, {"5 context of wrong size", context_of_wrong_size},
+    {"4 connect context of none", connect_context_of_none}, {"5 context of another listener",
+                                                             context_of_another_listener},
+    {"5 context of a closed listener", context_of_a_closed_listener},
+    {"5 context of wrong size", context_of_wrong_size},
     {"6 connect unbound", connect_unbound}, {"7 accept for a bound socket", accept_for_a_bound_socket},
     {"7 accept without listening", accept_without_listening}, {"7 accept without room", accept_without_room},
-    {"8 blocking receive", blocking_receive}, {"8 blocking send", blocking_send}, {"9 close over a receive", close_over_a_receive},
-    {"15 late option", late_option}, {"19 two ports", two_ports}, {"19 modes without port", modes_without_port},
+    {"8 blocking receive", blocking_receive}, {"8 blocking send", blocking_send},
+    {"9 close over a receive", close_over_a_receive},
+    {"15 late option", late_option}, {"19 two ports", two_ports},
+    {"19 modes without port", modes_without_port},
     {"19 modes twice", modes_twice}, {"19 modes late", modes_late}, {"19 skip without ifs", skip_without_ifs},
     {"21 use after close", use_after_close}, {"21 close twice", close_twice}, {"21 no socket", no_socket},
     {"21 event closed early", event_closed_early}, {"21 event after close", event_after_close},
     {"21 event closed twice", event_closed_twice}, {"21 socket by CloseHandle", socket_by_closehandle},
-    {"21 cancel of nothing", cancel_of_nothing}, {"21 cancel on another", cancel_on_another}, {"25 null call", null_call},
+    {"21 cancel of nothing", cancel_of_nothing}, {"21 cancel on another", cancel_on_another},
+    {"25 null call", null_call},
     {"28 inside the loader", inside_the_loader}, {"30 poll about another", poll_about_another},
 };
 

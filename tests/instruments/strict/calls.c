@@ -15,7 +15,8 @@ int WSAAPI strict_WSAStartup(WORD version, WSADATA *data)
     return WSAStartup(version, data);
 }
 
-SOCKET WSAAPI strict_WSASocketW(int family, int type, int protocol, WSAPROTOCOL_INFOW *info, GROUP group, DWORD flags)
+SOCKET WSAAPI strict_WSASocketW(int family, int type, int protocol, WSAPROTOCOL_INFOW *info, GROUP group,
+                                DWORD flags)
 {
     SOCKET s;
     layer_enter("WSASocketW");
@@ -98,7 +99,8 @@ int WSAAPI strict_getsockname(SOCKET s, struct sockaddr *address, int *length)
     layer_unlock();
     result = getsockname(s, address, length);
     if (!result && port)
-        ((struct sockaddr_in *)address)->sin_port = (u_short)port;  /* in the same place for refused families */
+        /* In the same place for refused families. */
+        ((struct sockaddr_in *)address)->sin_port = (u_short)port;
     return result;
 }
 
@@ -123,7 +125,8 @@ static int is_address_option(int level, int option)
 {
     if (level == IPPROTO_IPV6)
         return option == IPV6_V6ONLY;
-    return level == SOL_SOCKET && (option == SO_EXCLUSIVEADDRUSE || option == SO_REUSEADDR || option == REUSE_UNICASTPORT);
+    return level == SOL_SOCKET && (option == SO_EXCLUSIVEADDRUSE || option == SO_REUSEADDR
+                                   || option == REUSE_UNICASTPORT);
 }
 
 /* SO_UPDATE_ACCEPT_CONTEXT: the value is the listening socket that accepted, and the blocking mode comes from
@@ -138,16 +141,19 @@ static void check_accept_context(struct sock *sock, const char *value, int lengt
         violation(5, call, sock, NULL, "on a socket that AcceptEx has not connected, or twice");
     listener = sock_find(*(const SOCKET *)value);
     if (!listener || !listener->listening)
-        violation(5, call, sock, NULL, "with %#llx, which does not listen", (unsigned long long)*(const SOCKET *)value);
+        violation(5, call, sock, NULL, "with %#llx, which does not listen",
+                  (unsigned long long)*(const SOCKET *)value);
     if (sock->listener != listener->handle)
-        violation(5, call, sock, NULL, "with %#llx, another listening socket", (unsigned long long)*(const SOCKET *)value);
+        violation(5, call, sock, NULL, "with %#llx, another listening socket",
+                  (unsigned long long)*(const SOCKET *)value);
 }
 
 static void inherit_mode(struct sock *sock)
 {
     struct sock *listener = sock_find(sock->listener);
     u_long nonblocking = listener && listener->mode == MODE_NONBLOCKING;
-    if (listener && listener->mode != MODE_UNKNOWN && play(PLAY_inherit) && !ioctlsocket(sock->handle, FIONBIO, &nonblocking))
+    if (listener && listener->mode != MODE_UNKNOWN && play(PLAY_inherit)
+        && !ioctlsocket(sock->handle, FIONBIO, &nonblocking))
         sock->mode = listener->mode;
 }
 
@@ -161,14 +167,18 @@ int WSAAPI strict_setsockopt(SOCKET s, int level, int option, const char *value,
         if (sock->bound && !sock->hosts)
             violation(15, "setsockopt", sock, NULL, "of option %#x on a socket that is bound", option);
         refused = level == SOL_SOCKET && *(const int *)value
-            && ((option == SO_EXCLUSIVEADDRUSE && sock->reuse) || (option == SO_REUSEADDR && sock->exclusive));
-        refused = refused || sock->bound;             /* by the host, and the engine learns it by such a refusal */
+            && ((option == SO_EXCLUSIVEADDRUSE && sock->reuse)
+                || (option == SO_REUSEADDR && sock->exclusive));
+        /* By the host, and the engine learns it by such a refusal. */
+        refused = refused || sock->bound;
     }
     if (updates_accept)
         check_accept_context(sock, value, length);
     if (updates_connect && sock->context != CONTEXT_CONNECTED)
-        violation(4, "setsockopt SO_UPDATE_CONNECT_CONTEXT", sock, NULL, "on a socket that ConnectEx has not connected");
-    if (level == SOL_SOCKET && option == SO_LINGER && (sock->context == CONTEXT_ACCEPTED || sock->context == CONTEXT_CONNECTED))
+        violation(4, "setsockopt SO_UPDATE_CONNECT_CONTEXT", sock, NULL,
+                  "on a socket that ConnectEx has not connected");
+    if (level == SOL_SOCKET && option == SO_LINGER && (sock->context == CONTEXT_ACCEPTED
+                                                       || sock->context == CONTEXT_CONNECTED))
         violation(4, "setsockopt SO_LINGER", sock, NULL, "without the context, which has no effect");
     layer_unlock();
     if (refused)
@@ -232,13 +242,15 @@ BOOL WINAPI strict_SetFileCompletionNotificationModes(HANDLE file, UCHAR flags)
     int length = sizeof info;
     BOOL result;
     if (!sock->port || sock->operated || sock->modes_set)
-        violation(19, call, sock, NULL, !sock->port ? "before it has a port" : sock->modes_set ? "a second time"
+        violation(19, call, sock, NULL, !sock->port ? "before it has a port" : sock->modes_set
+                  ? "a second time"
                                                                                             : "after its first operation");
     layer_unlock();
     if (flags & FILE_SKIP_COMPLETION_PORT_ON_SUCCESS
             && !strict_getsockopt((SOCKET)file, SOL_SOCKET, SO_PROTOCOL_INFOW, (char *)&info, &length)
             && !(info.dwServiceFlags1 & XP1_IFS_HANDLES))
-        violation(19, call, sock, NULL, "to skip packets, with a provider whose sockets are no kernel handles");
+        violation(19, call, sock, NULL,
+                  "to skip packets, with a provider whose sockets are no kernel handles");
     result = SetFileCompletionNotificationModes(file, flags);
     if (result) {
         sock->modes_set = 1;
@@ -256,7 +268,8 @@ BOOL PASCAL strict_TransmitFile(SOCKET, HANDLE, DWORD, DWORD, OVERLAPPED *, TRAN
     if (!memcmp(in, &identifier, sizeof(GUID))) \
         kept = *(__typeof__(kept) *)out, *(__typeof__(kept) *)out = ours
 
-int WSAAPI strict_WSAIoctl(SOCKET s, DWORD control, void *in, DWORD in_size, void *out, DWORD out_size, DWORD *returned,
+int WSAAPI strict_WSAIoctl(SOCKET s, DWORD control, void *in, DWORD in_size, void *out, DWORD out_size,
+                           DWORD *returned,
                            OVERLAPPED *overlapped, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine)
 {
     static const GUID accept_id = WSAID_ACCEPTEX, connect_id = WSAID_CONNECTEX, transmit_id = WSAID_TRANSMITFILE;

@@ -64,13 +64,15 @@ HANDLE WINAPI strict_CreateEventW(SECURITY_ATTRIBUTES *security, BOOL manual, BO
     return made(CreateEventW(security, manual, initial, name));
 }
 
-HANDLE WINAPI strict_CreateWaitableTimerExW(SECURITY_ATTRIBUTES *security, const WCHAR *name, DWORD flags, DWORD access)
+HANDLE WINAPI strict_CreateWaitableTimerExW(SECURITY_ATTRIBUTES *security, const WCHAR *name, DWORD flags,
+                                            DWORD access)
 {
     layer_enter("CreateWaitableTimerExW");
     return made(CreateWaitableTimerExW(security, name, flags, access));
 }
 
-HANDLE WINAPI strict_CreateThread(SECURITY_ATTRIBUTES *security, SIZE_T stack, LPTHREAD_START_ROUTINE start, void *parameter,
+HANDLE WINAPI strict_CreateThread(SECURITY_ATTRIBUTES *security, SIZE_T stack, LPTHREAD_START_ROUTINE start,
+                                  void *parameter,
                                   DWORD flags, DWORD *identifier)
 {
     layer_enter("CreateThread");
@@ -139,7 +141,8 @@ DWORD WINAPI strict_WaitForMultipleObjects(DWORD count, const HANDLE *handles, B
     return result;
 }
 
-BOOL WINAPI strict_SleepConditionVariableSRW(CONDITION_VARIABLE *condition, SRWLOCK *lock, DWORD milliseconds, ULONG flags)
+BOOL WINAPI strict_SleepConditionVariableSRW(CONDITION_VARIABLE *condition, SRWLOCK *lock, DWORD milliseconds,
+                                             ULONG flags)
 {
     layer_enter("SleepConditionVariableSRW");
     return SleepConditionVariableSRW(condition, lock, clock_wait(milliseconds), flags);

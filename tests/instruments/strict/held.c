@@ -38,7 +38,8 @@ static LONGLONG refusal_time(const struct op *op)
 int held_is_over(struct op *op)
 {
     LONGLONG now = clock_now();
-    if (!op->kernel_done && is_refused(op) && !op->cancelled && address_is((struct sockaddr *)&op->target, 1) && play(PLAY_refusal)) {
+    if (!op->kernel_done && is_refused(op) && !op->cancelled && address_is((struct sockaddr *)&op->target, 1)
+        && play(PLAY_refusal)) {
         op->due = op->posted + refusal_time(op);
         counts[COUNT_refusals]++;
     }
@@ -75,12 +76,14 @@ static void start(struct op *op)
 {
     struct sockaddr_storage target = op->target;
     if (op->kind == OP_TRANSMIT && transmitting() < play(PLAY_transmit)) {
-        started(op, real_TransmitFile(op->sock->handle, op->file, op->file_size, op->piece, &op->shadow, NULL, op->file_flags));
+        started(op, real_TransmitFile(op->sock->handle, op->file, op->file_size, op->piece, &op->shadow, NULL,
+                                      op->file_flags));
     } else if (op->kind == OP_CONNECT && clock_now() >= op->due) {
         if (!backlog_full((struct sockaddr *)&op->target)) {
             op->due = 0;
             address_map((struct sockaddr *)&target);
-            started(op, real_ConnectEx(op->sock->handle, (struct sockaddr *)&target, op->target_length, NULL, 0, NULL, &op->shadow));
+            started(op, real_ConnectEx(op->sock->handle, (struct sockaddr *)&target, op->target_length, NULL,
+                                       0, NULL, &op->shadow));
         } else if (op->attempts-- > 0) {
             op->due = clock_now() + (op->sock->retries > 0 ? op->sock->rtt : 500) * 1000LL;
         } else {
@@ -106,7 +109,8 @@ static void look(struct op *op)
     if (op->event)
         op_end(op);
     else
-        PostQueuedCompletionStatus(op->sock->port, (DWORD)op->shadow.InternalHigh, op->sock->key, &op->shadow);
+        PostQueuedCompletionStatus(op->sock->port, (DWORD)op->shadow.InternalHigh, op->sock->key,
+                                   &op->shadow);
 }
 
 static DWORD WINAPI run(void *unused)

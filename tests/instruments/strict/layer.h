@@ -63,7 +63,8 @@ struct sock {
     int modes_set, skips;
     int operated;               /* an overlapped operation was posted on it */
     LONGLONG sent;              /* bytes given to it */
-    int broken;                 /* a send was cancelled, or the peer has reset: the Winsock code of what follows */
+    /* A send was cancelled, or the peer has reset: the Winsock code of what follows. */
+    int broken;
     int lingers, linger_time;   /* SO_LINGER */
     int rtt, retries;           /* SIO_TCP_INITIAL_RTO, -1: not asked for */
     int backlog, queued;        /* of a listening one: connections that nobody has accepted yet */
@@ -79,7 +80,8 @@ void layer_enter(const char *call);         /* first in every call: rules 28 and
 struct sock *sock_new(SOCKET handle, int family, int hosts, const char *what);
 struct sock *sock_find(SOCKET handle);      /* the live one, or NULL. This and the next with the lock held */
 struct sock *sock_need(SOCKET handle, const char *call);    /* the live one, or rule 21 */
-struct sock *sock_adopt(SOCKET handle);     /* a new one for a socket that is there already; NULL: there is none */
+/* A new one for a socket that is there already; NULL: there is none. */
+struct sock *sock_adopt(SOCKET handle);
 void sock_close(struct sock *sock, const char *what);
 void sock_release(struct sock *sock);
 struct sock *sock_next(struct sock *sock);  /* all records one after the other, from NULL on */
@@ -116,7 +118,8 @@ struct op {
     DWORD file_size, piece, file_flags;
     int waits;                  /* the system has not been asked yet */
 };
-struct op *op_begin(enum kind kind, struct sock *sock, OVERLAPPED *caller, const WSABUF *buffers, DWORD count);
+struct op *op_begin(enum kind kind, struct sock *sock, OVERLAPPED *caller, const WSABUF *buffers,
+                    DWORD count);
 int op_returned(struct op *op, int error);  /* after the call: the code to tell the caller, 0 for success */
 void op_drop(struct op *op);
 int op_dequeue(OVERLAPPED_ENTRY *entry);    /* whether the packet is to be seen now */

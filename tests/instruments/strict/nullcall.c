@@ -13,9 +13,11 @@ static LONG CALLBACK look(EXCEPTION_POINTERS *pointers)
     char name[400];
     if (pointers->ExceptionRecord->ExceptionCode != (DWORD)STATUS_ACCESS_VIOLATION || context->Rip)
         return EXCEPTION_CONTINUE_SEARCH;
-    caller[0] = *(void **)context->Rsp;         /* the return address, which is all that the call has pushed */
+    /* The return address, which is all that the call has pushed. */
+    caller[0] = *(void **)context->Rsp;
     symbols_trace(caller, 1, name, sizeof name);
-    violation(25, name, NULL, NULL, "calls a function at address 0: Winsock has not been started by the engine");
+    violation(25, name, NULL, NULL,
+              "calls a function at address 0: Winsock has not been started by the engine");
     return EXCEPTION_CONTINUE_SEARCH;
 }
 

@@ -32,7 +32,8 @@ static int is_reset(struct sock *sock)
 {
     WSAPOLLFD poll = {sock->handle, POLLOUT, 0};
     u_long unread = 0;
-    if (!play(PLAY_reset) || sock->context == CONTEXT_NONE || ioctlsocket(sock->handle, FIONREAD, &unread) || !unread)
+    if (!play(PLAY_reset) || sock->context == CONTEXT_NONE || ioctlsocket(sock->handle, FIONREAD, &unread)
+        || !unread)
         return 0;                               /* nothing to lose */
     if (WSAPoll(&poll, 1, 0) > 0 && poll.revents & POLLERR) {
         history_add(&sock->history, "reset by its peer", NULL, poll.revents);
@@ -49,7 +50,8 @@ static int finish(struct op *op, int failed)
     return error != 0;
 }
 
-int WSAAPI strict_WSARecv(SOCKET s, WSABUF *buffers, DWORD count, DWORD *received, DWORD *flags, OVERLAPPED *overlapped,
+int WSAAPI strict_WSARecv(SOCKET s, WSABUF *buffers, DWORD count, DWORD *received, DWORD *flags,
+                          OVERLAPPED *overlapped,
                           LPWSAOVERLAPPED_COMPLETION_ROUTINE routine)
 {
     struct sock *sock = use(s, "WSARecv");
@@ -77,7 +79,8 @@ int WSAAPI strict_WSARecv(SOCKET s, WSABUF *buffers, DWORD count, DWORD *receive
     return finish(op, WSARecv(s, &whole, 1, received, flags, &op->shadow, routine)) ? SOCKET_ERROR : 0;
 }
 
-int WSAAPI strict_WSASend(SOCKET s, WSABUF *buffers, DWORD count, DWORD *sent, DWORD flags, OVERLAPPED *overlapped,
+int WSAAPI strict_WSASend(SOCKET s, WSABUF *buffers, DWORD count, DWORD *sent, DWORD flags,
+                          OVERLAPPED *overlapped,
                           LPWSAOVERLAPPED_COMPLETION_ROUTINE routine)
 {
     struct sock *sock = use(s, "WSASend");
@@ -108,7 +111,8 @@ static int listens(SOCKET s)
     return !getsockopt(s, SOL_SOCKET, SO_ACCEPTCONN, (char *)&answer, &length) && answer;
 }
 
-BOOL PASCAL strict_AcceptEx(SOCKET listener, SOCKET accepted, void *buffer, DWORD size, DWORD local_size, DWORD peer_size,
+BOOL PASCAL strict_AcceptEx(SOCKET listener, SOCKET accepted, void *buffer, DWORD size, DWORD local_size,
+                            DWORD peer_size,
                             DWORD *received, OVERLAPPED *overlapped)
 {
     struct sock *sock = use(listener, "AcceptEx"), *fresh;
@@ -125,14 +129,17 @@ BOOL PASCAL strict_AcceptEx(SOCKET listener, SOCKET accepted, void *buffer, DWOR
     if (fresh->bound || fresh->context != CONTEXT_NONE)
         violation(7, "AcceptEx", fresh, NULL, "for a socket that is bound or connected");
     if (local_size < least || peer_size < least)
-        violation(7, "AcceptEx", sock, NULL, "with room for addresses of %lu and %lu bytes", local_size, peer_size);
+        violation(7, "AcceptEx", sock, NULL, "with room for addresses of %lu and %lu bytes", local_size,
+                  peer_size);
     op = op_begin(OP_ACCEPT, sock, overlapped, &whole, 1);
     op->file = (HANDLE)accepted;
     layer_unlock();
-    return !finish(op, !real_AcceptEx(listener, accepted, op->copy, size, local_size, peer_size, received, &op->shadow));
+    return !finish(op, !real_AcceptEx(listener, accepted, op->copy, size, local_size, peer_size, received,
+                                      &op->shadow));
 }
 
-BOOL PASCAL strict_ConnectEx(SOCKET s, const struct sockaddr *address, int length, void *data, DWORD size, DWORD *sent,
+BOOL PASCAL strict_ConnectEx(SOCKET s, const struct sockaddr *address, int length, void *data, DWORD size,
+                             DWORD *sent,
                              OVERLAPPED *overlapped)
 {
     struct sock *sock = use(s, "ConnectEx");
@@ -213,7 +220,8 @@ NTSTATUS NTAPI strict_NtDeviceIoControlFile(HANDLE file, HANDLE event, PIO_APC_R
     op = op_begin(OP_POLL, sock, caller, &whole, 1);
     caller->hEvent = before;
     layer_unlock();
-    status = NtDeviceIoControlFile(file, event, routine, context ? &op->shadow : NULL, (IO_STATUS_BLOCK *)&op->shadow, code, op->copy,
+    status = NtDeviceIoControlFile(file, event, routine, context ? &op->shadow : NULL,
+                                   (IO_STATUS_BLOCK *)&op->shadow, code, op->copy,
                                    in_size, op->copy, in_size);
     op_returned(op, status == STATUS_PENDING ? WSA_IO_PENDING : status < 0 ? WSAEINVAL : 0);
     return status;
@@ -258,7 +266,8 @@ BOOL WINAPI strict_CancelIoEx(HANDLE file, OVERLAPPED *overlapped)
 
 /* Packets come in batches of any size, waits end early, and where there is no packet `removed` says nothing
  * (rule 26). */
-BOOL WINAPI strict_GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count, ULONG *removed,
+BOOL WINAPI strict_GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count,
+                                               ULONG *removed,
                                                DWORD milliseconds, BOOL alertable)
 {
     enum { GARBAGE = 0x5A5A };
@@ -271,7 +280,8 @@ BOOL WINAPI strict_GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *en
         return FALSE;
     }
     while (!seen) {
-        if (!GetQueuedCompletionStatusEx(port, entries, play(PLAY_batch) ? 1 + (ULONG)dice(count) : count, &got, clock_wait(milliseconds),
+        if (!GetQueuedCompletionStatusEx(port, entries, play(PLAY_batch) ? 1 + (ULONG)dice(count) : count,
+                                         &got, clock_wait(milliseconds),
                                          alertable)) {
             *removed = GARBAGE;
             return FALSE;

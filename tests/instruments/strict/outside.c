@@ -15,7 +15,8 @@ struct file {
     int kept_count;
 };
 
-static __thread struct file *duplicating;      /* between WSADuplicateSocketW and the WSASocketW that follows it */
+/* Between WSADuplicateSocketW and the WSASocketW that follows it. */
+static __thread struct file *duplicating;
 
 /* Whether the handle is kept open, because operations and a duplicate are left. */
 static int keep(struct sock *sock)
@@ -49,7 +50,8 @@ int close_played(SOCKET s, const char *what)
     int receives, result = 0, size;
     layer_lock();
     sock = sock_need(s, what);
-    if (sock->lingers && sock->linger_time && sock->mode == MODE_NONBLOCKING && sock->context != CONTEXT_NONE && play(PLAY_linger)) {
+    if (sock->lingers && sock->linger_time && sock->mode == MODE_NONBLOCKING && sock->context != CONTEXT_NONE
+        && play(PLAY_linger)) {
         history_add(&sock->history, what, NULL, WSAEWOULDBLOCK);
         layer_unlock();
         WSASetLastError(WSAEWOULDBLOCK);
@@ -61,7 +63,8 @@ int close_played(SOCKET s, const char *what)
         receives = ops_pending(sock, OP_RECEIVE);
         if (receives && !(sock->lingers && !sock->linger_time) && play(PLAY_close)) {
             if (sock->sent && !sock->hosts)
-                violation(9, what, sock, NULL, "with %d receives pending, after %lld bytes were sent", receives, sock->sent);
+                violation(9, what, sock, NULL, "with %d receives pending, after %lld bytes were sent",
+                          receives, sock->sent);
             setsockopt(s, SOL_SOCKET, SO_LINGER, (const char *)&hard, sizeof hard);
             CancelIoEx((HANDLE)s, NULL);        /* Wine sends FIN all the same while one is under way */
             counts[COUNT_resets]++;
@@ -92,7 +95,8 @@ static struct sock *vouched(SOCKET s, const char *what, LONG_PTR value)
     return sock;
 }
 
-static SOCKET WSAAPI outside_WSASocketW(int family, int type, int protocol, WSAPROTOCOL_INFOW *info, GROUP group, DWORD flags)
+static SOCKET WSAAPI outside_WSASocketW(int family, int type, int protocol, WSAPROTOCOL_INFOW *info,
+                                        GROUP group, DWORD flags)
 {
     SOCKET s;
     struct sock *sock;
@@ -161,7 +165,8 @@ static int WSAAPI outside_setsockopt(SOCKET s, int level, int option, const char
 
 static int WSAAPI outside_bind(SOCKET s, const struct sockaddr *address, int length)
 {
-    int result = bind_played(vouched(s, "the host's bind", ntohs((u_short)address_port(address))), address, length);
+    int result = bind_played(vouched(s, "the host's bind", ntohs((u_short)address_port(address))), address,
+                             length);
     layer_unlock();
     return result;
 }
@@ -197,7 +202,8 @@ static int WSAAPI outside_connect(SOCKET s, const struct sockaddr *address, int 
     address_map((struct sockaddr *)&target);
     layer_unlock();
     result = connect(s, (struct sockaddr *)&target, length);
-    if (!result || WSAGetLastError() == WSAEWOULDBLOCK) {   /* none that fails later is taken for connected by a rule */
+    /* None that fails later is taken for connected by a rule. */
+    if (!result || WSAGetLastError() == WSAEWOULDBLOCK) {
         sock->bound = 1;
         sock->context = CONTEXT_UPDATED;
     }
@@ -227,8 +233,10 @@ static SOCKET WSAAPI outside_accept(SOCKET s, struct sockaddr *address, int *len
 static void take_over(char *module)
 {
     static const struct { const char *name; void *ours; } functions[] = {
-        {"WSASocketW", outside_WSASocketW}, {"WSADuplicateSocketW", outside_WSADuplicateSocketW}, {"closesocket", outside_closesocket},
-        {"ioctlsocket", outside_ioctlsocket}, {"setsockopt", outside_setsockopt}, {"bind", outside_bind}, {"listen", outside_listen},
+        {"WSASocketW", outside_WSASocketW}, {"WSADuplicateSocketW", outside_WSADuplicateSocketW},
+        {"closesocket", outside_closesocket},
+        {"ioctlsocket", outside_ioctlsocket}, {"setsockopt", outside_setsockopt}, {"bind", outside_bind},
+        {"listen", outside_listen},
         {"getsockname", outside_getsockname}, {"connect", outside_connect}, {"accept", outside_accept}};
     IMAGE_NT_HEADERS *headers = (IMAGE_NT_HEADERS *)(module + ((IMAGE_DOS_HEADER *)module)->e_lfanew);
     IMAGE_IMPORT_DESCRIPTOR *library = (IMAGE_IMPORT_DESCRIPTOR *)(module

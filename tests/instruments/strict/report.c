@@ -109,7 +109,8 @@ void violation(int rule, const char *call, struct sock *sock, struct op *op, con
     say("\n  at %.3f s on thread %04lx, called by ", clock_now() / 1e6, GetCurrentThreadId());
     say_stack(frames);
     if (op) {
-        say("  operation %p on socket %#llx, posted at %.3f s by thread %04lx, ", op->caller, (unsigned long long)op->sock->handle,
+        say("  operation %p on socket %#llx, posted at %.3f s by thread %04lx, ", op->caller,
+            (unsigned long long)op->sock->handle,
             op->posted / 1e6, op->thread);
         say(op->progress == OP_ENDED ? "ended, by " : "%s, by ", op->cancelled ? "cancelled" : "pending");
         say_stack(op->frames);

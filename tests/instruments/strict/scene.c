@@ -64,7 +64,8 @@ static void status(void)
     Sleep(MOMENT);
     say("%lx %.5s", (DWORD)posted->overlapped.Internal, posted->data);
     if (dequeue(port) == &posted->overlapped)
-        say(", %lx %.5s %d", (DWORD)posted->overlapped.Internal, posted->data, (int)posted->overlapped.InternalHigh);
+        say(", %lx %.5s %d", (DWORD)posted->overlapped.Internal, posted->data,
+            (int)posted->overlapped.InternalHigh);
 }
 
 /* Rule 3: a call that stays pending may return after its packet is out. */
@@ -75,7 +76,8 @@ static void packet(void)
     for (index = 0; index < 100; index++)
         stage_receive(pair.client, stage_posted(), 10);
     before = strict_count("late") - before;
-    say("%s", before && before < 50 && milliseconds_since(began) >= before ? "some" : before ? "too many" : "none");
+    say("%s", before && before < 50 && milliseconds_since(began) >= before ? "some" : before ? "too many"
+        : "none");
 }
 
 /* A socket that AcceptEx has connected a moment ago. */
@@ -174,7 +176,8 @@ static void thread(void)
     WaitForSingleObject(thread, INFINITE);
     say("%x", stage_wait(posted));
     CloseHandle(thread);
-    Sleep(MOMENT);                              /* a process that ends while a thread's last steps are under way may crash in Wine */
+    /* A process that ends while a thread's last steps are under way may crash in Wine. */
+    Sleep(MOMENT);
 }
 
 /* Rule 12: it ends late, and whole, and what was sent after it too. */
@@ -194,7 +197,8 @@ static void ack(void)
         }
         stage_wait(posted);
         late = milliseconds_since(began) >= 50;
-        say("%s%lu %s %s", index ? ", " : "", (DWORD)posted->overlapped.InternalHigh, error ? "pending" : "at once", late ? "late" : "soon");
+        say("%s%lu %s %s", index ? ", " : "", (DWORD)posted->overlapped.InternalHigh, error ? "pending"
+            : "at once", late ? "late" : "soon");
     }
 }
 
@@ -204,7 +208,8 @@ static HANDLE file_of(DWORD size)
     HANDLE file;
     GetTempPathA(sizeof folder, folder);
     GetTempFileNameA(folder, "ioc", 0, path);
-    file = CreateFileA(path, GENERIC_READ | GENERIC_WRITE, 0, NULL, CREATE_ALWAYS, FILE_FLAG_DELETE_ON_CLOSE, NULL);
+    file = CreateFileA(path, GENERIC_READ | GENERIC_WRITE, 0, NULL, CREATE_ALWAYS, FILE_FLAG_DELETE_ON_CLOSE,
+                       NULL);
     SetFilePointer(file, (LONG)size, NULL, FILE_BEGIN);
     SetEndOfFile(file);
     return file;
@@ -221,7 +226,8 @@ static void transmit(void)
     for (index = 0; index < 3; index++) {
         stage_pair(&pairs[index]);
         posted[index] = stage_posted();
-        stage_TransmitFile(pairs[index].client, file, index < 2 ? HUGE : 10, 0, &posted[index]->overlapped, NULL, 0);
+        stage_TransmitFile(pairs[index].client, file, index < 2 ? HUGE : 10, 0, &posted[index]->overlapped,
+                           NULL, 0);
     }
     Sleep(MOMENT);
     ioctlsocket(pairs[2].server, FIONREAD, &arrived);
@@ -319,7 +325,8 @@ static void refusal(void)
     closesocket(stage_listener(1, &address));
     usual = refused_after(0);
     once = refused_after(1);
-    say("%s, %s", usual >= 2000 ? "slow" : "fast", once < 0 ? "connected" : once >= 300 && once < 1900 ? "soon" : "at the wrong time");
+    say("%s, %s", usual >= 2000 ? "slow" : "fast", once < 0 ? "connected" : once >= 300 && once < 1900
+        ? "soon" : "at the wrong time");
 }
 
 /* Rule 18: the second of two is refused, as nobody accepts the first. */
@@ -382,7 +389,8 @@ static void batch(void)
         early += GetLastError() == WAIT_TIMEOUT && milliseconds_since(began) < PATIENCE / 2 && count > 16;
         count = 0;
     }
-    say("%s, %s", early ? "early" : "never early", (sizes & ~(1 << 16 | 1 << 500 % 16)) ? "any size" : "as many as there are");
+    say("%s, %s", early ? "early" : "never early", (sizes & ~(1 << 16 | 1 << 500 % 16)) ? "any size"
+        : "as many as there are");
 }
 
 /* Rule 27: the peer has sent five bytes, and then reset the connection. */
@@ -402,10 +410,14 @@ static const struct {
     const char *name;
     void (*scene)(void);
 } scenes[] = {
-    {"2 status", status}, {"3 packet", packet}, {"4 context", context}, {"5 inherit", inherit}, {"6 wildcard", wildcard},
-    {"9 close", closing}, {"10 cancel", cancel}, {"11 thread", thread}, {"12 ack", ack}, {"13 transmit", transmit},
-    {"14 bind", binding}, {"15 both options", both_options}, {"16 clock", ticking}, {"17 refusal", refusal}, {"18 backlog", backlog},
-    {"20 pages", pages}, {"22 linger", lingering}, {"24 event", event}, {"26 batch", batch}, {"27 reset", reset},
+    {"2 status", status}, {"3 packet", packet}, {"4 context", context}, {"5 inherit", inherit},
+    {"6 wildcard", wildcard},
+    {"9 close", closing}, {"10 cancel", cancel}, {"11 thread", thread}, {"12 ack", ack},
+    {"13 transmit", transmit},
+    {"14 bind", binding}, {"15 both options", both_options}, {"16 clock", ticking}, {"17 refusal", refusal},
+    {"18 backlog", backlog},
+    {"20 pages", pages}, {"22 linger", lingering}, {"24 event", event}, {"26 batch", batch},
+    {"27 reset", reset},
 };
 
 int strict_scene(const char *name, char *said, int size)

@@ -92,7 +92,8 @@ void strict_freed(const void *block, size_t size)
     layer_lock();
     for (op = all; op; op = op->next)
         if (overlap(op, block, size))
-            violation(1, "free", op->sock, op, "of a block in which %p belongs to an operation", overlap(op, block, size));
+            violation(1, "free", op->sock, op, "of a block in which %p belongs to an operation",
+                      overlap(op, block, size));
     layer_unlock();
 }
 
@@ -135,7 +136,8 @@ static LONG pages_of(const struct op *op)
 /* Begin an operation: NULL with the last error set if the system has no memory for it (rule 20). */
 struct op *op_begin(enum kind kind, struct sock *sock, OVERLAPPED *caller, const WSABUF *buffers, DWORD count)
 {
-    static const char *const names[] = {"WSARecv", "WSASend", "AcceptEx", "ConnectEx", "TransmitFile", "NtDeviceIoControlFile"};
+    static const char *const names[] = {"WSARecv", "WSASend", "AcceptEx", "ConnectEx", "TransmitFile",
+                                        "NtDeviceIoControlFile"};
     struct op *op = calloc(1, sizeof *op), *other = op_pending(caller);
     DWORD index;
     if (other)
@@ -164,7 +166,8 @@ struct op *op_begin(enum kind kind, struct sock *sock, OVERLAPPED *caller, const
         for (index = 0; index < op->count; index++)
             if (op->buffers[index].len && overlap(other, op->buffers[index].buf, op->buffers[index].len)
                     && !(is_read(kind) && is_read(other->kind)))
-                violation(1, names[kind], sock, other, "its buffer %lu is that of an operation that has not ended", index);
+                violation(1, names[kind], sock, other,
+                          "its buffer %lu is that of an operation that has not ended", index);
     op->copy = malloc(op->size + 1);
     copy(op, 1, op->size);
     counts[COUNT_pages] += pages_of(op);

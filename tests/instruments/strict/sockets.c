@@ -83,7 +83,8 @@ struct sock *sock_adopt(SOCKET handle)
     if (getsockopt(handle, SOL_SOCKET, SO_TYPE, (char *)&type, &type_size))
         return NULL;
     sock = sock_new(handle, AF_UNSPEC, 1, "seen first");
-    sock->bound = getsockname(handle, (struct sockaddr *)&address, &size) == 0 && address_port((struct sockaddr *)&address);
+    sock->bound = getsockname(handle, (struct sockaddr *)&address,
+                              &size) == 0 && address_port((struct sockaddr *)&address);
     getsockopt(handle, SOL_SOCKET, SO_ACCEPTCONN, (char *)&listens, &length);
     sock->listening = listens;
     size = sizeof address;

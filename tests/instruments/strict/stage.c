@@ -10,7 +10,8 @@ LPFN_TRANSMITFILE stage_TransmitFile;
 static void extension(SOCKET s, GUID identifier, void *function)
 {
     DWORD size;
-    WSAIoctl(s, SIO_GET_EXTENSION_FUNCTION_POINTER, &identifier, sizeof identifier, function, sizeof(void *), &size, NULL, NULL);
+    WSAIoctl(s, SIO_GET_EXTENSION_FUNCTION_POINTER, &identifier, sizeof identifier, function, sizeof(void *),
+             &size, NULL, NULL);
 }
 
 void stage_start(void)
@@ -68,7 +69,8 @@ void stage_bind(SOCKET s)
 
 int stage_wait(struct posted *posted)
 {
-    while ((DWORD)posted->overlapped.Internal == STATUS_PENDING && WaitForSingleObject(posted->event, PATIENCE) == WAIT_OBJECT_0)
+    while ((DWORD)posted->overlapped.Internal == STATUS_PENDING
+           && WaitForSingleObject(posted->event, PATIENCE) == WAIT_OBJECT_0)
         ;
     return (int)posted->overlapped.Internal;
 }
@@ -77,7 +79,8 @@ int stage_connect(SOCKET s, const struct sockaddr_in *address)
 {
     struct posted *posted = stage_posted();
     int status = 0;
-    if (!stage_ConnectEx(s, (struct sockaddr *)address, sizeof *address, NULL, 0, NULL, &posted->overlapped)) {
+    if (!stage_ConnectEx(s, (struct sockaddr *)address, sizeof *address, NULL, 0, NULL,
+                         &posted->overlapped)) {
         if (WSAGetLastError() != WSA_IO_PENDING)
             return WSAGetLastError();
         status = stage_wait(posted);

@@ -30,12 +30,14 @@ SOCKET stage_socket(void);
 struct posted *stage_posted(void);
 SOCKET stage_listener(int backlog, struct sockaddr_in *address);
 void stage_accept(SOCKET listener, SOCKET accepted, struct posted *posted);     /* posts */
-int stage_connect(SOCKET s, const struct sockaddr_in *address);                 /* binds if need be, waits: a Winsock code */
+/* Binds if need be, waits: a Winsock code. */
+int stage_connect(SOCKET s, const struct sockaddr_in *address);
 void stage_bind(SOCKET s);
 int stage_update(SOCKET s, SOCKET listener);
 int stage_wait(struct posted *posted);          /* the NTSTATUS of its end, STATUS_PENDING: it has none */
 void stage_pair(struct pair *pair);
-int stage_receive(SOCKET s, struct posted *posted, DWORD size);                 /* posts: 0 or a Winsock code */
+/* Posts: 0 or a Winsock code. */
+int stage_receive(SOCKET s, struct posted *posted, DWORD size);
 int stage_send(SOCKET s, struct posted *posted, char *data, DWORD size);        /* likewise */
 int stage_send_at_once(SOCKET s, const char *data, DWORD size);
 int stage_receive_at_once(SOCKET s, char *data, DWORD size);        /* bytes, or a Winsock code below zero */

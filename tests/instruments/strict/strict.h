@@ -19,8 +19,10 @@
 
 /* plays.c, for tests */
 int strict_play(const char *name, int value);       /* the value before, or -1: no play has this name */
-int strict_value(int play, const char **name);      /* of the play with this number; *name is NULL behind the last */
-int strict_count(const char *name);                 /* how often something was played, or how much there is of it */
+/* Of the play with this number; *name is NULL behind the last. */
+int strict_value(int play, const char **name);
+/* How often something was played, or how much there is of it. */
+int strict_count(const char *name);
 /* the others, each in the file of its name */
 int strict_breach(const char *name);                /* break a rule on purpose; -1: no such breach */
 int strict_scene(const char *name, char *said, int size);   /* look at a play; -1: no such scene */
@@ -29,7 +31,8 @@ void strict_freeze(void);                           /* every other thread stops 
 void strict_freed(const void *block, size_t size);  /* shadow.c: the engine gives back a block of memory */
 
 int WSAAPI strict_WSAStartup(WORD version, WSADATA *data);
-SOCKET WSAAPI strict_WSASocketW(int family, int type, int protocol, WSAPROTOCOL_INFOW *info, GROUP group, DWORD flags);
+SOCKET WSAAPI strict_WSASocketW(int family, int type, int protocol, WSAPROTOCOL_INFOW *info, GROUP group,
+                                DWORD flags);
 int WSAAPI strict_bind(SOCKET s, const struct sockaddr *address, int length);
 int WSAAPI strict_listen(SOCKET s, int backlog);
 int WSAAPI strict_shutdown(SOCKET s, int how);
@@ -39,29 +42,37 @@ int WSAAPI strict_setsockopt(SOCKET s, int level, int option, const char *value,
 int WSAAPI strict_getsockopt(SOCKET s, int level, int option, char *value, int *length);
 int WSAAPI strict_getsockname(SOCKET s, struct sockaddr *address, int *length);
 int WSAAPI strict_getpeername(SOCKET s, struct sockaddr *address, int *length);
-int WSAAPI strict_WSAIoctl(SOCKET s, DWORD code, void *in, DWORD in_size, void *out, DWORD out_size, DWORD *returned,
+int WSAAPI strict_WSAIoctl(SOCKET s, DWORD code, void *in, DWORD in_size, void *out, DWORD out_size,
+                           DWORD *returned,
                            OVERLAPPED *overlapped, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine);
-int WSAAPI strict_WSARecv(SOCKET s, WSABUF *buffers, DWORD count, DWORD *received, DWORD *flags, OVERLAPPED *overlapped,
+int WSAAPI strict_WSARecv(SOCKET s, WSABUF *buffers, DWORD count, DWORD *received, DWORD *flags,
+                          OVERLAPPED *overlapped,
                           LPWSAOVERLAPPED_COMPLETION_ROUTINE routine);
-int WSAAPI strict_WSASend(SOCKET s, WSABUF *buffers, DWORD count, DWORD *sent, DWORD flags, OVERLAPPED *overlapped,
+int WSAAPI strict_WSASend(SOCKET s, WSABUF *buffers, DWORD count, DWORD *sent, DWORD flags,
+                          OVERLAPPED *overlapped,
                           LPWSAOVERLAPPED_COMPLETION_ROUTINE routine);
 BOOL WINAPI strict_CancelIoEx(HANDLE file, OVERLAPPED *overlapped);
 HANDLE WINAPI strict_CreateIoCompletionPort(HANDLE file, HANDLE port, ULONG_PTR key, DWORD threads);
 BOOL WINAPI strict_SetFileCompletionNotificationModes(HANDLE file, UCHAR flags);
-BOOL WINAPI strict_GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count, ULONG *removed,
+BOOL WINAPI strict_GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count,
+                                               ULONG *removed,
                                                DWORD milliseconds, BOOL alertable);
 NTSTATUS NTAPI strict_NtDeviceIoControlFile(HANDLE file, HANDLE event, PIO_APC_ROUTINE routine, void *context,
                                             IO_STATUS_BLOCK *ended, ULONG code, void *in, ULONG in_size, void *out, ULONG out_size);
-HANDLE WINAPI strict_CreateEventW(SECURITY_ATTRIBUTES *security, BOOL manual, BOOL initial, const WCHAR *name);
-HANDLE WINAPI strict_CreateWaitableTimerExW(SECURITY_ATTRIBUTES *security, const WCHAR *name, DWORD flags, DWORD access);
-HANDLE WINAPI strict_CreateThread(SECURITY_ATTRIBUTES *security, SIZE_T stack, LPTHREAD_START_ROUTINE start, void *parameter,
+HANDLE WINAPI strict_CreateEventW(SECURITY_ATTRIBUTES *security, BOOL manual, BOOL initial,
+                                  const WCHAR *name);
+HANDLE WINAPI strict_CreateWaitableTimerExW(SECURITY_ATTRIBUTES *security, const WCHAR *name, DWORD flags,
+                                            DWORD access);
+HANDLE WINAPI strict_CreateThread(SECURITY_ATTRIBUTES *security, SIZE_T stack, LPTHREAD_START_ROUTINE start,
+                                  void *parameter,
                                   DWORD flags, DWORD *identifier);
 DWORD WINAPI strict_WaitForSingleObject(HANDLE handle, DWORD milliseconds);
 DWORD WINAPI strict_WaitForMultipleObjects(DWORD count, const HANDLE *handles, BOOL all, DWORD milliseconds);
 BOOL WINAPI strict_CloseHandle(HANDLE handle);
 BOOL WINAPI strict_SetEvent(HANDLE event);
 BOOL WINAPI strict_ResetEvent(HANDLE event);
-BOOL WINAPI strict_SleepConditionVariableSRW(CONDITION_VARIABLE *condition, SRWLOCK *lock, DWORD milliseconds, ULONG flags);
+BOOL WINAPI strict_SleepConditionVariableSRW(CONDITION_VARIABLE *condition, SRWLOCK *lock, DWORD milliseconds,
+                                             ULONG flags);
 ULONGLONG WINAPI strict_GetTickCount64(void);
 
 #ifndef STRICT_ITSELF
