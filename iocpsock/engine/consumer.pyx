@@ -21,7 +21,7 @@ cdef struct Consumer:
     void *argument
     LONGLONG filled                 # performance counter when news came to the empty queue
     bint hot                        # it posts and completes its receives itself (engine/direct.pyx)
-    bint lingering                  # its thread waits for the event
+    bint parked                     # its thread waits for the event
     HANDLE event                    # auto-reset; NULL before it was first hot
     HANDLE timer                    # ends its waits where the clock is coarse
     bint coarse                     # a wait of its has lasted much longer than asked
@@ -73,7 +73,7 @@ cdef bint consumer_push(Consumer *consumer, Source *source) noexcept nogil:
     queue_append(&consumer.ready, &source.ready, source)
     if wake:
         QueryPerformanceCounter(<LARGE_INTEGER *>&consumer.filled)
-    if wake and consumer.lingering:
+    if wake and consumer.parked:
         SetEvent(consumer.event)
         wake = False
     if wake:

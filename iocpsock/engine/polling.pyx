@@ -71,13 +71,13 @@ cdef bint polling_wait(Consumer *consumer, DWORD milliseconds) noexcept nogil:
     direct_reap(consumer)
     while result == WAIT_OBJECT_0:
         AcquireSRWLockExclusive(&consumer.lock)
-        consumer.lingering = consumer.ready.first == NULL
+        consumer.parked = consumer.ready.first == NULL
         ReleaseSRWLockExclusive(&consumer.lock)
-        if not consumer.lingering:
+        if not consumer.parked:
             return True
         result = polling_sleep(consumer, milliseconds)
         AcquireSRWLockExclusive(&consumer.lock)
-        consumer.lingering = False
+        consumer.parked = False
         ReleaseSRWLockExclusive(&consumer.lock)
         direct_reap(consumer)
     if consumer_has_ready(consumer):

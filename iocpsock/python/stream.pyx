@@ -149,7 +149,7 @@ cdef class _Stream:
         try:
             self.advance(sock, &call, self.tls.do_handshake, ())
             try:
-                self.settle(sock, &call)
+                self.flush(sock, &call)
             except ConnectionResetError:
                 # A server's last words are tickets for a later session, and a client that is gone already may
                 # have left something to read. OpenSSL does the same.
@@ -163,7 +163,7 @@ cdef class _Stream:
         sock = self.begin(&call)
         try:
             self.advance(sock, &call, self.tls.shutdown, ())
-            self.settle(sock, &call)
+            self.flush(sock, &call)
         except TimeoutError as error:
             raise tlserror_timeout(error, "read") from None
         return sock
@@ -196,7 +196,7 @@ cdef class _Stream:
                     call.wrote = self.outgoing.pending > pending
             wants = isinstance(outcome, tlserror_module.SSLWantReadError)
             try:
-                self.settle(sock, call)
+                self.flush(sock, call)
                 if wants:
                     self.receive(sock, call, records)
             except BlockingIOError:
@@ -231,7 +231,7 @@ cdef class _Stream:
         call.reads = True
         try:
             # What a thread that reads has left to this one meanwhile.
-            self.settle(sock, call)
+            self.flush(sock, call)
         except OSError:
             pass                                            # the data are sent
         return size
@@ -253,7 +253,7 @@ cdef class _Stream:
             if self.begun >= stop:
                 return
 
-    cdef object settle(self, object sock, StreamCall *call):
+    cdef object flush(self, object sock, StreamCall *call):
         """Send what there is, unless another thread does. It looks here too when it has given its turn
         away."""
         if call.sends:

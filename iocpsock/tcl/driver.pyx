@@ -149,7 +149,7 @@ cdef int driver_output(void *data, const char *buffer, int size, int *error) noe
                 break
             count = driver_put(connection, buffer, size, &code)
         if count >= 0 and waits:
-            count = driver_settle(channel, count, &code)
+            count = driver_flushed(channel, count, &code)
     source_unlock(&connection.source)
     channel_wrote(channel, count)
     if count < 0 and code == WSAEWOULDBLOCK:
@@ -190,7 +190,7 @@ cdef void driver_flush_refused() noexcept nogil:
         source_drop(source)
 
 
-cdef int driver_settle(Channel *channel, int count, int *error) noexcept nogil:
+cdef int driver_flushed(Channel *channel, int count, int *error) noexcept nogil:
     """A blocking write is done when the kernel has the bytes, which then outlive the process; so is each at
     exit, because Tcl does not close every channel then: `count`, or -1 with a Winsock code. With the lock
     held."""

@@ -121,8 +121,8 @@ cdef void notifier_setup(void *data, int flags) noexcept nogil:
         return
     notifier_ask_told(thread)
     if thread.consumer.hot and not flags & TCL_DONT_WAIT and thread.events == 0:
-        if notifier_may_linger(thread):
-            notifier_linger(thread)
+        if notifier_may_poll(thread):
+            notifier_poll(thread)
         else:
             # This time Tcl asks everybody, and nobody waits.
             QueryPerformanceCounter(<LARGE_INTEGER *>&thread.turn)
@@ -132,13 +132,13 @@ cdef void notifier_setup(void *data, int flags) noexcept nogil:
         QueryPerformanceCounter(<LARGE_INTEGER *>&thread.asleep)
 
 
-cdef inline bint notifier_may_linger(TclThread *thread) noexcept nogil:
+cdef inline bint notifier_may_poll(TclThread *thread) noexcept nogil:
     cdef LONGLONG now
     QueryPerformanceCounter(<LARGE_INTEGER *>&now)
     return now - thread.turn < thread.turn_length
 
 
-cdef bint notifier_linger(TclThread *thread) noexcept nogil:
+cdef bint notifier_poll(TclThread *thread) noexcept nogil:
     """Wait a moment for news, and learn from it whether that is worth while: whether there are any."""
     if polling_wait(thread.consumer, NOTIFIER_LINGER):
         thread.streak += 1
@@ -261,7 +261,7 @@ cdef void notifier_after_event() noexcept nogil:
     cdef TclThread *thread = <TclThread *>TlsGetValue(notifier.tls)
     if thread == NULL or not thread.eager or not thread.consumer.hot or thread.events:
         return
-    if notifier_may_linger(thread) and notifier_linger(thread):
+    if notifier_may_poll(thread) and notifier_poll(thread):
         notifier_drain(thread)
 
 
