@@ -79,12 +79,15 @@ def test_echo_server(serve, name):
 
 
 @pytest.mark.parametrize("name", ["echo_server.tcl", "echo_server.py"])
-def test_echo_client(serve, command, name):
+def test_echo_client(serve, command, name, tmp_path):
+    """Its stdout is a file. Tcl writes to a pipe from a thread of its own, and Wine 8 may crash in a thread that
+    ends while its process does: 6 times in 961 ends of such a client, never in 1794 with a file."""
     port, _ = serve(name, 0)
     argv, env = command("echo_client.tcl", str(port), "one", "two words")
-    done = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT)
-    assert (done.returncode, done.stdout.split(b"\n")[:-1], done.stderr) == (0, [b"one\r", b"two words\r"],
-                                                                             b"")
+    with open(tmp_path / "said", "w+b") as said:
+        done = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=said, stderr=said, timeout=TIMEOUT)
+        said.seek(0)
+        assert (done.returncode, said.read().splitlines()) == (0, [b"one", b"two words"])
 
 
 def test_proxy(serve):
@@ -105,5 +108,5 @@ def test_patched_http(serve):
 def test_one_process(command):
     argv, env = command("one_process.py")
     done = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT)
-    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, b"Tcl has echoed: hello from Python",
-                                                                   b"")
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (
+        0, b"Tcl has echoed: hello from Python", b"")

@@ -8,11 +8,11 @@ package require iocpsock
 set server [socket2 -server {apply {{channel args} {set ::accepted $channel}}} -myaddr 127.0.0.1 0]
 set client [socket2 127.0.0.1 [lindex [chan configure $server -sockname] 2]]
 vwait accepted
-foreach option {-keepalive -nodelay} {
+foreach {option value} {-keepalive 1 -nodelay 0} {
     iocpsock::fault clear
     iocpsock::fault plan setsockopt fail 10055 0 1 1000
     foreach attempt {refused granted} {
-        puts "$option $attempt: [catch {chan configure $client $option 1} message] <$message> [chan configure $client $option]"
+        puts "$option $attempt: [catch {chan configure $client $option $value} message] <$message> [chan configure $client $option]"
     }
 }
 exit
