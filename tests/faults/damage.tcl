@@ -4,8 +4,10 @@
 chan configure stdout -buffering line -translation lf
 package require iocpsock
 close [socket2 -server {} -myaddr 127.0.0.1 0]
-after 200 {set settled 1}                       ;# the slots end in the background, and the listener with the last of them
-vwait settled
+while {[dict get [iocpsock::stats] listeners_live]} {
+    after 10 {set looked 1}                     ;# completion threads end the slots, and the listener with the last
+    vwait looked
+}
 puts damaging
 iocpsock::memory damage [lindex $argv 0]
 exit
