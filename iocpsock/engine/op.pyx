@@ -4,8 +4,8 @@
 # returned; after that, the source (a connection or a listener) that posted it. A posted op holds a reference
 # to its source. Ops come from free lists, one for each block size, and return to them: steady traffic
 # allocates nothing.
-# Threads: an op that is not posted is used under its source's lock, as is the dequeued packet of one that
-# was.
+# Threads: the source's lock is held to use an op that is not posted, and to handle the packet of one that
+# was. Only an op that no other thread can reach needs no lock.
 
 cdef enum:
     OP_MAGIC = 0x494F4350           # "IOCP": a packet whose OVERLAPPED lacks it is not the engine's
@@ -37,8 +37,8 @@ cdef struct Op:
     DWORD capacity                  # bytes of data
     SOCKET socket                   # accept: the socket made for the incoming connection
     void *owner                     # accept: the endpoint
-    LONGLONG number                 # accept: sequence number of posting, which is the order in which the
-                                    # kernel completes them
+    LONGLONG number                 # accept: counts in the order of posting, which is the order in which the
+                                    # kernel fills them
     char *data                      # directly after the op; for OP_SMALL bytes a separate page ...
     Slab *slab                      # ... of this slab
 
@@ -141,7 +141,7 @@ cdef inline void op_reset(OVERLAPPED *overlapped) noexcept nogil:
 
 cdef inline bint op_pending(OVERLAPPED *overlapped) noexcept nogil:
     """Whether the kernel still owns an operation that ends without a packet. Only the low half of the status
-    counts, as in the SDK's HasOverlappedIoCompleted. The barrier orders reads of what the kernel wrote before
+    counts, as in the SDK's HasOverlappedIoCompleted. What the kernel wrote before the status is read after
     it."""
     if <DWORD>overlapped.Internal == <DWORD>STATUS_PENDING:
         return True
