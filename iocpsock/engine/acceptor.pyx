@@ -2,20 +2,23 @@
 #
 # Several AcceptEx operations stay posted between the calls, each with a socket ready for its connection, so
 # that a burst of connections is accepted as it arrives. All share one event, with its lowest bit set as in
-# the waiter. A call takes the first slot that is done, or waits for one. Posting a slot costs more than
-# taking a connection from it, so missing slots are posted in a lull: when no connection has arrived for
-# ACCEPTOR_LULL, or when no slot is left. Their number follows the longest run of connections without a lull.
+# the waiter. A call takes the first slot that is done, or waits for one.
+# Posting a slot costs more than taking a connection from it, so missing slots are posted in a lull: when no
+# connection has arrived for ACCEPTOR_LULL, or when no slot is left. Their number follows the longest run of
+# connections without a lull.
 # Each slot costs a socket, and what the system keeps for one (on Windows some KiB of its memory). The runtime
 # creates, owns and closes the sockets: a call that lacks some returns ACCEPTOR_WANTS. With each goes its
 # `owner`, a pointer that the acceptor does not interpret. The acceptor holds both from acceptor_post to
 # acceptor_take or acceptor_drop. A slot whose connection failed, or that ended with the thread that posted
-# it, is taken like the others. No other code that uses the listening socket sees a connection that a slot has
-# accepted. So the runtime ends the slots for good (acceptor_stop) before other code can use it; connections
-# accepted before that are returned by the next acceptor_take calls. While there are any, select has to report
-# the socket as readable: the engine's own connection waits in the backlog (engine/selfconnect.pyx), and is
-# removed together with the last of them. Windows clears the event whenever a slot is posted. So the thread
-# that posts checks all slots afterwards, and sets the event again if one is done. A waiting thread may be
-# woken for nothing, but never misses a connection.
+# it, is taken like the others.
+# No other code that uses the listening socket sees a connection that a slot has accepted. So the runtime ends
+# the slots for good (acceptor_stop) before other code can use it; connections accepted before that are
+# returned by the next acceptor_take calls. While there are any, select has to report the socket as readable:
+# the engine's own connection waits in the backlog (engine/selfconnect.pyx), and is removed together with the
+# last of them.
+# Windows clears the event whenever a slot is posted. So the thread that posts checks all slots afterwards,
+# and sets the event again if one is done. A waiting thread may be woken for nothing, but never misses a
+# connection.
 # Owner: the runtime, which no longer calls acceptor_accept or acceptor_post once it calls acceptor_end.
 # Threads: any thread that may block, under `lock`, which is held while slots are posted or ended, and never
 # while a caller waits for a connection.

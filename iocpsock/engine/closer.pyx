@@ -4,13 +4,15 @@
 # Windows, closing a socket with a pending receive resets the connection. It then flushes the send queue. If
 # the peer has sent bytes that nobody read, it sends FIN and discards for a while what still arrives: closing
 # with unread bytes resets the connection too, and may cost the peer the last of the data sent to it. If
-# nothing was ever sent, there is nothing to lose, and the reset shows the peer at once that nobody reads.
-# Then the engine closes the socket. A connection that is still connecting is closed in this way once it is
-# open, if something was sent; otherwise the attempt is cancelled. The `linger` setting bounds the flush: when
-# its time is over, or at once if it is 0, the engine resets the connection. Without it, the engine does so
-# when the peer has taken no byte for `closetimeout` seconds. Either clock runs only while something is
-# unsent. Each step starts when the one before is complete, on the thread that completed it. CancelIoEx is
-# only a request: no op is freed before its packet.
+# nothing was ever sent, there is nothing to lose: it does not drain, and the reset shows the peer at once
+# that nobody reads. Last, it closes the socket.
+# A connection that is still connecting is closed in this way once it is open, if something was sent;
+# otherwise the attempt is cancelled.
+# The `linger` setting bounds the flush: when its time is over, or at once if it is 0, the engine resets the
+# connection. Without it, the engine does so when the peer has taken no byte for `closetimeout` seconds.
+# Either clock runs only while something is unsent.
+# Each step starts when the one before is complete, on the thread that completed it. CancelIoEx is only a
+# request: no op is freed before its packet.
 #
 #     closer_flush        the receives are cancelled, the queue is sent    bounded by `linger`, `closetimeout`
 #         |  no op is posted, the queue is empty or lost

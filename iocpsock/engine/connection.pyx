@@ -72,7 +72,7 @@ cdef struct Receiving:              # receiver's part
                                     # events again
     size_t unread                   # bytes received but not delivered
     size_t held                     # bytes of buffers in the queue: posted, or with undelivered data
-    Timer retry                     # what failed for lack of memory is tried again
+    Timer retry                     # retries what failed for lack of memory
 
 cdef struct Sending:                # sender's part
     int state                       # SENDING_
@@ -88,7 +88,7 @@ cdef struct Sending:                # sender's part
     size_t bytes                    # in the queue
     DWORD failed                    # bytes of a send that failed for lack of memory
     DWORD limit                     # bytes of the next send, while sends fail for lack of memory; 0: no limit
-    Timer retry                     # what failed for lack of memory is tried again
+    Timer retry                     # retries what failed for lack of memory
 
 cdef struct Closing:                # closer's part
     int state                       # CLOSING_

@@ -3,12 +3,12 @@
 # A consumer that is about to sleep until the next message on a busy connection does better to receive it
 # itself: a completion thread that receives it has to wake the consumer, which costs more than the receive. So
 # a `hot` consumer posts the receives of its connections itself, all with its one event, whose low bit keeps
-# their packets from the port. It waits for that event (polling_wait), and then checks which ops are done. The
-# engine does not depend on the consumer: only these receives wait for it. Before the consumer sleeps, ends or
-# blocks elsewhere, it cancels them (direct_withdraw), and they are posted on the port. While a send is
-# outstanding, only a close cancels a receive: it is disputed whether Windows then ends the receive alone
-# (corefx 32981 against Go's timers). So a connection with a send queue has no direct receive: direct_yield
-# cancels it before the queue begins.
+# their packets from the port. It waits for that event (polling_wait), and then checks which ops are done.
+# The engine does not depend on the consumer: only these receives wait for it. Before the consumer sleeps,
+# ends or blocks elsewhere, it cancels them (direct_withdraw), and they are posted on the port.
+# While a send is outstanding, only a close cancels a receive: it is disputed whether Windows then ends only
+# the receive (corefx 32981 against Go's timers). So a connection with a send queue has no direct receive:
+# direct_yield cancels it before the queue begins.
 # Windows clears the event whenever an op starts, so the consumer checks the ops before every wait.
 # Owner: a direct op is in its consumer's list while it is posted. Threads: the consumer's only, with no lock
 # held unless stated.

@@ -5,10 +5,11 @@
 # the value of a closed handle to the next socket, and the operation would act on that socket. So a call
 # enters the guard before it uses the handle, and leaves it afterwards. The closing thread marks the guard,
 # cancels posted operations, and waits briefly for the calls inside; if some are still inside then, the last
-# of them closes the handle. An operation is posted under the guard's lock, after a check that the guard is
-# open. So no call posts after the mark, and the closing thread sees every operation posted before it. A call
-# that posts nothing and may block, such as a send without an OVERLAPPED on a socket that was made blocking,
-# runs inside the guard but without its lock.
+# of them closes the handle.
+# An operation is posted under the guard's lock, after a check that the guard is open. So no call posts after
+# the mark, and the closing thread sees every operation posted before it. A call that posts nothing and may
+# block, such as a send without an OVERLAPPED on a socket that was made blocking, runs inside the guard but
+# without its lock.
 #
 #     GUARD_OPEN --guard_close--> GUARD_CLOSED      the calls inside end; no call enters or posts
 #         |

@@ -3,9 +3,10 @@
 # Any code that has a channel can ask Tcl for its handle, and an extension may receive and send on it without
 # the channel: in TclTLS's fast path OpenSSL does so. The engine gives the handle out only when it holds no
 # bytes of the stream. It cancels posted receives. It refuses while bytes are queued to send, or received but
-# unread, because it cannot put them back. From then on it posts no receive and queues nothing: reads and
-# writes of the channel are direct calls on the non-blocking socket. The engine learns what the socket is
-# ready for by polls of the socket driver (include/afd.h), one for each direction, which take no bytes.
+# unread, because it cannot put them back.
+# From then on it posts no receive and queues nothing: reads and writes of the channel are direct calls on the
+# non-blocking socket. The engine learns what the socket is ready for by polls of the socket driver
+# (include/afd.h), one for each direction, which take no bytes.
 #
 # A poll describes one moment. Before the engine notifies the consumer that the socket is readable, it checks
 # the socket again, because the other code may have received everything meanwhile (lent_look). On real Windows

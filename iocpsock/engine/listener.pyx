@@ -26,7 +26,8 @@ cdef struct Listener:
     int wanted_flags[CONNECTION_FLAGS]  # for future connections
     Queue endpoints
     bint closed
-    Queue accepted                  # connections in order of completion; some are still being adopted
+    Queue accepted                  # in order of completion, by slot within an endpoint; some are still being
+                                    # adopted
     int waiting                     # how many
     int endpoint_count
     int connections                 # alive, of those that count for `maxconnections`

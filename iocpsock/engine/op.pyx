@@ -11,7 +11,7 @@ cdef enum:
     OP_MAGIC = 0x494F4350           # "IOCP": a packet whose OVERLAPPED lacks it is not the engine's
     OP_SMALL = PAGE_BYTES           # bytes of data: one page, the unit the kernel locks
     OP_LARGE = 65536                # bytes of data for busy connections; also the largest single send
-    OP_TINY = 512                   # bytes of data: two socket addresses as AcceptEx wants them
+    OP_TINY = 512                   # bytes of data: two socket addresses as AcceptEx requires them
     OP_CLASSES = 4                  # no data, OP_TINY, OP_SMALL, OP_LARGE
     OP_PAGED = 2                    # the class of OP_SMALL
 
@@ -35,7 +35,7 @@ cdef struct Op:
                                     # nothing about the stream
     DWORD posted                    # send: total bytes of the WSASend of which this is the first op
     DWORD capacity                  # bytes of data
-    SOCKET socket                   # accept: the socket made for the incoming connection
+    SOCKET socket                   # accept: the socket for the incoming connection
     void *owner                     # accept: the endpoint
     LONGLONG number                 # accept: counts in the order of posting, which is the order in which the
                                     # kernel fills them

@@ -3,13 +3,15 @@
 # The engine posts up to `recvcount` receives at a time, each with an engine buffer, while the runtime keeps
 # up. Posted buffers and buffers with unread bytes together hold at most `recvlimit` bytes, except that one
 # buffer is always allowed. So a runtime that does not read holds a bounded amount of memory, and TCP slows
-# the peer down. In mode `zero` one receive without a buffer is posted instead, which costs an idle connection
-# no memory and no locked page; when it ends, the runtime reads directly. Mode `auto` is `zero` while there
-# are many connections. A receive that fails for lack of memory has taken no byte from the stream. The next
-# one is posted without a buffer; if that fails too, it is retried after a delay. Receives are posted, and
-# appended to the connection's list, under the connection's lock. So the list is in the kernel's order, and
-# only its head is delivered: completion threads may finish receives in any order. While no receive is posted
-# or queued, a read first tries to receive directly into the caller's memory.
+# the peer down.
+# In mode `zero` one receive without a buffer is posted instead, which costs an idle connection no memory and
+# no locked page; when it ends, the runtime reads directly. Mode `auto` is `zero` while there are many
+# connections.
+# A receive that fails for lack of memory has taken no byte from the stream. The next one is posted without a
+# buffer; if that fails too, it is retried after a delay.
+# Receives are posted, and appended to the connection's list, under the connection's lock. So the list is in
+# the kernel's order, and only its head is delivered: completion threads may finish receives in any order.
+# While no receive is posted or queued, a read first tries to receive directly into the caller's memory.
 # Threads: any, with the connection's lock held; receiver_complete on a completion thread.
 
 cdef bint receiver_zero(Connection *connection) noexcept nogil:

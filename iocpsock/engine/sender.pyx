@@ -5,13 +5,13 @@
 # of at most `sendlimit` bytes (rounded up to what one call passes). Overlapped WSASend calls gather and send
 # the front of the queue. The runtime is notified that it may write again when the queue is half empty.
 # Windows completes a send for which its own buffer has no room only when the peer has acknowledged all of it.
-# So two sends are outstanding; with one, the stream would be empty for a round trip after each. They are
-# posted under the connection's lock, in stream order, and may end in any order; the engine accounts for them
-# in queue order. A send that sent only a part has to be the last: if the one behind it sent anything, the
-# stream has a hole, and the engine ends the connection. A send that fails for lack of memory has sent
-# nothing. It is retried with half the bytes; if even SENDER_LEAST bytes fail, it is retried after a delay.
-# After any other error the rest of the queue is dropped, and the runtime's next call, read or write, reports
-# the error.
+# So two sends are outstanding; with one, the stream would be empty for a round trip after each.
+# They are posted under the connection's lock, in stream order, and may end in any order; the engine accounts
+# for them in queue order. A send that sent only a part has to be the last: if the one behind it sent
+# anything, the stream has a hole, and the engine ends the connection.
+# A send that fails for lack of memory has sent nothing. It is retried with half the bytes; if even
+# SENDER_LEAST bytes fail, it is retried after a delay. After any other error the rest of the queue is
+# dropped, and the runtime's next call, read or write, reports the error.
 #
 #     the first -> ... -> send.waiting -> ... -> the last
 #     |  posted: the kernel's  |  appended to, and posted next  |

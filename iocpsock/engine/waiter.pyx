@@ -3,13 +3,15 @@
 # The operation is posted with an event whose handle has its lowest bit set, and the calling thread waits for
 # the event. The bit keeps the packet from a completion port with which the socket may be associated
 # (documented with GetQueuedCompletionStatus). The kernel transfers the data directly to or from the caller's
-# memory. A wait that ends early (timeout, interrupt) cancels the operation and then waits for its end: until
-# then the kernel owns the memory, and data that still arrive are delivered, not lost. Only a close, an
-# interrupt and the socket's own SO_SNDTIMEO cancel a send, and no send may follow it: Windows does not tell
-# how much of it went out, and may end the connection. A send with a timeout posts nothing that would have to
-# be cancelled (waiter_send_some). The handle is that of a GuardCall (engine/guard.pyx), which the caller has
-# entered. A thread that closes the socket cancels the operation, and nothing is posted after that. Windows
-# clears the event when the operation starts, so a waiter can be reused as it is.
+# memory.
+# A wait that ends early (timeout, interrupt) cancels the operation and then waits for its end: until then the
+# kernel owns the memory, and data that still arrive are delivered, not lost. Only a close, an interrupt and
+# the socket's own SO_SNDTIMEO cancel a send, and no send may follow it: Windows does not tell how much of it
+# went out, and may end the connection. A send with a timeout posts nothing that would have to be cancelled
+# (waiter_send_some).
+# The handle is that of a GuardCall (engine/guard.pyx), which the caller has entered. A thread that closes the
+# socket cancels the operation, and nothing is posted after that. Windows clears the event when the operation
+# starts, so a waiter can be reused as it is.
 # Owner: waiters are kept in a free list, each with its event; the calling thread owns one from waiter_take to
 # waiter_give.
 # Threads: any thread that may block.
