@@ -1,8 +1,8 @@
-/* afd.h - what a TCP socket is ready for, as an overlapped operation that sends and receives nothing.
+/* afd.h - an overlapped poll of what a TCP socket is ready for, which sends and receives nothing.
  *
- * Winsock has none: an empty WSASend ends at once. The socket driver, AFD, has: the request by which select()
- * itself waits. Microsoft does not document it; libuv, wepoll and mio depend on it. Structures only for one
- * socket. No state.
+ * Winsock has no such operation: an empty WSASend ends at once. The socket driver, AFD, has one: the request
+ * with which select() itself waits. Microsoft does not document it; libuv, wepoll and mio depend on it. The
+ * structures here are for one socket only. No state.
  */
 #ifndef IOCPSOCK_AFD_H
 #define IOCPSOCK_AFD_H
@@ -20,17 +20,17 @@
 #define AFD_LOCAL_CLOSE 0x0020      /* the handle was closed */
 
 struct afd_poll {
-    LARGE_INTEGER timeout;          /* in 100 ns; the largest: for ever */
+    LARGE_INTEGER timeout;          /* in units of 100 ns; the largest value: no timeout */
     ULONG count;
     ULONG exclusive;
     HANDLE socket;
-    ULONG events;                   /* asked for; when it has ended, those that hold */
+    ULONG events;                   /* requested; after the end, those that hold */
     NTSTATUS status;
 };
 
-/* Post a poll: its NTSTATUS. Its end is written to `overlapped`, of which only the first two members are
- * used, and to `poll`: both are the kernel's until then. It sets `event`, if there is one, and sends a packet
- * to the socket's port if there is a `context`, which the packet then has for its OVERLAPPED. */
+/* Post a poll: its NTSTATUS. At its end the kernel writes to `overlapped`, of which only the first two
+ * members are used, and to `poll`; it owns both until then. It also sets `event`, if not NULL, and if
+ * `context` is not NULL, queues a packet to the socket's port with `context` as its OVERLAPPED. */
 static inline NTSTATUS afd_poll_post(SOCKET sock, struct afd_poll *poll, ULONG events, HANDLE event,
                                      void *context,
                                      OVERLAPPED *overlapped)
@@ -47,13 +47,13 @@ static inline NTSTATUS afd_poll_post(SOCKET sock, struct afd_poll *poll, ULONG e
                                  sizeof *poll, poll, sizeof *poll);
 }
 
-/* Wait for room to send; there is no packet, whatever port the socket is in. */
+/* Poll for room to send. No packet is queued, whatever port the socket is associated with. */
 static inline NTSTATUS afd_poll_room(SOCKET sock, struct afd_poll *poll, HANDLE event, OVERLAPPED *overlapped)
 {
     return afd_poll_post(sock, poll, AFD_SEND, event, NULL, overlapped);
 }
 
-/* Wait for room to send, or for something to receive; it ends by a packet, or at once. */
+/* Poll for room to send, or for something to receive. It ends by a packet, or at once. */
 static inline NTSTATUS afd_poll_packet(SOCKET sock, struct afd_poll *poll, int to_write,
                                        OVERLAPPED *overlapped)
 {
@@ -61,7 +61,7 @@ static inline NTSTATUS afd_poll_packet(SOCKET sock, struct afd_poll *poll, int t
                          overlapped);
 }
 
-/* After its end: will the socket never be anything but ready? */
+/* After the end: is the socket ready for good, because it was reset or closed? */
 static inline int afd_poll_over(const struct afd_poll *poll)
 {
     return (poll->events & (AFD_ABORT | AFD_LOCAL_CLOSE)) != 0;

@@ -1,7 +1,8 @@
-/* edition.h - whether this is Windows Server: other editions serve two transmissions of files at a time, for
- * the whole machine.
+/* edition.h - whether this is Windows Server: other editions serve only two file transmissions (TransmitFile)
+ * at a time, for the whole machine.
  *
- * RtlGetVersion tells what the system is; GetVersionEx tells what the program's manifest wants to hear.
+ * RtlGetVersion reports the actual system; GetVersionEx reports what the program's manifest declares support
+ * for.
  * Threads: any.
  */
 #ifndef IOCPSOCK_EDITION_H
@@ -9,7 +10,7 @@
 
 #include <windows.h>
 
-#ifndef RtlGetVersion           /* a build for tests asks another function */
+#ifndef RtlGetVersion           /* a test build calls another function */
 NTSYSAPI LONG NTAPI RtlGetVersion(OSVERSIONINFOW *);
 #endif
 

@@ -13,9 +13,9 @@
 #include <ntstatus.h>
 
 /* An NTSTATUS or a Win32 code from a completion -> the Winsock code that a blocking call would have reported.
- * From what Winsock itself returns on real Windows (Wine's ws2_32 conformance tests) and from libuv's
- * experience with AFD. What is not listed goes through RtlNtStatusToDosError, and stands as it is if that is
- * a Winsock code (10000..11999). */
+ * Sources: what Winsock itself returns on real Windows (Wine's ws2_32 conformance tests), and libuv's
+ * experience with AFD. A status that is not listed goes through RtlNtStatusToDosError; the result is kept as
+ * it is if it is a Winsock code (10000..11999). */
 static const struct error_row {
     DWORD code;
     int winsock;
@@ -34,7 +34,7 @@ static const struct error_row {
     {(DWORD)STATUS_CONNECTION_INVALID, WSAENOTCONN},
     {(DWORD)STATUS_INVALID_CONNECTION, WSAENOTCONN},
     {(DWORD)STATUS_CONNECTION_ACTIVE, WSAEISCONN},
-    /* 258, the one failure whose status is not negative. */
+    /* 258, the only failure whose status is not negative. */
     {(DWORD)STATUS_TIMEOUT, WSAETIMEDOUT},
     {(DWORD)STATUS_IO_TIMEOUT, WSAETIMEDOUT},
     {(DWORD)STATUS_LINK_TIMEOUT, WSAETIMEDOUT},
@@ -57,20 +57,20 @@ static const struct error_row {
     {(DWORD)STATUS_TOO_MANY_ADDRESSES, WSAENOBUFS},
     {(DWORD)STATUS_INVALID_HANDLE, WSAENOTSOCK},
     {(DWORD)STATUS_OBJECT_TYPE_MISMATCH, WSAENOTSOCK},
-    /* Wine, for the 1236 of Windows after one's own closesocket. */
+    /* Wine, where Windows returns 1236 after the process's own closesocket. */
     {(DWORD)STATUS_HANDLES_CLOSED, WSAECONNABORTED},
     {(DWORD)STATUS_ACCESS_VIOLATION, WSAEFAULT},
     {(DWORD)STATUS_ACCESS_DENIED, WSAEACCES},
     {(DWORD)STATUS_INVALID_PARAMETER, WSAEINVAL},
     {(DWORD)STATUS_NOT_SUPPORTED, WSAEOPNOTSUPP},
-    {ERROR_NETNAME_DELETED, WSAECONNRESET},             /* 64: how a reset reaches a completion port */
+    {ERROR_NETNAME_DELETED, WSAECONNRESET},             /* 64: a reset, as a completion port reports it */
     {ERROR_OPERATION_ABORTED, WSA_OPERATION_ABORTED},   /* 995 */
     {ERROR_CONNECTION_REFUSED, WSAECONNREFUSED},        /* 1225 */
     {ERROR_CONNECTION_ABORTED, WSAECONNABORTED},        /* 1236 */
     {ERROR_NETWORK_UNREACHABLE, WSAENETUNREACH},        /* 1231 */
     {ERROR_HOST_UNREACHABLE, WSAEHOSTUNREACH},          /* 1232 */
     {ERROR_PORT_UNREACHABLE, WSAECONNRESET},            /* 1234 */
-    {ERROR_SEM_TIMEOUT, WSAETIMEDOUT},                  /* 121: a connection attempt ran out of time */
+    {ERROR_SEM_TIMEOUT, WSAETIMEDOUT},                  /* 121: a connection attempt timed out */
     {ERROR_NO_SYSTEM_RESOURCES, WSAENOBUFS},            /* 1450 */
     {ERROR_NOT_ENOUGH_MEMORY, WSAENOBUFS},              /* 8 */
     {ERROR_INVALID_HANDLE, WSAENOTSOCK},                /* 6 */
@@ -80,10 +80,10 @@ static const struct error_row {
 enum { ERROR_ROWS = sizeof error_table / sizeof *error_table };
 
 /* What the engine counts. The first four are objects: they have a live figure, which every test must bring
- * back to zero, and a total. The other rows are one figure each: three that follow what exists (threads,
- * consumers, bytes of memory), then events and amounts since the start; `allocations` are calls of malloc,
- * `retries` what was tried again for want of memory, `direct_receives` those without the port, `waits` a hot
- * consumer's own, and those of them that brought nothing. */
+ * back to zero, and a total. Each other row is one figure: first three current ones (threads, consumers,
+ * bytes of memory), then events and amounts since the start. `allocations` counts calls of malloc, `retries`
+ * what was retried for lack of memory, `direct_receives` receives without the port, `waits` a hot consumer's
+ * own waits, `waits_in_vain` those of them after which no source was ready. */
 #define COUNTERS(X) \
     X(connections) X(listeners) X(operations) X(lookups) \
     X(threads) X(consumers) X(memory) \
@@ -100,11 +100,11 @@ enum { COUNTER_OBJECTS = COUNTER_threads };
 static const char *const counter_names[] = {COUNTERS(COUNTER_NAME)};
 #undef COUNTER_NAME
 
-/* What can be tuned: of a connection (or of a listener, for the connections it will accept), from
- * SETTING_LISTENER on of a listener only, and from SETTING_PROCESS on of the whole process. X(name, smallest,
- * largest, initial, legal values in words). The words stand in error messages and in the reference pages.
- * Sources of the defaults: sendlimit, Windows' own dynamic send buffering ends there; acceptdatatimeout,
- * iocpsock 0.5; manyconnections, 2 MB of locked receive buffers. */
+/* The settings: first those of a connection (or of a listener, for the connections that it will accept), from
+ * SETTING_LISTENER on those of a listener only, from SETTING_PROCESS on those of the whole process. X(name,
+ * smallest, largest, initial, legal values in words). The words appear in error messages and in the reference
+ * pages. Sources of the defaults: sendlimit, the limit of Windows' own dynamic send buffering;
+ * acceptdatatimeout, iocpsock 0.5; manyconnections, 2 MB of locked receive buffers. */
 #define SETTINGS(X) \
     X(recvbufsize, 0, 65536, 0, "0 (fitted to the traffic) or a number of bytes up to 65536") \
     X(recvcount, 1, 16, 1, "an integer from 1 to 16") \
@@ -134,46 +134,46 @@ static const struct setting_row {
 } setting_table[] = {SETTINGS(SETTING_ROW)};
 #undef SETTING_ROW
 
-/* The values of recvmode: a posted buffer; a zero-byte receive and then a direct read; zero when there are
+/* The values of recvmode: a posted buffer; a zero-byte receive and then a direct read; as zero when there are
  * many connections. */
 enum { RECV_BUFFERED, RECV_ZERO, RECV_AUTO, RECV_MODES };
 static const char *const recv_mode_names[] = {"buffered", "zero", "auto"};
 
-/* The values of lookup: an -async client's name is looked up before the command returns, or behind its
- * back. */
+/* The values of lookup: an -async client's name is resolved before the command returns, or afterwards on a
+ * resolver thread. */
 enum { LOOKUP_FOREGROUND, LOOKUP_BACKGROUND, LOOKUPS };
 static const char *const lookup_names[] = {"foreground", "background"};
 
-/* Bytes of recycled operations kept in each free list; above that a block goes back to the heap. */
-#ifndef OP_KEEP_BYTES           /* the builds for tests want every block back */
+/* Bytes of recycled operations kept in each free list; further blocks go back to the heap. */
+#ifndef OP_KEEP_BYTES           /* test builds return every block to the heap */
 #define OP_KEEP_BYTES (4 << 20)
 #endif
 
-/* Pages that are cut from one block of the heap. */
+/* Pages cut from one heap block. */
 #ifndef PAGE_SLAB
 #define PAGE_SLAB 32
 #endif
 
-/* Waiters kept, each with an event: as many as threads commonly wait at the same time. */
+/* Waiters kept, each with an event: about as many as the threads that commonly wait at the same time. */
 #ifndef WAITER_KEEP
 #define WAITER_KEEP 64
 #endif
 
-/* The names of the extension functions for SIO_GET_EXTENSION_FUNCTION_POINTER (mswsock.h has them as
+/* The GUIDs of the extension functions for SIO_GET_EXTENSION_FUNCTION_POINTER (mswsock.h has them as
  * initialisers). */
 static const GUID acceptex_id = WSAID_ACCEPTEX;
 static const GUID connectex_id = WSAID_CONNECTEX;
 static const GUID transmitfile_id = WSAID_TRANSMITFILE;
 static const GUID getacceptexsockaddrs_id = WSAID_GETACCEPTEXSOCKADDRS;
 
-/* SO_REUSE_UNICASTPORT (ws2def.h of the Windows SDK, Windows 10): a port that a bind leaves to the system is
- * chosen as it is for a connect without a bind. */
+/* SO_REUSE_UNICASTPORT (ws2def.h of the Windows SDK, Windows 10): if a bind leaves the port to the system,
+ * the system chooses it as for a connect without a bind. */
 #define IOCPSOCK_SO_REUSE_UNICASTPORT 0x3007
 
 /* SIO_TCP_INITIAL_RTO with TCP_INITIAL_RTO_PARAMETERS (mstcpip.h, Windows 10 1709; Microsoft's page
- * "TCP_INITIAL_RTO_PARAMETERS structure"). A refused attempt is repeated by Windows itself, three times,
- * which on loopback takes two seconds. Once is enough there, and soon; but not never: Windows refuses also
- * while a backlog is full, and a moment later there is room. */
+ * "TCP_INITIAL_RTO_PARAMETERS structure"). Windows itself repeats a refused attempt three times, which on
+ * loopback takes two seconds. There, one quick repetition is enough. It is needed, because Windows also
+ * refuses while a backlog is full, and may have room a moment later. */
 #define IOCPSOCK_SIO_TCP_INITIAL_RTO _WSAIOW(IOC_VENDOR, 17)
 static const struct initial_rto {
     /* Milliseconds; 300 is the least that Set-NetTCPSetting takes for InitialRto. */
@@ -181,20 +181,20 @@ static const struct initial_rto {
     UCHAR max_retransmissions;
 } initial_rto_once = {300, 1};
 
-/* SOMAXCONN_HINT (winsock2.h; Microsoft's page "listen function"): a backlog above 200 has to be written so,
- * and is then adjusted to be within 200 and 65535. */
+/* SOMAXCONN_HINT (winsock2.h; Microsoft's page "listen function"): a backlog above 200 must be passed in this
+ * form; the system then adjusts it to between 200 and 65535. */
 #define IOCPSOCK_SOMAXCONN_HINT(backlog) (-(backlog))
 
 /* CREATE_WAITABLE_TIMER_HIGH_RESOLUTION (synchapi.h, Windows 10 1803; Microsoft's page
- * "CreateWaitableTimerExW function"): the timer is not bound to the ticks of the system's clock, which are
+ * "CreateWaitableTimerExW function"): the timer does not depend on the ticks of the system's clock, which are
  * 15.6 ms apart. */
 #define IOCPSOCK_TIMER_HIGH_RESOLUTION 0x00000002
 
 /* SIO_IDEAL_SEND_BACKLOG_QUERY (ws2ipdef.h, Windows Vista SP1), which mingw-w64 lacks. */
 #define IOCPSOCK_SIO_IDEAL_SEND_BACKLOG_QUERY _IOR('t', 123, ULONG)
 
-/* SIO_TCP_INFO and TCP_INFO_v0 (mstcpip.h, Windows 10 1703): what TCP knows of a connection. Older SDKs lack
- * both. */
+/* SIO_TCP_INFO and TCP_INFO_v0 (mstcpip.h, Windows 10 1703): TCP's statistics of a connection. Older SDKs
+ * lack both. */
 #define IOCPSOCK_SIO_TCP_INFO _WSAIORW(IOC_VENDOR, 39)
 typedef struct tcp_info_v0 {
     DWORD state, mss;

@@ -1,11 +1,12 @@
-/* python_signals.h - the two functions by which CPython's own extensions let Ctrl-C end a wait.
+/* python_signals.h - the two functions with which CPython's own extensions let Ctrl-C end a wait.
  *
- * Python.h shows them to CPython's sources only, but python3xx.dll has exported them since 3.3 and its
- * _multiprocessing module, a DLL of its own, lives by them. The event is manual, set at each SIGINT, and of
- * use to the main thread alone, because only there the handlers run.
+ * Python.h declares them for CPython's sources only, but python3xx.dll has exported them since 3.3, and
+ * CPython's _multiprocessing module, a separate DLL, depends on them. The event is a manual-reset one, is set
+ * at each SIGINT, and is useful only to the main thread, because only there the handlers run.
  *
- * Nobody has promised that they stay. So they are optional (setup.py): a Python without them leaves these
- * pointers, which python_stubs.h defines and fills, NULL, and whoever calls through one asks first.
+ * CPython does not guarantee that they stay. So they are optional (setup.py): python_stubs.h defines and
+ * fills these pointers, and leaves them NULL with a Python that lacks the functions. A caller checks the
+ * pointer first.
  */
 #ifndef IOCPSOCK_PYTHON_SIGNALS_H
 #define IOCPSOCK_PYTHON_SIGNALS_H

@@ -7,8 +7,8 @@
 #include <winsock2.h>
 #include "tcl_stubs.h"
 
-/* Winsock code -> the errno that Tcl's Windows build knows (values of the Universal C Runtime, and Tcl's own
- * additions from 240 on). As Tcl's own table; a code that is not here becomes EINVAL, as it does there. */
+/* Winsock code -> the errno of Tcl's Windows build (values of the Universal C Runtime, and Tcl's own
+ * additions from 240 on). Same as Tcl's own table; a code that is missing becomes EINVAL, as in Tcl. */
 static const struct errno_row {
     int winsock;
     int number;
@@ -26,8 +26,8 @@ static const struct errno_row {
 
 enum { ERRNO_ROWS = sizeof errno_table / sizeof *errno_table, ERRNO_DEFAULT = 22 };
 
-/* Arguments of the open command, as each version of Tcl words them. The word of the command stands before
- * each form. */
+/* Arguments of the open command, in the words of each version of Tcl. The command's name precedes each
+ * form. */
 static const char *const usage_client[] = {
     "?-myaddr addr? ?-myport myport? ?-async? host port",
     "?-async? ?-myaddr addr? ?-myport myport? host port",
@@ -41,7 +41,7 @@ static const char *const option_names[] = {
     "-async, -backlog, -myaddr, -myport, -reuseaddr, -reuseport, or -server",
 };
 
-/* Channel options that exist beside Tcl's generic ones: what may be read, and what may be set. */
+/* Channel options in addition to Tcl's generic ones: the readable ones, and the writable ones. */
 static const char *const readable_options[] = {"connecting peername sockname",
                                                "connecting keepalive nodelay peername sockname"};
 static const char *const writable_options[] = {"", "keepalive nodelay"};

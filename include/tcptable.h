@@ -1,8 +1,8 @@
-/* tcptable.h - whether anybody on this machine has a TCP port.
+/* tcptable.h - whether any socket on this machine has a TCP port.
  *
- * Windows answers WSAEACCES both for a port that another socket has exclusively and for one out of a range
- * that the system keeps for itself, as Hyper-V does. The system's table of TCP sockets has the first and not
- * the second. Threads: any.
+ * Windows returns WSAEACCES both for a port that another socket has exclusively and for one from a range that
+ * the system reserves, as Hyper-V does. The system's table of TCP sockets has the first and not the second.
+ * Threads: any.
  */
 #ifndef IOCPSOCK_TCPTABLE_H
 #define IOCPSOCK_TCPTABLE_H
@@ -11,9 +11,10 @@
 #include <iphlpapi.h>
 #include <stdlib.h>
 
-#define TCPTABLE_TRIES 8        /* the table of a busy machine grows between two calls; by half of it, eight times, does none */
+/* A busy machine's table may grow between two calls, but not by half its size eight times. */
+#define TCPTABLE_TRIES 8
 
-/* The rows of one address family, or NULL where they cannot be had. free() takes them. */
+/* The table of one address family, or NULL on failure. The caller releases it with free(). */
 static inline void *tcptable_read(int family)
 {
     DWORD size = 4096, error = ERROR_INSUFFICIENT_BUFFER;

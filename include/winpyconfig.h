@@ -1,6 +1,6 @@
 /* winpyconfig.h - what Python.h must know of 64-bit Windows when the DLL is cross-built on another system.
  *
- * Python.h asks pyconfig.h for the platform, and the build machine's own pyconfig.h describes the build
+ * Python.h gets the platform from pyconfig.h, and the build machine's own pyconfig.h describes the build
  * machine. This file is force-included before everything else and keeps that one out. The Limited API needs
  * few facts: the sizes of C types on 64-bit Windows (LLP64), that the API is imported from a DLL, and which
  * standard headers exist. Not used on Windows.
@@ -19,7 +19,7 @@
 #define NT_THREADS
 #define WITH_THREAD
 #define WITH_DOC_STRINGS 1
-#define HAVE_DECLSPEC_DLL   /* Python.h then declares every function and object dllimport: see python_stubs.h */
+#define HAVE_DECLSPEC_DLL   /* Python.h then declares all symbols dllimport: see python_stubs.h */
 #define Py_ENABLE_SHARED 1
 
 #define SIZEOF_SHORT 2

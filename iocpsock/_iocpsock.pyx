@@ -2,9 +2,9 @@
 # cython: binding=True, freethreading_compatible=False
 """iocpsock: TCP sockets on Windows I/O completion ports, for Tcl and Python, in one DLL.
 
-This file is the whole module: it includes its parts, bottom layer first, and the order IS the layering. A
-part uses only what stands above it. The engine and the Tcl side are C in all but syntax (`noexcept nogil`, no
-Python object, no call into Python): in a Tcl process without Python the module initialisation below never
+This file is the whole module: it includes its parts, bottom layer first. The order is the layering: a part
+uses only the parts included before it. The engine and the Tcl side are C in all but syntax (`noexcept nogil`,
+no Python object, no call into Python): in a Tcl process without Python the module initialisation below never
 runs, so no part of them may rely on a value assigned at module level. Static data starts as zero; tables and
 constants live in include/.
 """

@@ -1,74 +1,74 @@
 # Acceptor: the AcceptEx slots of a listening socket whose owner blocks in accept, without a completion port.
 #
 # Several AcceptEx operations stay posted between the calls, each with a socket ready for its connection, so
-# that a burst is taken in as it comes. All have one event, with its lowest bit set as in the waiter. A call
-# takes the first slot that is done, or waits for one. To post a slot costs more than to take a connection
-# from it, so the slots that are missing are posted in the quiet: when nothing has come for a moment, or when
-# none is left. Their number is fitted to the longest run of connections without a quiet. Each holds a socket,
-# and what the system keeps for one (on Windows some KiB of its memory). The sockets are the runtime's, which
-# makes and closes them: a call that misses some comes back for them (ACCEPTOR_WANTS). With each goes its
-# `owner`, a pointer that means nothing here. Both are with the acceptor from acceptor_post to acceptor_take
-# or acceptor_drop. A slot whose connection failed, or that ended with the thread that posted it, is taken
-# like the others. A connection that a slot has taken is seen by nobody else who looks at the listening
-# socket. So the runtime ends the slots for good (acceptor_stop) before anybody can; connections taken until
-# then are still handed out. As long as there are any, select has to report the socket as readable: a
-# connection of our own waits in its backlog (engine/selfconnect.pyx), and is taken out again together with
-# the last of them. The system clears the event whenever a slot is posted. So whoever posts looks at all slots
-# afterwards, and sets the event again if one is done; a thread that waits may be woken for nothing, and never
-# sleeps over a connection.
-# Owner: the runtime, which makes no call to accept or to post any more when it calls acceptor_end. Threads:
-# any thread that may block, under `lock`, which is held across the posting and the ending of slots, and never
+# that a burst of connections is accepted as it arrives. All share one event, with its lowest bit set as in
+# the waiter. A call takes the first slot that is done, or waits for one.
+# Posting a slot costs more than taking a connection from it, so missing slots are posted in a lull: when no
+# connection has arrived for ACCEPTOR_LULL, or when no slot is left. Their number follows the longest run of
+# connections without a lull.
+# Each slot costs a socket, and what the system keeps for one (on Windows some KiB of its memory). The runtime
+# creates, owns and closes the sockets: a call that lacks some returns ACCEPTOR_WANTS. With each goes its
+# `owner`, a pointer that the acceptor does not interpret. The acceptor holds both from acceptor_post to
+# acceptor_take or acceptor_drop. A slot whose connection failed, or that ended with the thread that posted
+# it, is taken like the others.
+# No other code that uses the listening socket sees a connection that a slot has accepted. So the runtime ends
+# the slots for good (acceptor_stop) before other code can use it; connections accepted before that are
+# returned by the next acceptor_take calls. While there are any, select has to report the socket as readable:
+# the engine's own connection waits in the backlog (engine/selfconnect.pyx), and is removed together with the
+# last of them.
+# Windows clears the event whenever a slot is posted. So the thread that posts checks all slots afterwards,
+# and sets the event again if one is done. A waiting thread may be woken for nothing, but never misses a
+# connection.
+# Owner: the runtime, which no longer calls acceptor_accept or acceptor_post once it calls acceptor_end.
+# Threads: any thread that may block, under `lock`, which is held while slots are posted or ended, and never
 # while a caller waits for a connection.
 
 cdef enum:
-    ACCEPTOR_LULL = 5               # milliseconds without a connection after which it is quiet; on Windows up
-                                    # to a tick, 16
-    ACCEPTOR_WANTS = -1             # no Winsock code: the runtime is to post `missing` sockets, and to call
+    ACCEPTOR_LULL = 5               # milliseconds without a connection that count as a lull; on Windows up to
+                                    # a clock tick, 16
+    ACCEPTOR_WANTS = -1             # not a Winsock code: the runtime must post `missing` sockets, and call
                                     # again
 
 cdef struct Slot:
     OVERLAPPED overlapped           # first: the kernel's pointer to it is the pointer to the slot
     Link link
-    SOCKET socket                   # made for the connection to come
+    SOCKET socket                   # created for the future connection
     void *owner                     # the runtime's; NULL for a connection that came without AcceptEx
-    bint accepted                   # Winsock knows of its connection
-    sockaddr_storage peer           # of one that came without AcceptEx having written the addresses here
+    bint accepted                   # its connection was reported to Winsock (winsock_accepted)
+    sockaddr_storage peer           # of a connection for which AcceptEx wrote no addresses here
     char addresses[2 * WINSOCK_ADDRESS]
 
 cdef struct Acceptor:
     SRWLOCK lock
     SOCKET listening                # the runtime's
     int family
-    int wanted                      # slots to keep posted; 0: as many as the traffic asks for, which is
-                                    # `fitted`
+    int wanted                      # slots to keep posted; 0: as many as the traffic needs, which is `fitted`
     int fitted
-    int run                         # connections taken since it was last quiet
-    ULONGLONG burst                 # GetTickCount64 milliseconds when a run last needed more than half of
-                                    # them
+    int run                         # connections taken since the last lull
+    ULONGLONG burst                 # GetTickCount64 milliseconds when a run last needed more than half of the
+                                    # slots
     int count                       # slots in the queue
-    Queue slots                     # posted or done, in the order of posting, which is the order the kernel
-                                    # fills them in
+    Queue slots                     # posted or done, in the order of posting, in which the kernel fills them
     Queue dropped                   # ended by acceptor_stop without a connection
-    HANDLE changed                  # set when a slot is done, and when the slots have ended
-    SOCKET selfconnect              # our connection to the listening socket (engine/selfconnect.pyx), or
-                                    # INVALID_SOCKET
+    HANDLE changed                  # set when a slot is done, and when the slots were ended
+    SOCKET selfconnect              # the engine's own connection (engine/selfconnect.pyx), or INVALID_SOCKET
     bint stopped
 
-# A call of the runtime's, zero at first but for its timeout, and what comes of it.
+# A call by the runtime, initially zero except for its timeout, and its results.
 cdef struct AcceptCall:
     Timeout timeout
-    bint quiet                      # nothing has come for a moment
-    int missing                     # with ACCEPTOR_WANTS: how many sockets are to be posted
-    int refused                     # Winsock code: no more slots can be posted, and it has to do with those
-                                    # that there are
-    SOCKET socket                   # taken, with its owner
+    bint quiet                      # there is a lull: no connection has arrived for ACCEPTOR_LULL
+    int missing                     # with ACCEPTOR_WANTS: how many sockets the runtime must post
+    int refused                     # Winsock code of a failed post: the call goes on with the slots that
+                                    # exist
+    SOCKET socket                   # the socket that was taken, with its owner
     void *owner
-    int failure                     # Winsock code: why it has no connection; 0: it has one
+    int failure                     # Winsock code if the socket has no connection; 0: it has one
     sockaddr_storage peer
 
 
 cdef Acceptor *acceptor_new(SOCKET listening, int family, int wanted) noexcept nogil:
-    """An acceptor that has posted nothing yet, or NULL when memory or handles are exhausted."""
+    """An acceptor without slots, or NULL if out of memory or handles."""
     cdef Acceptor *acceptor = <Acceptor *>memory_new(sizeof(Acceptor))
     if acceptor == NULL:
         return NULL
@@ -90,7 +90,7 @@ cdef inline bint acceptor_slot_pending(Slot *slot) noexcept nogil:
 
 
 cdef int acceptor_slot_accept(Acceptor *acceptor, Slot *slot) noexcept nogil:
-    """Tell Winsock of the connection that the slot has: 0 or a Winsock code."""
+    """Report the slot's connection to Winsock: 0 or a Winsock code."""
     cdef int error = 0 if slot.accepted else winsock_accepted(acceptor.listening, slot.socket)
     slot.accepted = not error
     return error
@@ -102,7 +102,7 @@ cdef void acceptor_slot_free(Slot *slot) noexcept nogil:
 
 
 cdef bint acceptor_has(Acceptor *acceptor, bint pending) noexcept nogil:
-    """Whether any slot is pending, or any is done. With the lock held."""
+    """Whether any slot is pending, or with `pending` False, done. With the lock held."""
     cdef Slot *slot = <Slot *>queue_first(&acceptor.slots)
     while slot != NULL and acceptor_slot_pending(slot) != pending:
         slot = <Slot *>queue_next(&slot.link)
@@ -110,7 +110,7 @@ cdef bint acceptor_has(Acceptor *acceptor, bint pending) noexcept nogil:
 
 
 cdef Slot *acceptor_pop(Acceptor *acceptor) noexcept nogil:
-    """Take the first slot that is done out of the queue, or NULL."""
+    """Remove and return the first slot that is done, or NULL."""
     cdef Slot *slot
     AcquireSRWLockExclusive(&acceptor.lock)
     slot = <Slot *>queue_first(&acceptor.slots)
@@ -127,7 +127,7 @@ cdef Slot *acceptor_pop(Acceptor *acceptor) noexcept nogil:
 
 
 cdef bint acceptor_take(Acceptor *acceptor, AcceptCall *call) noexcept nogil:
-    """Take a socket that is done: whether there was one. Its connection may have failed."""
+    """Take the socket of a slot that is done: whether there was one. Its connection may have failed."""
     cdef Slot *slot = acceptor_pop(acceptor)
     if slot == NULL:
         return False
@@ -158,7 +158,7 @@ cdef inline int acceptor_target(Acceptor *acceptor) noexcept nogil:
 
 
 cdef int acceptor_begin(Acceptor *acceptor, SOCKET sock, void *owner) noexcept nogil:
-    """Begin to accept on this socket: 0 or a Winsock code. With the lock held."""
+    """Post an AcceptEx with this socket: 0 or a Winsock code. With the lock held."""
     cdef Slot *slot = <Slot *>memory_new(sizeof(Slot))
     cdef DWORD ignored = 0
     cdef int error
@@ -180,15 +180,15 @@ cdef int acceptor_begin(Acceptor *acceptor, SOCKET sock, void *owner) noexcept n
 
 cdef int acceptor_post(Acceptor *acceptor, AcceptCall *call, SOCKET *socks, void **owners,
                        int count) noexcept nogil:
-    """Post slots with these sockets at the end of the queue: how many of them were. The others are still the
-    runtime's, and the next acceptor_accept knows whether there is a need for more."""
+    """Post slots with these sockets at the end of the queue: how many were posted. The runtime keeps the
+    others; the next acceptor_accept tells whether more are needed."""
     cdef int posted = 0, error = 0
     AcquireSRWLockExclusive(&acceptor.lock)
     while not error and posted < count and not acceptor.stopped \
             and acceptor.count < acceptor_target(acceptor):
         error = acceptor_begin(acceptor, socks[posted], owners[posted])
         posted += error == 0
-    if error or acceptor_has(acceptor, False):              # a failure may have cleared the event too
+    if error or acceptor_has(acceptor, False):              # a failed post may also have cleared the event
         SetEvent(acceptor.changed)
     ReleaseSRWLockExclusive(&acceptor.lock)
     if error and not waiter_peer_is_gone(error):
@@ -197,7 +197,8 @@ cdef int acceptor_post(Acceptor *acceptor, AcceptCall *call, SOCKET *socks, void
 
 
 cdef void acceptor_fit(Acceptor *acceptor) noexcept nogil:
-    """A run is over: as many slots as it needed, or long after the last that needed as many, fewer."""
+    """A run is over: adapt the number of slots to it, or reduce it long after the last run that needed so
+    many."""
     cdef ULONGLONG now = GetTickCount64()
     AcquireSRWLockExclusive(&acceptor.lock)
     if acceptor.run > acceptor.fitted // 2:
@@ -211,9 +212,9 @@ cdef void acceptor_fit(Acceptor *acceptor) noexcept nogil:
 
 
 cdef int acceptor_want(Acceptor *acceptor, AcceptCall *call) noexcept nogil:
-    """Before a wait: ACCEPTOR_WANTS if slots are missing and it is quiet, or none is left; a few at a time,
-    for a connection that is there by then need not wait for the others. 0 if there is a slot to wait for, or
-    a Winsock code: WSA_OPERATION_ABORTED once the slots have ended."""
+    """Before a wait: ACCEPTOR_WANTS if slots are missing and there is a lull, or none is left. It asks for a
+    few slots at a time, so that a connection that arrives meanwhile is not delayed by the rest. 0 if there is
+    a slot to wait for, or a Winsock code: WSA_OPERATION_ABORTED once the slots were ended."""
     cdef int missing, error = 0
     AcquireSRWLockExclusive(&acceptor.lock)
     missing = acceptor_target(acceptor) - acceptor.count
@@ -233,7 +234,7 @@ cdef int acceptor_want(Acceptor *acceptor, AcceptCall *call) noexcept nogil:
 
 
 cdef int acceptor_wait(Acceptor *acceptor, AcceptCall *call) noexcept nogil:
-    """Wait for a change, as timeout_wait; for a moment only if it is not quiet yet."""
+    """Wait for `changed`, as timeout_wait does; for ACCEPTOR_LULL at most if there is no lull yet."""
     cdef Timeout lull = call.timeout
     if call.quiet:
         return timeout_wait(&call.timeout, acceptor.changed)
@@ -242,12 +243,13 @@ cdef int acceptor_wait(Acceptor *acceptor, AcceptCall *call) noexcept nogil:
 
 
 cdef int acceptor_accept(Acceptor *acceptor, AcceptCall *call) noexcept nogil:
-    """Wait for a socket that is done: 0 with what acceptor_take gives, ACCEPTOR_WANTS, or a Winsock code.
-    What comes in the moment in which a wait ends early is there for the next call."""
+    """Wait for a slot that is done: 0 with the results of acceptor_take, ACCEPTOR_WANTS, or a Winsock code.
+    The next call returns a connection that arrives just as a wait ends early."""
     cdef int error
     while not acceptor_take(acceptor, call):
         error = acceptor_want(acceptor, call)
-        if error == WSA_OPERATION_ABORTED and acceptor_take(acceptor, call):    # it came as the slots ended
+        if error == WSA_OPERATION_ABORTED and acceptor_take(acceptor, call):    # it arrived as the slots were
+                                                                                # ended
             return 0
         if error:
             return error
@@ -260,14 +262,14 @@ cdef int acceptor_accept(Acceptor *acceptor, AcceptCall *call) noexcept nogil:
             error = 0
         if error:
             return error
-        call.refused = 0                                    # that was some time ago
+        call.refused = 0                                    # that failure is out of date
     return 0
 
 
 cdef void acceptor_stop(Acceptor *acceptor, bint shown) noexcept nogil:
-    """End the slots for good. The listening socket is an ordinary one when this returns, but for connections
-    taken before: acceptor_take still has them, and if it is `shown` to select the socket tells. The sockets
-    without a connection wait for acceptor_drop. Callers that wait are woken."""
+    """End the slots for good. When this returns, the listening socket is an ordinary one, except that
+    acceptor_take still returns connections accepted before; if `shown`, select then reports the socket as
+    readable. The sockets without a connection wait for acceptor_drop. Wakes callers that wait."""
     AcquireSRWLockExclusive(&acceptor.lock)
     if not acceptor.stopped:
         acceptor.stopped = True
@@ -278,9 +280,9 @@ cdef void acceptor_stop(Acceptor *acceptor, bint shown) noexcept nogil:
 
 
 cdef void acceptor_cancel(Acceptor *acceptor) noexcept nogil:
-    """End the slots that are pending, and drop those that have no connection. Those that have one get to know
-    it while the listening socket is open: the runtime may close it before they are taken, or reset. With the
-    lock held."""
+    """Cancel the pending slots, and drop those without a connection. Report each accepted connection to
+    Winsock while the listening socket is open: the runtime may close it before the connections are taken or
+    reset. With the lock held."""
     cdef Slot *slot = <Slot *>queue_first(&acceptor.slots)
     cdef Slot *next
     while slot != NULL:
@@ -306,8 +308,8 @@ cdef void acceptor_cancel(Acceptor *acceptor) noexcept nogil:
 
 
 cdef void *acceptor_drop(Acceptor *acceptor) noexcept nogil:
-    """The owner of a socket that acceptor_stop left without a connection, to be closed by the runtime; NULL:
-    no more."""
+    """The owner of a socket that acceptor_stop left without a connection, for the runtime to close; NULL: no
+    more."""
     cdef Slot *slot
     cdef void *owner = NULL
     AcquireSRWLockExclusive(&acceptor.lock)
@@ -320,14 +322,14 @@ cdef void *acceptor_drop(Acceptor *acceptor) noexcept nogil:
 
 
 cdef void acceptor_show(Acceptor *acceptor) noexcept nogil:
-    """Have select report the listening socket as readable as long as there is a connection for a caller. With
-    the lock held."""
+    """Make select report the listening socket as readable while there is a connection for a caller. With the
+    lock held."""
     cdef sockaddr_storage peer
     cdef SOCKET sock
     if acceptor.slots.first != NULL and acceptor.selfconnect == INVALID_SOCKET:
         acceptor.selfconnect = selfconnect_new(acceptor.listening, acceptor.family)
     elif acceptor.slots.first == NULL and acceptor.selfconnect != INVALID_SOCKET:
-        # Connections that came before it are kept, and another one goes behind them.
+        # Keep the peers' connections that arrived before it, and put another one behind them.
         while selfconnect_take(acceptor.selfconnect, acceptor.listening, acceptor.family, &sock, &peer):
             acceptor_keep(acceptor, sock, &peer)
         acceptor_end_selfconnect(acceptor)
@@ -342,7 +344,7 @@ cdef void acceptor_end_selfconnect(Acceptor *acceptor) noexcept nogil:
 
 
 cdef void acceptor_keep(Acceptor *acceptor, SOCKET sock, sockaddr_storage *peer) noexcept nogil:
-    """Put an accepted connection with those that wait. With the lock held."""
+    """Queue an accepted connection for a caller. With the lock held."""
     cdef Slot *slot = <Slot *>memory_new(sizeof(Slot))
     if slot == NULL:
         closesocket(sock)
@@ -354,8 +356,8 @@ cdef void acceptor_keep(Acceptor *acceptor, SOCKET sock, sockaddr_storage *peer)
 
 
 cdef void acceptor_end(Acceptor *acceptor) noexcept nogil:
-    """Nobody accepts any more: end the slots, and reset the connections that nobody took. The runtime drops
-    what is there, and frees the acceptor."""
+    """The runtime accepts no more: end the slots, and reset the connections that nobody took. The runtime
+    then calls acceptor_drop for what is left, and acceptor_free."""
     cdef Slot *slot
     acceptor_stop(acceptor, False)
     acceptor_end_selfconnect(acceptor)
@@ -371,7 +373,7 @@ cdef void acceptor_end(Acceptor *acceptor) noexcept nogil:
 
 
 cdef void acceptor_free(Acceptor *acceptor) noexcept nogil:
-    """The runtime lets go of an acceptor that has ended and has nothing left."""
+    """Free an acceptor that has ended and has nothing left."""
     CloseHandle(acceptor.changed)
     counter_gone(COUNTER_listeners)
     memory_free(acceptor, sizeof(Acceptor))

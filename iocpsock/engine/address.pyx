@@ -1,7 +1,7 @@
-# Address: lists of socket addresses that came out of name resolution.
+# Address: lists of socket addresses from name resolution.
 #
-# Owner: an AddressList owns what GetAddrInfoW allocated, behind a chain of links of its own, so that callers
-# may order and number the addresses as they like. Threads: whoever owns the list.
+# Owner: the holder of a list. Its addresses are copies of what GetAddrInfoW returned, so callers may order
+# them and set their ports. Threads: the owner of the list.
 
 cdef enum:
     ADDRESS_HOST_MAX = 1025         # bytes of a host name with its terminator: NI_MAXHOST
@@ -31,7 +31,7 @@ cdef Address *address_new(const sockaddr *source, int length) noexcept nogil:
 
 
 cdef inline void address_set_port(Address *address, int port_number) noexcept nogil:
-    """The port stands at the same offset in sockaddr_in and sockaddr_in6."""
+    """The port has the same offset in sockaddr_in and sockaddr_in6."""
     (<sockaddr_in *>&address.storage).sin_port = htons(<u_short>port_number)
 
 
@@ -40,8 +40,7 @@ cdef inline int address_port(const sockaddr *address) noexcept nogil:
 
 
 cdef bint address_same(const sockaddr *one, const sockaddr *other) noexcept nogil:
-    """Whether both are the same host and port. The fields that say no more (flow, scope, padding) may
-    differ."""
+    """Whether both have the same host and port. Flow, scope and padding may differ."""
     if one.sa_family != other.sa_family or address_port(one) != address_port(other):
         return False
     if one.sa_family == AF_INET:
@@ -80,8 +79,8 @@ cdef bint address_is_unspecified(const sockaddr *address) noexcept nogil:
 
 
 cdef void address_any_to_loopback(Address *address) noexcept nogil:
-    """Connecting to the unspecified address means this machine elsewhere; Windows refuses it
-    (WSAEADDRNOTAVAIL)."""
+    """Replace the unspecified address by loopback. On other systems connecting to it means this machine;
+    Windows refuses it (WSAEADDRNOTAVAIL)."""
     cdef unsigned char *bytes
     if not address_is_unspecified(<const sockaddr *>&address.storage):
         return
@@ -95,8 +94,7 @@ cdef void address_any_to_loopback(Address *address) noexcept nogil:
 
 
 cdef Address *address_list_copy(const ADDRINFOW *info, bint ipv4_first) noexcept nogil:
-    """The TCP addresses of `info` in its order, or with the IPv4 ones in front. NULL when empty or out of
-    memory."""
+    """The TCP addresses of `info` in its order, or with IPv4 first. NULL if empty or out of memory."""
     cdef Address *head = NULL
     cdef Address **tail = &head
     cdef Address *address

@@ -1,5 +1,4 @@
-# What the engine uses of the world below it: Windows, Winsock and its own data tables. Imports of
-# declarations only.
+# What the engine uses of Windows, of Winsock and of its own data tables. Imports of declarations only.
 from iocpsock.windows.kernel32 cimport *
 from iocpsock.windows.winsock2 cimport *
 from libc.stdlib cimport malloc, free

@@ -1,26 +1,26 @@
 # Bulk: a caller that blocks until all of its bytes are sent, with two sends outstanding.
 #
-# Windows ends a send that its own buffer has no room for when the peer has acknowledged all of it. With one
-# at a time the stream would be empty for a round trip after each. So the bytes go in pieces, and the second
-# is posted before the first has ended. Both are posted by one thread, in their order, and accounted for in
-# their order. When the first comes to nothing, or the wait for it ends early, the second is cancelled before
-# it, and the socket sends no more: otherwise the stream had a hole.
-# Owner: the calling thread, on its stack; both operations are in its one GuardCall. Threads: any thread that
-# may block.
+# Windows completes a send for which its own buffer has no room only when the peer has acknowledged all of it.
+# With one send at a time, the stream would be empty for a round trip after each. So the bytes are sent in
+# pieces, and the second piece is posted before the first has ended. One thread posts both, and accounts for
+# both, in order. If the first does not send all of its bytes, or the wait for it ends early, the second is
+# cancelled before the first, and the socket sends no more: otherwise the stream would have a hole.
+# Owner: the calling thread, on its stack; both operations belong to its one GuardCall. Threads: any thread
+# that may block.
 
 cdef enum:
     BULK_SENDS = 2
 
 cdef struct Bulk:
     Waiter *waiters[BULK_SENDS]
-    int errors[BULK_SENDS]          # what posting came to
+    int errors[BULK_SENDS]          # result of each post
     DWORD sizes[BULK_SENDS]
-    int first                       # of those that are outstanding
-    int count                       # how many are
+    int first                       # index of the first outstanding send
+    int count                       # how many are outstanding
 
 
 cdef int bulk_open(Bulk *bulk) noexcept nogil:
-    """0, or WSAENOBUFS, and then there is nothing to close."""
+    """Take the waiters: 0, or WSAENOBUFS, and then there is nothing to close."""
     memset(bulk, 0, sizeof(Bulk))
     bulk.waiters[0] = waiter_take()
     if bulk.waiters[0] == NULL:
@@ -38,8 +38,8 @@ cdef void bulk_close(Bulk *bulk) noexcept nogil:
 
 
 cdef int bulk_post(Bulk *bulk, GuardCall *call, const char *data, DWORD size, DWORD flags) noexcept nogil:
-    """Post one piece behind what is outstanding: 0 or a Winsock code. Memory that is short now is there again
-    when the one before it has ended."""
+    """Post one piece behind the outstanding one, if any: 0 or a Winsock code. After a failure for lack of
+    memory the caller retries when the earlier piece has ended."""
     cdef int index = (bulk.first + bulk.count) % BULK_SENDS
     cdef int error = waiter_post_send(bulk.waiters[index], call, data, size, flags)
     if error and error != WSA_IO_PENDING:
@@ -51,8 +51,8 @@ cdef int bulk_post(Bulk *bulk, GuardCall *call, const char *data, DWORD size, DW
 
 
 cdef int bulk_finish(Bulk *bulk, GuardCall *call, Timeout *timeout, DWORD *unsent) noexcept nogil:
-    """Wait for the end of the first: 0, with as many of its last bytes in `unsent` as are still to be sent,
-    or a Winsock code, and then nothing is outstanding."""
+    """Wait for the end of the first: 0, with the number of its bytes that were not sent in `unsent`, or a
+    Winsock code, and then nothing is outstanding."""
     cdef int index = bulk.first
     cdef Timeout limited
     cdef Timeout *limit = waiter_limit(call, SO_SNDTIMEO, bulk.errors[index], timeout, &limited)
@@ -66,14 +66,15 @@ cdef int bulk_finish(Bulk *bulk, GuardCall *call, Timeout *timeout, DWORD *unsen
         bulk_give_up(bulk, call)
         error = error if error else WSAECONNABORTED
     if error == TIMEOUT_EXPIRED:
-        # Nobody can tell how much went out, as with the stock call.
+        # It is unknown how much went out, as with an ordinary send().
         guard_break(call)
         error = WSAETIMEDOUT
     return error
 
 
 cdef void bulk_give_up(Bulk *bulk, GuardCall *call) noexcept nogil:
-    """Bytes are missing before the second: end it, and nothing may follow what of it went out."""
+    """Bytes are missing before the second send: cancel it. No send may follow whatever part of it went
+    out."""
     guard_cancel(call)
     waiter_await(bulk.waiters[bulk.first], call)
     bulk.count = 0
@@ -82,7 +83,7 @@ cdef void bulk_give_up(Bulk *bulk, GuardCall *call) noexcept nogil:
 
 cdef int bulk_send(GuardCall *call, const char *data, size_t size, DWORD piece, DWORD flags,
                    Timeout *timeout) noexcept nogil:
-    """Send all of `data` in pieces, and wait, with no time-out but the socket's own, until the kernel took
+    """Send all of `data` in pieces and wait, with only the socket's own timeout, until the kernel has taken
     it: 0 or a Winsock code."""
     cdef Bulk bulk
     cdef size_t posted = 0

@@ -1,16 +1,18 @@
 # Closer: the end of a connection.
 #
-# A graceful close keeps what was sent: receives are cancelled and their packets awaited (a socket closed with
-# a receive pending resets the connection on Windows), the send queue is flushed, and if the peer has sent
-# bytes that nobody read, FIN goes out and what still comes is thrown away for a while, because closing over
-# unread bytes resets the connection too and may cost the peer the last of our data; where nothing was ever
-# sent there is nothing to lose, and the peer learns at once that nobody listens. Then the socket is closed. A
-# connection that is still being made is closed like that once it is there, if something was sent, and
-# otherwise given up. The `linger` setting bounds the flush: when its time is over, or at once if it is 0, the
-# connection is reset; without it that happens when the peer has not taken a byte for `closetimeout` seconds.
-# The clock of either runs only while something is unsent: a close with nothing to send needs none. Each step
-# is taken when the one before is complete, on whatever thread completed it; CancelIoEx is only a request, and
-# nothing is freed before its packet.
+# A graceful close delivers what was sent. The engine cancels the receives and waits for their packets: on
+# Windows, closing a socket with a pending receive resets the connection. It then flushes the send queue. If
+# the peer has sent bytes that nobody read, it sends FIN and discards for a while what still arrives: closing
+# with unread bytes resets the connection too, and may cost the peer the last of the data sent to it. If
+# nothing was ever sent, there is nothing to lose: it does not drain, and the reset shows the peer at once
+# that nobody reads. Last, it closes the socket.
+# A connection that is still connecting is closed in this way once it is open, if something was sent;
+# otherwise the attempt is cancelled.
+# The `linger` setting bounds the flush: when its time is over, or at once if it is 0, the engine resets the
+# connection. Without it, the engine does so when the peer has taken no byte for `closetimeout` seconds.
+# Either clock runs only while something is unsent.
+# Each step starts when the one before is complete, on the thread that completed it. CancelIoEx is only a
+# request: no op is freed before its packet.
 #
 #     closer_flush        the receives are cancelled, the queue is sent    bounded by `linger`, `closetimeout`
 #         |  no op is posted, the queue is empty or lost
@@ -21,14 +23,14 @@
 # Threads: any, with the connection's lock held.
 
 cdef enum:
-    CLOSER_DRAIN_BYTES = 64 * 1024  # thrown away at most, ...
-    CLOSER_DRAIN_TIME = 2000        # ... for at most so many milliseconds (iocp.md 5.2: 64 KB or 1-2 s)
-    CLOSER_LOOKS = 4                # looks at what the peer has taken, in the time of `closetimeout`
+    CLOSER_DRAIN_BYTES = 64 * 1024  # the most bytes discarded, ...
+    CLOSER_DRAIN_TIME = 2000        # ... in at most this many milliseconds (iocp.md 5.2: 64 KB or 1-2 s)
+    CLOSER_LOOKS = 4                # checks of what the peer has taken, during `closetimeout`
     CLOSER_ABORT = 1                # tcp_close: reset instead of FIN, nothing is flushed
 
 
 cdef void closer_begin(Connection *connection, int flags) noexcept nogil:
-    """Start closing an open connection; a reference for the time it takes."""
+    """Start closing an open connection. Holds a reference until the close is complete."""
     source_hold(&connection.source)
     if closer_resets(connection, flags):
         closer_reset(connection)
@@ -40,7 +42,7 @@ cdef inline bint closer_resets(Connection *connection, int flags) noexcept nogil
 
 
 cdef void closer_leave(Connection *connection) noexcept nogil:
-    """The socket is closed. Gives up the reference for the time of closing: the caller has one of its own."""
+    """The socket is closed. Drops the close's reference: the caller has one of its own."""
     timer_disarm(&connection.close.timer)
     timer_disarm(&connection.recv.retry)
     timer_disarm(&connection.send.retry)
@@ -50,8 +52,8 @@ cdef void closer_leave(Connection *connection) noexcept nogil:
 
 
 cdef void closer_flush(Connection *connection) noexcept nogil:
-    """Send what is queued. The time for it is running already if the runtime let go before there was a
-    connection; that there is one now is progress."""
+    """Start the flush. If the runtime closed the connection while it was connecting, the timer runs already;
+    the connection that now exists counts as progress."""
     connection.state = CONNECTION_CLOSING
     connection.close.state = CLOSING_FLUSH
     connection.close.step = closer_step
@@ -65,8 +67,8 @@ cdef void closer_flush(Connection *connection) noexcept nogil:
 
 
 cdef void closer_limit(Connection *connection, timer_proc expire) noexcept nogil:
-    """Bound the flush: by `linger` altogether, or by `closetimeout` since the peer took something, which is
-    looked at several times."""
+    """Bound the flush: by `linger` in total, or by `closetimeout` since the peer last took data, which is
+    checked several times."""
     cdef DWORD milliseconds = <DWORD>connection.settings.value[SETTING_linger] * 1000
     if connection.settings.value[SETTING_linger] < 0:
         closer_progress(connection)
@@ -76,20 +78,20 @@ cdef void closer_limit(Connection *connection, timer_proc expire) noexcept nogil
 
 
 cdef bint closer_progress(Connection *connection) noexcept nogil:
-    """Has the peer taken something in the last `closetimeout` seconds?"""
+    """Has the peer taken data in the last `closetimeout` seconds?"""
     cdef ULONGLONG seconds = <ULONGLONG>settings_of_process(SETTING_closetimeout)
     return GetTickCount64() - closer_seen(connection) < seconds * 1000
 
 
 cdef bint closer_has_time(Connection *connection) noexcept nogil:
-    """Whether a bound of the flush that was reached is not the last: `linger` is."""
+    """After the timer has expired: whether the flush may continue. Not if `linger` bounds it."""
     return connection.settings.value[SETTING_linger] < 0 \
         and (settings_of_process(SETTING_closetimeout) == 0 or closer_progress(connection))
 
 
 cdef ULONGLONG closer_seen(Connection *connection) noexcept nogil:
-    """When the peer was last seen to have taken something, by the end of a send or by the system's own
-    account. GetTickCount64."""
+    """When the peer was last seen to take data, by the end of a send or by what the system reports.
+    GetTickCount64."""
     cdef ULONGLONG taken = winsock_acknowledged(connection.socket)
     cdef ULONGLONG now = GetTickCount64()
     if connection.close.seen == 0 or taken != connection.close.taken \
@@ -101,7 +103,7 @@ cdef ULONGLONG closer_seen(Connection *connection) noexcept nogil:
 
 
 cdef void closer_reset(Connection *connection) noexcept nogil:
-    """Make closesocket send RST, and forget what is queued but not posted."""
+    """Make closesocket send RST, and give up what is queued. Cancels the posted sends."""
     winsock_reset(connection.socket)
     connection.recv.state = RECEIVING_ENDED
     connection.send.error = WSAECONNABORTED
@@ -110,8 +112,8 @@ cdef void closer_reset(Connection *connection) noexcept nogil:
 
 
 cdef void closer_step(Connection *connection) noexcept nogil:
-    """Go on with closing as far as possible. May give up the reference for the time of closing: the caller
-    has one of its own."""
+    """Continue the close as far as possible. May drop the close's reference: the caller has one of its
+    own."""
     if connection.recv.posted or connection.send.posted:
         return
     if connection.close.drain != NULL or lent_polled(connection):
@@ -128,9 +130,9 @@ cdef void closer_step(Connection *connection) noexcept nogil:
 
 
 cdef bint closer_must_drain(Connection *connection) noexcept nogil:
-    """Whether the peer has sent, or may be sending, bytes that nobody read, and may lose something of ours by
-    a reset. What a lent socket still brings may be another process' by now, as is the end of what it
-    sends."""
+    """Whether the peer has sent, or may be sending, bytes that nobody read, and a reset may cost it data that
+    the engine sent. A lent socket may belong to another process by now: then that process receives what still
+    arrives, and sends the end of the stream."""
     if connection.lent.state or connection.recv.state >= RECEIVING_ENDED:
         return False
     if connection.send.error or not connection.send.begun or connection.close.state == CLOSING_EXPIRED:
@@ -143,7 +145,7 @@ cdef bint closer_must_drain(Connection *connection) noexcept nogil:
 
 
 cdef bint closer_drain(Connection *connection) noexcept nogil:
-    """Post a receive into the void. False if the stream has ended or it failed."""
+    """Post a receive whose data are discarded. False if the stream has ended or the receive failed."""
     cdef Op *op = op_new(OP_SMALL, closer_drain_complete, &connection.source)
     cdef WSABUF buffer
     cdef DWORD flags = 0
@@ -186,15 +188,15 @@ cdef void closer_drain_complete(Op *op) noexcept nogil:
 
 
 cdef void closer_expire(Source *source) noexcept nogil:
-    """The peer had its time: what is not sent by now is not sent, and the drain ends with its next packet. A
-    peer that has taken something since gets more, unless `linger` counts."""
+    """The time is over: the flush ends with a reset, or the drain with its next packet. A peer that has taken
+    data since gets more time, unless `linger` is set."""
     cdef Connection *connection = <Connection *>source
     source_lock(source)
     if connection.close.drain != NULL:
         connection.close.state = CLOSING_EXPIRED
         CancelIoEx(<HANDLE>connection.socket, &connection.close.drain.overlapped)
     elif connection.state == CONNECTION_CLOSED:
-        pass                                                # in the meantime
+        pass                                                # closed meanwhile
     elif closer_has_time(connection):
         closer_limit(connection, closer_expire)
     else:

@@ -1,11 +1,11 @@
-# Connector: the connecting phase of a connection: a name is resolved, its addresses are tried in turn.
+# Connector: the connecting phase of a connection: a name is resolved, and its addresses are tried in turn.
 #
-# Every pair of a remote and a local address of the same family is tried, each with a new socket, because one
-# that failed to connect keeps state. The next attempt is made by the thread that learnt of the failure of the
-# last one, so a connection makes progress without its runtime. Windows' own time-out ends each attempt.
+# The connector tries every pair of a remote and a local address of the same family, each with a new socket,
+# because a socket that failed to connect keeps state. The thread that learns of a failure starts the next
+# attempt, so a connection makes progress without its runtime. Windows' own timeout ends each attempt.
 # Owner: the connection, until it is open, failed or closed. Threads: any, with the connection's lock held;
-# connector_complete is called with it on a completion thread; connector_resolved, on a resolver thread, takes
-# it.
+# connector_complete is called with it on a completion thread; connector_resolved acquires it on a resolver
+# thread.
 
 cdef struct Connector:
     Address *remote                 # owned lists
@@ -14,13 +14,13 @@ cdef struct Connector:
     Address *next_local
     int local_port                  # of the unspecified address, when there is no local list
     Op *op                          # the posted ConnectEx
-    bint cancelled                  # its packet is awaited yet
-    bint closing                    # the runtime let go, having sent something (engine/closer.pyx)
+    bint cancelled                  # the attempt was cancelled, but its packet has not arrived
+    bint closing                    # the runtime closed the connection after sending data (engine/closer.pyx)
 
 
 cdef Connection *connector_new(Address *local, int local_port) noexcept nogil:
-    """A connection that will connect from one of the addresses in `local` (taken over; NULL for any, from
-    `local_port`). NULL when memory is exhausted."""
+    """A connection that will connect from one of the addresses in `local` (ownership passes; NULL for any,
+    from `local_port`). NULL if out of memory."""
     cdef Connector *connector = <Connector *>memory_new(sizeof(Connector))
     cdef Connection *connection
     if connector != NULL:
@@ -36,15 +36,15 @@ cdef Connection *connector_new(Address *local, int local_port) noexcept nogil:
 
 
 cdef void connector_start(Connection *connection, Address *remote) noexcept nogil:
-    """Begin with the addresses in `remote` (taken over). The state then tells: CONNECTING, or FAILED when all
-    failed at once."""
+    """Start connecting to the addresses in `remote` (ownership passes). The state is then CONNECTING, OPEN,
+    or FAILED if all failed at once."""
     cdef Address *address = remote
     cdef Connector *connector
     while address != NULL:
         address_any_to_loopback(address)
         address = address.next
     source_lock(&connection.source)
-    if connection.state != CONNECTION_CONNECTING:           # closed while its name was resolved
+    if connection.state != CONNECTION_CONNECTING:           # closed while the name was resolved
         source_unlock(&connection.source)
         address_list_free(remote)
         return
@@ -57,14 +57,14 @@ cdef void connector_start(Connection *connection, Address *remote) noexcept nogi
 
 cdef bint connector_resolve(Connection *connection, const char *host, int port_number,
                             int family) noexcept nogil:
-    """Resolve the name on a resolver thread and go on from there. False when memory or threads are
-    exhausted."""
+    """Resolve the name on a resolver thread, which then starts connecting. False if out of memory or
+    threads."""
     cdef Lookup *lookup = resolver_lookup(&connection.source, host, port_number, family, connector_resolved)
     return lookup != NULL and resolver_submit(lookup)
 
 
 cdef void connector_resolved(Lookup *lookup) noexcept nogil:
-    """The resolver's answer."""
+    """The resolver has a result."""
     cdef Connection *connection = <Connection *>lookup.source
     cdef Address *result = lookup.result
     source_lock(&connection.source)
@@ -80,7 +80,7 @@ cdef void connector_resolved(Lookup *lookup) noexcept nogil:
 
 
 cdef void connector_finish(Connection *connection) noexcept nogil:
-    """The connecting phase is over, one way or the other."""
+    """The connecting phase is over, with or without success."""
     cdef Connector *connector = connection.connector
     connection.connector = NULL
     address_list_free(connector.remote)
@@ -89,7 +89,7 @@ cdef void connector_finish(Connection *connection) noexcept nogil:
 
 
 cdef void connector_fail(Connection *connection, int error) noexcept nogil:
-    """There will be no connection, and what was sent to it is lost."""
+    """Connecting has failed, and what was sent is lost."""
     counter_add(COUNTER_connect_failures, 1)
     if connection.connector.closing:
         connector_end(connection)
@@ -102,7 +102,7 @@ cdef void connector_fail(Connection *connection, int error) noexcept nogil:
 
 
 cdef void connector_end(Connection *connection) noexcept nogil:
-    """There will be no connection, and nobody wants to know."""
+    """Give up a connection that the runtime has closed: nothing is reported."""
     cdef bint closing = connection.connector.closing
     connector_drop_socket(connection)
     connection.state = CONNECTION_CLOSED
@@ -118,7 +118,7 @@ cdef void connector_drop_socket(Connection *connection) noexcept nogil:
 
 
 cdef void connector_next(Connection *connection) noexcept nogil:
-    """Try pairs until an attempt is under way or none is left."""
+    """Try pairs until an attempt is pending or none is left."""
     cdef Connector *connector = connection.connector
     cdef Address *remote
     cdef Address *local
@@ -139,9 +139,9 @@ cdef void connector_next(Connection *connection) noexcept nogil:
 
 
 cdef int connector_bind(SOCKET sock, Address *remote, Address *local, int local_port) noexcept nogil:
-    """ConnectEx needs a bound socket: 0 or a Winsock code. Where any port will do, ask for one as `connect`
-    itself would get it, if need be one that others have too, for other peers. A system that cannot gives one
-    that is free for all."""
+    """Bind the socket, as ConnectEx requires: 0 or a Winsock code. If any port will do, ask Windows to choose
+    it as `connect` would: it may be one that other sockets use for other peers. A system without that option
+    chooses a port that no other socket uses."""
     cdef Address unspecified
     if local == NULL:
         memset(&unspecified, 0, sizeof(unspecified))
@@ -155,8 +155,8 @@ cdef int connector_bind(SOCKET sock, Address *remote, Address *local, int local_
 
 
 cdef int connector_attempt(Connection *connection, Address *remote, Address *local) noexcept nogil:
-    """Post one ConnectEx: 0 when it is under way (or done), or a Winsock code. The socket of the last attempt
-    goes only now: the last of all is kept, because the runtime may ask for its address."""
+    """Post one ConnectEx: 0 if it is pending (or done), or a Winsock code. The previous attempt's socket is
+    closed only now: the last one of all is kept, because the runtime may ask for its address."""
     cdef Connector *connector = connection.connector
     cdef int error
     cdef Op *op
@@ -189,10 +189,10 @@ cdef int connector_attempt(Connection *connection, Address *remote, Address *loc
 
 
 cdef int connector_established(Connection *connection) noexcept nogil:
-    """The attempt succeeded: 0, or the Winsock code for which it is given up after all."""
+    """The attempt succeeded: 0, or the Winsock code for which it counts as failed after all."""
     cdef bint closing
     if setsockopt(connection.socket, SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, NULL, 0):
-        return error_last()                                 # without it shutdown and getpeername would fail
+        return error_last()                                 # without it shutdown and getpeername fail
     connection.state = CONNECTION_OPEN
     counter_add(COUNTER_connects, 1)
     closing = connection.connector.closing
@@ -201,7 +201,7 @@ cdef int connector_established(Connection *connection) noexcept nogil:
         closer_flush(connection)
         return 0
     lent_await(connection, connection.source.interest & READY_READ)
-    # What was sent by now, and the FIN if that was all.
+    # Send what was queued meanwhile, and the FIN if it was requested.
     sender_post(connection)
     return 0
 
@@ -224,8 +224,8 @@ cdef void connector_complete(Op *op) noexcept nogil:
 
 
 cdef void connector_cancel(Connection *connection) noexcept nogil:
-    """The runtime lets go of a connection that is connecting: end the attempt; its packet, if one is under
-    way, does the rest."""
+    """The runtime closes a connection that is connecting: cancel the attempt. If one is pending, its packet
+    completes the close."""
     cdef Connector *connector = connection.connector
     connector.cancelled = True
     if connector.op != NULL:
@@ -235,11 +235,11 @@ cdef void connector_cancel(Connection *connection) noexcept nogil:
 
 
 cdef void connector_expire(Source *source) noexcept nogil:
-    """The runtime let go before there was a connection, and a bound of the time for what it has sent is
-    reached."""
+    """The runtime closed the connection while it was connecting, and the time to send its data has
+    expired."""
     cdef Connection *connection = <Connection *>source
     source_lock(source)
-    if connection.state != CONNECTION_CONNECTING:           # there is one by now
+    if connection.state != CONNECTION_CONNECTING:           # it is open or closed by now
         source_unlock(source)
         closer_expire(source)
         return

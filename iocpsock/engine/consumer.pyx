@@ -1,37 +1,38 @@
-# Consumer: who is told that a source has news: a Tcl thread, a thread blocked in a call, an event loop.
+# Consumer: the party that is notified when a source becomes ready: a Tcl thread, a thread blocked in a call,
+# an event loop.
 #
-# The engine puts a source that has news on its consumer's ready queue and wakes the consumer once for the
-# whole batch; what the news is, the consumer asks the source itself.
+# The engine puts a ready source on its consumer's ready queue and wakes the consumer once for the whole
+# batch. The consumer then asks the source what it is ready for.
 #
-# Owner: references. A consumer is held by its runtime and by each source attached to it. A place in its ready
-# queue holds a reference to the source.
-# Threads: any. Lock order: source, then consumer; wake() is called with neither held.
+# Owner: references. The runtime (Tcl or Python) and each attached source hold a reference to the consumer.
+# Each entry in its ready queue holds a reference to the source.
+# Threads: any. Lock order: source, then consumer; wake() is called with neither lock held.
 
 ctypedef void (*consumer_wake_proc)(void *argument) noexcept nogil
 
 cdef struct Consumer:
     SRWLOCK lock
     LONG references
-    DWORD thread                    # the thread that drains the queue: it needs no waking
+    DWORD thread                    # the thread that drains the queue; it is not woken for its own pushes
     Queue ready                     # of sources
-    bint closed                     # the runtime is gone: no wake() begins any more
-    LONG waking                     # wake() calls under way
-    CONDITION_VARIABLE idle         # waking came down to 0
+    bint closed                     # the runtime is gone: no new wake() call begins
+    LONG waking                     # wake() calls in progress
+    CONDITION_VARIABLE idle         # signalled when `waking` has dropped to 0
     consumer_wake_proc wake
     void *argument
-    LONGLONG filled                 # performance counter when news came to the empty queue
-    bint hot                        # it posts and completes its receives itself (engine/direct.pyx)
+    LONGLONG filled                 # performance counter when a source was last put on the empty queue
+    bint hot                        # its own thread posts and completes its receives (engine/direct.pyx)
     bint parked                     # its thread waits for the event
-    HANDLE event                    # auto-reset; NULL before it was first hot
-    HANDLE timer                    # ends its waits where the clock is coarse
-    bint coarse                     # a wait of its has lasted much longer than asked
-    Queue direct                    # its receives on the event
+    HANDLE event                    # auto-reset; NULL until the consumer is first hot
+    HANDLE timer                    # bounds its waits where the clock is coarse
+    bint coarse                     # one of its waits lasted much longer than requested
+    Queue direct                    # its posted receives that use the event
     int direct_count
 
 
 cdef Consumer *consumer_new(consumer_wake_proc wake, void *argument) noexcept nogil:
-    """A consumer drained by the calling thread, or NULL when memory is exhausted. `wake(argument)` runs on
-    any thread."""
+    """Create a consumer that the calling thread drains, or return NULL if out of memory. `wake(argument)`
+    runs on any thread."""
     cdef Consumer *consumer = <Consumer *>memory_new(sizeof(Consumer))
     if consumer == NULL:
         return NULL
@@ -58,8 +59,9 @@ cdef void consumer_drop(Consumer *consumer) noexcept nogil:
 
 
 cdef bint consumer_push(Consumer *consumer, Source *source) noexcept nogil:
-    """Put `source` on the ready queue, unless it stands there already. The first one on an empty queue wakes
-    the consumer: whoever finds the queue filled has not slept since. False if the consumer is closed."""
+    """Put `source` on the ready queue, unless it is there already. Only the first source on an empty queue
+    wakes the consumer: while the queue is not empty, the consumer has not slept since that wake. False if the
+    consumer is closed."""
     cdef bint wake
     if InterlockedExchange(&source.queued, 1):
         return True
@@ -90,7 +92,7 @@ cdef bint consumer_push(Consumer *consumer, Source *source) noexcept nogil:
 
 
 cdef Source *consumer_pop(Consumer *consumer) noexcept nogil:
-    """Take the first ready source, with the queue's reference, or NULL."""
+    """Remove and return the first ready source, with the queue's reference, or NULL."""
     cdef Source *source
     AcquireSRWLockExclusive(&consumer.lock)
     source = <Source *>queue_take(&consumer.ready)
@@ -101,7 +103,7 @@ cdef Source *consumer_pop(Consumer *consumer) noexcept nogil:
 
 
 cdef bint consumer_remove(Consumer *consumer, Source *source) noexcept nogil:
-    """Take `source` out of the ready queue: whether it was there, and the caller has the queue's
+    """Remove `source` from the ready queue. True if it was there: the caller then owns the queue's
     reference."""
     cdef bint there
     AcquireSRWLockExclusive(&consumer.lock)
@@ -122,7 +124,7 @@ cdef bint consumer_has_ready(Consumer *consumer) noexcept nogil:
 
 
 cdef void consumer_close(Consumer *consumer) noexcept nogil:
-    """The runtime goes away: no source is put on the queue any more, and the wake() calls under way have
+    """The runtime goes away. On return no source is put on the queue any more, and every wake() call has
     ended."""
     AcquireSRWLockExclusive(&consumer.lock)
     consumer.closed = True

@@ -1,4 +1,4 @@
-# Counter: how many of each thing exist and ever existed. Names and order: include/engine_tables.h.
+# Counter: how many of each object exist, and have ever existed. Names and order: include/engine_tables.h.
 #
 # Owner: the process, for ever. Threads: any (interlocked).
 
@@ -11,7 +11,7 @@ cdef LONGLONG counter_total[COUNTER_CAPACITY]
 
 
 cdef inline void counter_add(int counter, LONGLONG amount) noexcept nogil:
-    """`amount` more of an event or a quantity; for threads and consumers, which come and go, also less."""
+    """Add `amount` to an event or quantity; negative for threads, consumers and memory that go."""
     InterlockedExchangeAdd64(&counter_total[counter], amount)
 
 

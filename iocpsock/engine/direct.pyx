@@ -1,24 +1,24 @@
-# Direct: receives that end on their consumer's own event, without the port and without a completion thread.
+# Direct: receives that signal their consumer's own event, without the port and without a completion thread.
 #
-# A consumer that is about to sleep for the next message of busy connections had better receive it itself: a
-# completion thread that does so has to wake it up, which costs more than the receive. So a consumer that is
-# `hot` posts the receives of its connections itself, all with its one event (whose low bit keeps their
-# packets from the port), waits for that event (polling_wait), and looks which ops are done. The engine
-# does not depend on it: nothing but these receives waits for the consumer, and before it sleeps, ends or
-# blocks elsewhere it takes them back (direct_withdraw), to be posted on the port. While a send is outstanding
-# no receive is cancelled but by a close: whether Windows ends the one alone is disputed (corefx 32981 against
-# Go's timers). So a connection with a queue has no direct receive, and the one it has is taken back before
-# the queue begins (direct_yield).
-# The system clears the event whenever an op starts, so a wait for it is always preceded by a look.
-# Owner: a direct op is in its consumer's list as long as it is posted. Threads: the consumer's, all of it,
-# with no lock held unless it says so.
+# A consumer that is about to sleep until the next message on a busy connection does better to receive it
+# itself: a completion thread that receives it has to wake the consumer, which costs more than the receive. So
+# a `hot` consumer posts the receives of its connections itself, all with its one event, whose low bit keeps
+# their packets from the port. It waits for that event (polling_wait), and then checks which ops are done.
+# The engine does not depend on the consumer: only these receives wait for it. Before the consumer sleeps,
+# ends or blocks elsewhere, it cancels them (direct_withdraw), and they are posted on the port.
+# While a send is outstanding, only a close cancels a receive: it is disputed whether Windows then ends only
+# the receive (corefx 32981 against Go's timers). So a connection with a send queue has no direct receive:
+# direct_yield cancels it before the queue begins.
+# Windows clears the event whenever an op starts, so the consumer checks the ops before every wait.
+# Owner: a direct op is in its consumer's list while it is posted. Threads: the consumer's only, with no lock
+# held unless stated.
 
 cdef enum:
-    DIRECT_MOST = 64                # ops to look through after each wait; further connections use the port
+    DIRECT_MOST = 64                # most ops to check after each wait; further connections use the port
 
 
 cdef inline bint direct_wanted(Connection *connection) noexcept nogil:
-    """Whether the next receive is to be posted by direct_post. With the connection's lock held."""
+    """Whether the next receive is to be posted as a direct one. With the connection's lock held."""
     cdef Consumer *consumer = connection.source.consumer
     return (consumer != NULL and consumer.hot and consumer.thread == GetCurrentThreadId()
             and connection.source.interest & READY_READ and not connection.recv.awaited
@@ -27,19 +27,18 @@ cdef inline bint direct_wanted(Connection *connection) noexcept nogil:
 
 
 cdef inline bint direct_left(Connection *connection) noexcept nogil:
-    """Whether the next receive is left to the consumer's thread, which will post it when it reads. With the
-    lock held."""
+    """Whether the consumer's thread is to post the next receive, when it reads. With the lock held."""
     cdef Consumer *consumer = connection.source.consumer
     return consumer != NULL and consumer.hot
 
 
 cdef inline void direct_prepare(Op *op) noexcept nogil:
-    """Before the op is posted."""
+    """Call before the op is posted."""
     op.overlapped.hEvent = <HANDLE>(<ULONG_PTR>op.source.consumer.event | 1)
 
 
 cdef inline void direct_posted(Op *op) noexcept nogil:
-    """The op is the kernel's."""
+    """Call after the op was posted."""
     cdef Consumer *consumer = op.source.consumer
     queue_prepend(&consumer.direct, &op.direct, op)
     consumer.direct_count += 1
@@ -52,7 +51,7 @@ cdef inline void direct_remove(Consumer *consumer, Op *op) noexcept nogil:
 
 
 cdef Op *direct_find(Consumer *consumer, Source *source) noexcept nogil:
-    """The direct op of `source`, or the first if NULL; NULL: there is none."""
+    """The direct op of `source` (NULL: the first of all), or NULL if there is none."""
     cdef Op *op = <Op *>queue_first(&consumer.direct)
     while op != NULL and source != NULL and op.source != source:
         op = <Op *>queue_next(&op.direct)
@@ -76,15 +75,15 @@ cdef void direct_reap(Consumer *consumer) noexcept nogil:
             queue_prepend(&done, &op.direct, op)
         op = next
     op = <Op *>queue_take(&done)
-    # Completing may post, and so change the consumer's queue.
+    # A completion may post another op, and so change the consumer's queue.
     while op != NULL:
         op_dispatch(op)
         op = <Op *>queue_take(&done)
 
 
 cdef void direct_withdraw(Consumer *consumer, Source *source) noexcept nogil:
-    """Take back the direct op of `source`, or all if NULL, and wait until the kernel has let go of it. What
-    it brought in the last moment is delivered; nothing is posted in its place."""
+    """Cancel the direct op of `source`, or all if NULL, and wait until the kernel has released it. Data that
+    it still received are delivered; no receive is posted in its place."""
     cdef Op *op
     while True:
         op = direct_find(consumer, source)
@@ -99,8 +98,8 @@ cdef void direct_withdraw(Consumer *consumer, Source *source) noexcept nogil:
 
 
 cdef void direct_release(Connection *connection) noexcept nogil:
-    """Before the caller, if it is the consumer's thread, blocks: the direct receive, if there is one, is
-    taken back. With the lock held, which is given up meanwhile."""
+    """Call before blocking: if the caller is the consumer's thread, cancel the direct receive, if any. With
+    the lock held, which is released meanwhile."""
     cdef Consumer *consumer = connection.source.consumer
     if consumer != NULL and consumer.direct.first != NULL and consumer.thread == GetCurrentThreadId():
         source_unlock(&connection.source)
@@ -109,8 +108,8 @@ cdef void direct_release(Connection *connection) noexcept nogil:
 
 
 cdef bint direct_yield(Connection *connection) noexcept nogil:
-    """Before something is queued to be sent: take back the direct op, if there is one, and say so; the caller
-    then has a receive posted on the port. With the lock held, which is given up meanwhile."""
+    """Call before data are queued to send: cancel the direct op, and return True if there was one. The caller
+    then posts a receive on the port. With the lock held, which is released meanwhile."""
     cdef Consumer *consumer = connection.source.consumer
     cdef Op *op
     if connection.send.ops.first != NULL or consumer == NULL or consumer.thread != GetCurrentThreadId():

@@ -1,18 +1,18 @@
-# Endpoint: a listening socket of a listener's, and the AcceptEx operations ("slots") that are posted on it.
+# Endpoint: one listening socket of a listener, and the AcceptEx operations ("slots") posted on it.
 #
-# How many there should be follows the traffic: as many as connections may come while every completion thread
-# is kept from its work. What became of the slots is learnt from their packets alone. Their status blocks
-# would not do: the system may write one only when its packet is dequeued.
-# A socket that a slot has connected is made known to Winsock, or reset, while the listening one is open: so
-# this is closed when no packet is to come and no connection is being adopted.
-# Owner: its listener. Threads: under the listener's lock, but for endpoint_bind, endpoint_denied,
+# Their number follows the traffic: as many as connections may arrive while no completion thread gets to run.
+# The engine learns the fate of a slot from its packet alone, not from its status block, which the system may
+# write only when the packet is dequeued.
+# The listening socket must be open while the engine reports an accepted socket to Winsock or resets it. So
+# the engine closes the listening socket when no packet is outstanding and no connection is being adopted.
+# Owner: its listener. Threads: under the listener's lock, except endpoint_bind, endpoint_denied and
 # endpoint_refuse.
 
 cdef enum:
-    ENDPOINT_SLOTS = 8              # posted at least, when their number is fitted to the traffic ...
-    ENDPOINT_SLOTS_MOST = 256       # ... and at most
-    ENDPOINT_RUN = 16               # milliseconds in which no slot may be used twice, or there are too few: a
-                                    # tick of the clock
+    ENDPOINT_SLOTS = 8              # fewest posted, when their number follows the traffic ...
+    ENDPOINT_SLOTS_MOST = 256       # ... and most
+    ENDPOINT_RUN = 16               # milliseconds; if as many connections as there are slots arrive within
+                                    # it, there are too few: a clock tick
     ENDPOINT_BURST = 10000          # milliseconds after which a burst counts as over
 
 cdef struct Endpoint:
@@ -21,21 +21,21 @@ cdef struct Endpoint:
     SOCKET socket
     int family
     int posted                      # slots
-    int making                      # slots for which a thread makes the socket
-    int adopting                    # connections of slots that were dequeued, and use `socket` yet
-    int target                      # how many to post, fitted to the traffic
+    int making                      # slots for which a thread is creating the socket
+    int adopting                    # dequeued slots whose connection still needs `socket`
+    int target                      # how many to post, according to the traffic
     int run                         # connections since `since`
     ULONGLONG since                 # GetTickCount64 milliseconds
-    ULONGLONG burst                 # likewise, when the slots were last too few
-    Queue slots                     # the posted ones
-    LONGLONG number                 # of the slot posted last
+    ULONGLONG burst                 # likewise: when there were last too few slots
+    Queue slots                     # the posted slots
+    LONGLONG number                 # of the last slot posted
 
 
 cdef int endpoint_bind(Address *address, int backlog, bint share, SOCKET *result) noexcept nogil:
-    """A socket that listens on `address`: 0 or a Winsock code. `share` lets other sockets have the same port
-    at the same time; otherwise nobody can take it away from us, nor is it taken from anybody. A refusal is
-    final: a second attempt without SO_EXCLUSIVEADDRUSE would succeed beside a listener on a more specific
-    address (Microsoft's page "Using SO_REUSEADDR and SO_EXCLUSIVEADDRUSE")."""
+    """Create a socket that listens on `address`: 0 or a Winsock code. With `share`, other sockets may have
+    the same port at the same time; otherwise no other socket can take the port from this one, nor this one
+    from another. A refusal is final: a second attempt without SO_EXCLUSIVEADDRUSE would succeed beside a
+    listener on a more specific address (Microsoft's page "Using SO_REUSEADDR and SO_EXCLUSIVEADDRUSE")."""
     cdef SOCKET sock = winsock_socket(address.family)
     cdef int error = 0
     if sock == INVALID_SOCKET:
@@ -57,15 +57,15 @@ cdef int endpoint_bind(Address *address, int backlog, bint share, SOCKET *result
 
 
 cdef int endpoint_denied(int family, int port) noexcept nogil:
-    """Why an exclusive bind got WSAEACCES: WSAEADDRINUSE when somebody has the port, else WSAEACCES, for the
-    system keeps it for itself, as Hyper-V does with ranges of them. Whoever reads "address already in use" of
-    such a port looks in vain for its owner."""
+    """Why an exclusive bind failed with WSAEACCES: WSAEADDRINUSE if a socket has the port; else WSAEACCES,
+    because the system reserves it, as Hyper-V does with ranges of ports. "Address already in use" would send
+    the user in search of an owner that such a port does not have."""
     return WSAEADDRINUSE if tcptable_has(family, <unsigned short>port) else WSAEACCES
 
 
 cdef void endpoint_adapt(Endpoint *endpoint) noexcept nogil:
-    """A slot was used: there should be more if all of them were within a moment; long after such a burst
-    there may be fewer."""
+    """A slot was used: double the target if all slots were used within ENDPOINT_RUN; lower it long after such
+    a burst."""
     cdef ULONGLONG now = GetTickCount64()
     endpoint.run += 1
     if now - endpoint.since > ENDPOINT_RUN:
@@ -80,8 +80,7 @@ cdef void endpoint_adapt(Endpoint *endpoint) noexcept nogil:
 
 
 cdef int endpoint_accept(Endpoint *endpoint, Op *op) noexcept nogil:
-    """Post the AcceptEx, for which the op has the socket: 0 or a Winsock code, and then the op is still the
-    caller's."""
+    """Post an AcceptEx with the op's socket: 0, or a Winsock code, and then the caller still owns the op."""
     cdef DWORD received = 0
     cdef int error
     op_begin(op)
@@ -99,14 +98,13 @@ cdef int endpoint_accept(Endpoint *endpoint, Op *op) noexcept nogil:
 
 
 cdef void endpoint_remove(Endpoint *endpoint, Op *op) noexcept nogil:
-    """The slot is not posted any more."""
+    """The slot is no longer posted."""
     queue_remove(&op.link)
     endpoint.posted -= 1
 
 
 cdef void endpoint_refuse(Endpoint *endpoint, Op *op) noexcept nogil:
-    """Close the socket of a slot that was dequeued, and reset its connection if it has one: leave no
-    TIME_WAIT."""
+    """Close the socket of a dequeued slot, and reset its connection, if any, so that no TIME_WAIT remains."""
     if op.error == 0:
         winsock_accepted(endpoint.socket, op.socket)
     winsock_reset(op.socket)

@@ -1,8 +1,8 @@
-# Error: the engine's one gate from the codes of a completion to Winsock codes.
+# Error: the one place where the engine translates completion codes to Winsock codes.
 #
-# A completion packet carries an NTSTATUS; calls that fail at once leave a Winsock or a Win32 code. Whatever
-# the source, the layers above see a Winsock code (10004..11999, or 995 for a cancelled operation). The table
-# is data: engine_tables.h.
+# A completion packet carries an NTSTATUS; a call that fails at once sets a Winsock or a Win32 code. The
+# layers above always see a Winsock code (10004..11999, or 995 for a cancelled operation). The table is data:
+# engine_tables.h.
 # Threads: any; no state.
 
 cdef int error_lookup(DWORD code) noexcept nogil:
@@ -24,7 +24,7 @@ cdef int error_from_status(ULONG_PTR status) noexcept nogil:
     """The Winsock code for a completed operation's NTSTATUS (OVERLAPPED.Internal); 0 for success."""
     cdef int winsock
     if <int>status >= 0 and <DWORD>status != <DWORD>STATUS_TIMEOUT:
-        # Success and informational statuses, STATUS_PENDING excluded by the caller.
+        # Success and informational statuses; the caller excludes STATUS_PENDING.
         return 0
     winsock = error_lookup(<DWORD>status)
     return winsock if winsock else error_from_win32(RtlNtStatusToDosError(<int>status))

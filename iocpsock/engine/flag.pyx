@@ -1,9 +1,10 @@
-# Flag: says that something is there for good, made once by one thread, to threads that ask without a lock.
+# Flag: tells threads that read it without a lock that something exists for good, which one thread created
+# once.
 #
-# A processor may show another's writes in another order: x64 does not, ARM64 does. So what the flag stands
+# A processor may see another's writes in a different order: not on x64, but on ARM64. So what the flag stands
 # for is written before it and read after it.
-# Owner: a member of what it tells of. Threads: set by one at a time, under the lock of whoever makes the
-# thing; asked by any.
+# Owner: a member of what it describes. Threads: set by one thread at a time, under the lock of the creation;
+# read by any.
 
 
 cdef inline void flag_set(LONG *flag) noexcept nogil:
@@ -11,7 +12,7 @@ cdef inline void flag_set(LONG *flag) noexcept nogil:
 
 
 cdef inline bint flag_is_set(LONG *flag) noexcept nogil:
-    """If so, all that was written before it was set is seen from here on."""
+    """If True, all that was written before the flag was set is visible from here on."""
     if not flag[0]:
         return False
     MemoryBarrier()

@@ -1,24 +1,25 @@
-# Guard: keeps a socket's handle open while calls use it, and so its number from being given to another
+# Guard: keeps a socket's handle open while calls use it, so that Windows cannot reuse its value for another
 # socket.
 #
-# The runtime's sockets may be closed by one thread while another is about to post an operation on them.
-# Windows gives the number of a closed handle to the next socket, and the operation would reach that one. So a
-# call enters the guard before it uses the handle, and leaves it afterwards. Whoever closes marks the guard,
-# cancels what is posted, and waits a moment for the calls inside; the last of them closes the handle if that
-# moment was too short. An operation is posted under the guard's lock, which also tells whether the guard is
-# still open. So no call posts after the mark, and the closing thread sees every operation that was posted
-# before it. What is not posted and may block, as a send without an OVERLAPPED on a socket that somebody has
-# made blocking, runs inside but without the lock.
+# One thread may close a runtime's socket while another is about to post an operation on it. Windows may give
+# the value of a closed handle to the next socket, and the operation would act on that socket. So a call
+# enters the guard before it uses the handle, and leaves it afterwards. The closing thread marks the guard,
+# cancels posted operations, and waits briefly for the calls inside; if some are still inside then, the last
+# of them closes the handle.
+# An operation is posted under the guard's lock, after a check that the guard is open. So no call posts after
+# the mark, and the closing thread sees every operation posted before it. A call that posts nothing and may
+# block, such as a send without an OVERLAPPED on a socket that was made blocking, runs inside the guard but
+# without its lock.
 #
 #     GUARD_OPEN --guard_close--> GUARD_CLOSED      the calls inside end; no call enters or posts
 #         |
 #         +------guard_close----> GUARD_DETACHED    the same, but the handle lives on in other hands: what was
 #                                                   posted to be sent goes on, and nobody closes the handle
 #
-# Owner: the runtime has the Guard, and keeps it as long as a call is inside. A GuardCall belongs to the
-# calling thread, on its stack, or to an object that uses the handle for longer than a call.
-# Threads: any. The lock is held while an operation is posted, never while one is waited for. A thread that
-# holds a lock of its runtime's uses guard_try_enter and guard_try_leave first.
+# Owner: the runtime owns the Guard, and keeps it while a call is inside. A GuardCall belongs to the calling
+# thread, on its stack, or to an object that uses the handle for longer than one call.
+# Threads: any. The lock is held while an operation is posted, never during a wait for one. A thread that
+# holds a lock of its runtime first tries guard_try_enter and guard_try_leave.
 
 cdef enum GuardState:
     GUARD_OPEN
@@ -26,42 +27,41 @@ cdef enum GuardState:
     GUARD_DETACHED
 
 cdef enum GuardUse:                 # what a posted operation does with the stream
-    GUARD_TAKES                     # receives, accepts or polls: it can be taken back, and nothing has
-                                    # happened
-    GUARD_GIVES                     # sends: when it is taken back, nobody can tell how much went out
+    GUARD_TAKES                     # receives, accepts or polls: it can be cancelled without effect
+    GUARD_GIVES                     # sends: after a cancellation it is unknown how much went out
     GUARD_CONNECTS
 
 cdef enum:
-    GUARD_LEAVING = 1000            # milliseconds that a close waits at most for the calls of other threads
-                                    # to leave
+    GUARD_LEAVING = 1000            # most milliseconds that a close waits for the calls of other threads to
+                                    # leave
 
 cdef struct GuardCall:
-    Guard *guard                    # NULL: the handle is the engine's own, and nobody else closes it
+    Guard *guard                    # NULL: the handle is the engine's own, and no other thread closes it
     Link link                       # in the queue of the guard
-    DWORD thread                    # who calls; 0: an object that outlives calls
+    DWORD thread                    # the calling thread; 0: an object that outlives calls
     SOCKET socket
-    OVERLAPPED *posted              # the kernel's now, or NULL ...
-    OVERLAPPED *behind              # ... as is this one, a send posted behind it, or NULL ...
-    SOCKET target                   # ... and the handle that they were posted on
+    OVERLAPPED *posted              # owned by the kernel now, or NULL ...
+    OVERLAPPED *behind              # ... as is this send, posted behind it, or NULL ...
+    SOCKET target                   # ... and the handle on which they were posted
     int use
 
 cdef struct Guard:
     SRWLOCK lock
     CONDITION_VARIABLE left         # broadcast when a call has left a guard that is not open
     int state
-    bint orphaned                   # closed, and the closing thread has gone: the last call to leave closes
-                                    # the handle
+    bint orphaned                   # closed, and the closing thread has stopped waiting: the last call to
+                                    # leave closes the handle
     SOCKET socket
-    SOCKET base                     # its handle below layered providers; INVALID_SOCKET until it is asked for
-    bint blocking                   # the runtime has made the handle blocking, or will find it so when ...
-    int timed                       # ... so many sends that must not block in the system have ended
-    int send_error                  # Winsock code that every further send fails with: one was cancelled half
-                                    # way
-    Queue calls                     # inside
+    SOCKET base                     # its handle below layered providers; INVALID_SOCKET until it is queried
+    bint blocking                   # the runtime wants the handle to be blocking, and it is so once ...
+    int timed                       # ... this many sends that need it non-blocking have ended
+    int send_error                  # Winsock code with which every further send fails, because one was
+                                    # cancelled
+    Queue calls                     # the calls inside
 
 
 cdef void guard_init(Guard *guard, SOCKET sock) noexcept nogil:
-    """Guard this handle. Nobody may be inside."""
+    """Guard this handle. No call may be inside."""
     memset(guard, 0, sizeof(Guard))
     guard.socket = sock
     guard.base = INVALID_SOCKET
@@ -70,8 +70,8 @@ cdef void guard_init(Guard *guard, SOCKET sock) noexcept nogil:
 
 
 cdef int guard_enter(Guard *guard, GuardCall *call) noexcept nogil:
-    """Begin a call: 0, or WSAENOTSOCK if the guard is not open, or the Winsock code for which Winsock cannot
-    be started."""
+    """Begin a call: 0, WSAENOTSOCK if the guard is not open, or the Winsock code if Winsock cannot be
+    started."""
     cdef int error = winsock_start()
     memset(call, 0, sizeof(GuardCall))
     if error:
@@ -81,7 +81,8 @@ cdef int guard_enter(Guard *guard, GuardCall *call) noexcept nogil:
 
 
 cdef bint guard_try_enter(Guard *guard, GuardCall *call, int *error) noexcept nogil:
-    """As guard_enter, with the Winsock code in `error`, if that takes no wait: False if it would."""
+    """As guard_enter, with the result in `error`, but only without waiting: False if it would have to
+    wait."""
     if not flag_is_set(&winsock.started) or not TryAcquireSRWLockExclusive(&guard.lock):
         return False
     memset(call, 0, sizeof(GuardCall))
@@ -102,19 +103,19 @@ cdef int guard_add(Guard *guard, GuardCall *call) noexcept nogil:
 
 
 cdef void guard_own(GuardCall *call, SOCKET sock) noexcept nogil:
-    """Begin a call on a handle of the engine's own. It need not leave."""
+    """Begin a call on one of the engine's own handles. It need not leave."""
     memset(call, 0, sizeof(GuardCall))
     call.socket = sock
 
 
 cdef void guard_leave(GuardCall *call) noexcept nogil:
-    """End a call, which has nothing posted any more."""
+    """End a call that has nothing posted any more."""
     AcquireSRWLockExclusive(&call.guard.lock)
     guard_remove(call)
 
 
 cdef bint guard_try_leave(GuardCall *call) noexcept nogil:
-    """As guard_leave, if that takes no wait: False if it would, or would close the handle."""
+    """As guard_leave, but only without waiting: False if it would have to wait or to close the handle."""
     if not TryAcquireSRWLockExclusive(&call.guard.lock):
         return False
     if call.guard.orphaned:
@@ -140,7 +141,7 @@ cdef void guard_remove(GuardCall *call) noexcept nogil:
 
 
 cdef int guard_begin(GuardCall *call, int use) noexcept nogil:
-    """Before an operation is posted: 0 with the lock held, to be released by guard_posted, or a Winsock
+    """Call before an operation is posted: 0 with the lock held, which guard_posted releases, or a Winsock
     code."""
     cdef Guard *guard = call.guard
     cdef int error = 0
@@ -158,7 +159,7 @@ cdef int guard_begin(GuardCall *call, int use) noexcept nogil:
 
 
 cdef int guard_check(GuardCall *call, int use) noexcept nogil:
-    """Before a call that posts nothing: 0, or the Winsock code with which it fails."""
+    """Check before a call that posts nothing: 0, or the Winsock code with which it fails."""
     cdef int error = guard_begin(call, use)
     if not error and call.guard != NULL:
         ReleaseSRWLockExclusive(&call.guard.lock)
@@ -166,8 +167,8 @@ cdef int guard_check(GuardCall *call, int use) noexcept nogil:
 
 
 cdef void guard_set_blocking(Guard *guard, bint blocking) noexcept nogil:
-    """The runtime has changed the mode of its handle. The handle stays non-blocking while a timed send needs
-    that."""
+    """The runtime has changed the blocking mode of its handle. The handle stays non-blocking while a timed
+    send needs that."""
     AcquireSRWLockExclusive(&guard.lock)
     guard.blocking = blocking
     if guard.timed and guard.state == GUARD_OPEN and blocking:
@@ -199,8 +200,8 @@ cdef void guard_end_timed(GuardCall *call) noexcept nogil:
 
 
 cdef int guard_posted(GuardCall *call, SOCKET target, OVERLAPPED *overlapped, int error) noexcept nogil:
-    """After the call that posted, which has returned `error`: the same. If the operation is under way, the
-    guard knows it now."""
+    """Call after the posting call, which returned `error`: returns the same. Records the operation if it is
+    pending."""
     call.target = target
     if error == WSA_IO_PENDING and call.posted == NULL:
         call.posted = overlapped
@@ -212,8 +213,7 @@ cdef int guard_posted(GuardCall *call, SOCKET target, OVERLAPPED *overlapped, in
 
 
 cdef void guard_cancel(GuardCall *call) noexcept nogil:
-    """Ask the kernel to end the operations of this call: first the one behind, which must not go out without
-    the other."""
+    """Cancel the operations of this call: first the one behind, which must not go out without the other."""
     if call.behind != NULL:
         CancelIoEx(<HANDLE>call.target, call.behind)
     if call.posted != NULL:
@@ -221,7 +221,7 @@ cdef void guard_cancel(GuardCall *call) noexcept nogil:
 
 
 cdef void guard_ended(GuardCall *call, OVERLAPPED *overlapped) noexcept nogil:
-    """This operation of the call is no longer the kernel's."""
+    """The kernel has released this operation of the call."""
     if call.posted != overlapped and call.behind != overlapped:
         return
     if call.guard != NULL:
@@ -234,7 +234,7 @@ cdef void guard_ended(GuardCall *call, OVERLAPPED *overlapped) noexcept nogil:
 
 
 cdef void guard_break(GuardCall *call) noexcept nogil:
-    """A send was cancelled, and an unknown part of it is on its way: nothing may follow it."""
+    """A send was cancelled, and an unknown part of it went out: no send may follow."""
     if call.guard != NULL:
         AcquireSRWLockExclusive(&call.guard.lock)
         call.guard.send_error = WSAECONNABORTED
@@ -242,18 +242,19 @@ cdef void guard_break(GuardCall *call) noexcept nogil:
 
 
 cdef SOCKET guard_base(GuardCall *call) noexcept nogil:
-    """The call's socket in the system's own driver."""
+    """The handle of the call's socket below any layered provider."""
     cdef Guard *guard = call.guard
     if guard == NULL:
         return winsock_base(call.socket)
     if guard.base == INVALID_SOCKET:
-        guard.base = winsock_base(call.socket)              # two threads that ask at once are told the same
+        guard.base = winsock_base(call.socket)              # two threads that query at once get the same
+                                                            # answer
     return guard.base
 
 
 cdef void guard_close(Guard *guard, int state) noexcept nogil:
-    """From now on no call enters or posts. What is under way is cancelled, but for sends on a handle that
-    lives on."""
+    """From now on no call enters or posts. Cancels pending operations, except sends and connects on a handle
+    that stays open."""
     cdef GuardCall *call
     AcquireSRWLockExclusive(&guard.lock)
     if guard.state == GUARD_OPEN:
@@ -264,14 +265,15 @@ cdef void guard_close(Guard *guard, int state) noexcept nogil:
                 guard_cancel(call)
             call = <GuardCall *>queue_next(&call.link)
         if state == GUARD_CLOSED and guard.calls.first != NULL:
-            CancelIoEx(<HANDLE>guard.socket, NULL)          # also what a call waits for in the system itself
+            CancelIoEx(<HANDLE>guard.socket, NULL)          # also the operation of a call that blocks in the
+                                                            # kernel
     ReleaseSRWLockExclusive(&guard.lock)
 
 
 cdef void guard_wait(Guard *guard) noexcept nogil:
-    """After guard_close: wait until the calls of other threads have left, but not for ever. A call of this
-    thread may be inside too: a signal handler closes the socket that its thread waits on. An object leaves
-    with the last call that uses it."""
+    """After guard_close: wait until the calls of other threads have left, up to GUARD_LEAVING. A call of this
+    thread may be inside too: a signal handler may close the socket on which its thread waits. An object
+    leaves with the last call that uses it."""
     cdef DWORD thread = GetCurrentThreadId()
     cdef Timeout timeout
     cdef GuardCall *call
@@ -291,7 +293,7 @@ cdef void guard_wait(Guard *guard) noexcept nogil:
 
 
 cdef int guard_finish(Guard *guard) noexcept nogil:
-    """Close the handle, or leave that to the last of the calls inside: 0 or a Winsock code."""
+    """Close the handle, or leave that to the last call inside: 0 or a Winsock code."""
     cdef bint empty
     AcquireSRWLockExclusive(&guard.lock)
     empty = guard.calls.first == NULL

@@ -1,25 +1,26 @@
-# Lent: a connection whose socket somebody else uses as well.
+# Lent: a connection whose socket other code uses as well.
 #
-# Whoever has a channel can ask Tcl for its handle, and an extension may receive and send on it without the
-# channel: TclTLS's fast path has OpenSSL do so. The engine gives the handle out when it holds nothing of the
-# stream itself: posted receives are taken back, and with bytes queued, or received and not read, it refuses,
-# for it cannot put them back. From then on it posts no receive and queues nothing: reads and writes of the
-# channel are calls on the non-blocking socket, and what the socket is ready for is learnt from polls of the
-# socket driver (include/afd.h), one for each direction, which take no byte.
+# Any code that has a channel can ask Tcl for its handle, and an extension may receive and send on it without
+# the channel: in TclTLS's fast path OpenSSL does so. The engine gives the handle out only when it holds no
+# bytes of the stream. It cancels posted receives. It refuses while bytes are queued to send, or received but
+# unread, because it cannot put them back.
+# From then on it posts no receive and queues nothing: reads and writes of the channel are direct calls on the
+# non-blocking socket. The engine learns what the socket is ready for by polls of the socket driver
+# (include/afd.h), one for each direction, which take no bytes.
 #
-# A poll tells of a moment. Before the consumer is told that there is something to read the socket is looked
-# at again, because whoever has the handle may have received everything meanwhile (lent_look). On real Windows
-# a poll that could end at once may end by a packet all the same, or not: either is only a reason to look.
-# Owner: the connection; a poll is an op like any other, and the closer awaits its packet. Threads: any, with
-# the connection's lock held; lent_give takes it.
+# A poll describes one moment. Before the engine notifies the consumer that the socket is readable, it checks
+# the socket again, because the other code may have received everything meanwhile (lent_look). On real Windows
+# a poll whose condition holds already may end at once or by a packet: either only causes that check.
+# Owner: the connection. A poll is an ordinary op, and the closer waits for its packet. Threads: any, with the
+# connection's lock held; lent_give acquires it.
 
 cdef enum:
     LENT_DIRECTIONS = 2             # polls: READY_READ is 1 and the first, READY_WRITE is 2 and the second
 
 
 cdef SOCKET lent_give(Connection *connection, bint to_read) noexcept nogil:
-    """The socket, for somebody who will use it, or INVALID_SOCKET if there is none, or if bytes of the stream
-    are on their way in the engine: to send, or received and unread where the taker is `to_read`. On the
+    """The socket, for other code that will use it. INVALID_SOCKET if there is none, or if the engine holds
+    bytes of the stream: queued to send or, if the other code is `to_read`, received but unread. On the
     consumer's thread."""
     cdef SOCKET sock = INVALID_SOCKET
     cdef bint given
@@ -29,7 +30,7 @@ cdef SOCKET lent_give(Connection *connection, bint to_read) noexcept nogil:
         sock = connection.socket
     if given and connection.lent.state == LENT_ASKED:
         connection.lent.state = LENT_OUT
-        connection.lent.maybe = READY_READ | READY_WRITE    # nobody has looked yet
+        connection.lent.maybe = READY_READ | READY_WRITE    # not checked yet
         receiver_looked(connection)
     elif connection.lent.state == LENT_ASKED:
         connection.lent.state = LENT_NOT
@@ -40,8 +41,8 @@ cdef SOCKET lent_give(Connection *connection, bint to_read) noexcept nogil:
 
 
 cdef bint lent_begin(Connection *connection) noexcept nogil:
-    """Have the engine let go of the socket, if it can. The lock is given up meanwhile. Not with a provider
-    whose sockets the driver does not know by their handles: it could not be polled for them."""
+    """Make the engine stop using the socket, if it can. Releases the lock meanwhile. False with a layered
+    provider whose handles are not those of the socket driver: the driver could not poll its sockets."""
     if connection.lent.state == LENT_OUT:
         return True
     if connection.socket == INVALID_SOCKET or connection.state == CONNECTION_FAILED:
@@ -57,7 +58,7 @@ cdef bint lent_begin(Connection *connection) noexcept nogil:
 
 
 cdef void lent_poll(Connection *connection, int ready) noexcept nogil:
-    """Hear of these READY_ bits: which hold is known at once, or by a packet."""
+    """Poll for these READY_ bits. A poll ends at once or by a packet."""
     cdef int direction
     if connection.state != CONNECTION_OPEN or connection.lent.over:
         return
@@ -67,7 +68,8 @@ cdef void lent_poll(Connection *connection, int ready) noexcept nogil:
 
 
 cdef void lent_await(Connection *connection, int ready) noexcept nogil:
-    """See to it that the READY_ bits are heard of, whoever uses the socket. With the lock held."""
+    """Ensure that the engine learns when the READY_ bits hold, for a lent or an ordinary socket. With the
+    lock held."""
     if connection.lent.state == LENT_OUT:
         lent_poll(connection, ready)
     elif ready & READY_READ:
@@ -75,7 +77,7 @@ cdef void lent_await(Connection *connection, int ready) noexcept nogil:
 
 
 cdef void lent_retry_later(Connection *connection) noexcept nogil:
-    """A poll could not be posted for lack of memory: try again when time has passed. With the lock held."""
+    """A poll could not be posted for lack of memory: retry after a delay. With the lock held."""
     counter_add(COUNTER_retries, 1)
     port_timer(&connection.recv.retry, &connection.source, CONNECTION_RETRY, lent_retry)
 
@@ -106,7 +108,7 @@ cdef void lent_post(Connection *connection, int direction) noexcept nogil:
 
 
 cdef void lent_record(Connection *connection, Op *op) noexcept nogil:
-    """A poll is done: note what it says. One that fails has the next read or write find out why."""
+    """A poll is done: record its result. If it failed, the next read or write returns the reason."""
     if op.error == WSAENOBUFS and connection.state == CONNECTION_OPEN:
         lent_retry_later(connection)
     elif op.error != WSA_OPERATION_ABORTED:
@@ -124,8 +126,8 @@ cdef void lent_complete(Op *op) noexcept nogil:
 
 
 cdef void lent_look(Connection *connection) noexcept nogil:
-    """Before the consumer is told: is there something to read yet? A consumer that blocks would wait for it.
-    Where there is no room any more it only learns so."""
+    """Before the consumer is notified: if there is no longer anything to read, poll again. A consumer that
+    blocks would wait for data. If there is no longer room to send, its write only returns WSAEWOULDBLOCK."""
     if not connection.lent.maybe & connection.source.interest & READY_READ:
         return
     if connection.state == CONNECTION_OPEN and not connection.lent.over \
@@ -134,12 +136,12 @@ cdef void lent_look(Connection *connection) noexcept nogil:
 
 
 cdef inline bint lent_polled(Connection *connection) noexcept nogil:
-    """Whether a poll is the kernel's."""
+    """Whether a poll is posted."""
     return connection.lent.polls[0] != NULL or connection.lent.polls[1] != NULL
 
 
 cdef void lent_cancel(Connection *connection) noexcept nogil:
-    """The connection is being closed: end the polls. Their packets tell when they have."""
+    """The connection is being closed: cancel the polls. Their packets show when they have ended."""
     cdef int direction
     for direction in range(LENT_DIRECTIONS):
         if connection.lent.polls[direction] != NULL:
@@ -147,7 +149,7 @@ cdef void lent_cancel(Connection *connection) noexcept nogil:
 
 
 cdef int lent_write(Connection *connection, const char *data, int size, int *error) noexcept nogil:
-    """As sender_write, for what the kernel takes at once: nothing is queued."""
+    """As sender_write, but send only what the kernel takes at once, and queue nothing."""
     cdef int sent = -1
     error[0] = WSAESHUTDOWN if sender_is_shut(connection) else connection.send.error
     if connection.state == CONNECTION_CONNECTING:

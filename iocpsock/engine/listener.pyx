@@ -1,42 +1,43 @@
-# Listener: one listening socket for each local address, and the connections they accepted.
+# Listener: one listening socket per local address, and the connections that they accepted.
 #
 # Each endpoint (engine/endpoint.pyx) keeps AcceptEx operations ("slots") posted: `acceptcount` of them, or as
-# many as the traffic needs. When one completes, the completion thread posts the next before it looks at the
-# connection. A failed accept costs that one connection and nothing else. When the system is short of handles
-# or memory, slots are posted again after a pause. Accepted connections wait for the runtime in a queue. If it
-# is full, or `maxconnections` are alive, no slot is posted, and the kernel's backlog holds, then refuses, the
-# rest. With the setting `acceptbufsize` an accept completes when the connection's first bytes are there, and
-# brings them along. A timer closes a peer that says nothing for `acceptdatatimeout` seconds.
-# Owner: the runtime holds one reference, which listener_close takes; each posted slot holds one. Threads make
-# sockets, and adopt connections, without the lock, which guards the queues. A connection takes its place in
-# the queue, by the number of its slot, when it is dequeued; the runtime gets it when it is adopted.
-# Threads: under source.lock; listener_complete has it on a completion thread, listener_expire takes it there.
+# many as the traffic needs. When one completes, the completion thread posts the next before it handles the
+# connection. A failed accept costs only that one connection. When the system is short of handles or memory,
+# the engine posts slots again after a pause. Accepted connections wait in a queue for the runtime. If it is
+# full, or `maxconnections` are alive, no slot is posted, and the kernel's backlog holds the rest until it is
+# full and refuses them. With the setting `acceptbufsize` an accept completes when the first bytes have
+# arrived, and returns them. A timer closes a peer that sends nothing for `acceptdatatimeout` seconds.
+# Owner: the runtime holds one reference, which listener_close consumes; each posted slot holds one. Threads
+# create sockets and adopt connections without the lock, which guards the queues. A connection enters the
+# queue, ordered by its slot's number, when its packet is dequeued; the runtime gets it once it is adopted.
+# Threads: under source.lock; on a completion thread, listener_complete is called with it, listener_expire
+# without.
 
 cdef enum:
     LISTENER_QUEUE = 1024           # accepted connections that wait for the runtime
-    LISTENER_RETRY_FIRST = 5        # milliseconds before a slot that could not be posted is tried again,
-                                    # doubling ...
+    LISTENER_RETRY_FIRST = 5        # milliseconds before a failed post of a slot is retried, doubling ...
     LISTENER_RETRY_LAST = 1000      # ... up to this
-    LISTENER_WATCH = 1000           # milliseconds between looks for peers that have been silent for too long
-    LISTENER_ENDING = 1000          # milliseconds that a close waits at most for the slots to end
+    LISTENER_WATCH = 1000           # milliseconds between checks for peers that have been silent too long
+    LISTENER_ENDING = 1000          # most milliseconds that a close waits for the slots to end
 
 cdef struct Listener:
     Source source                   # first: a Source * to it is the Listener *
     Settings settings
-    int wanted_flags[CONNECTION_FLAGS]  # of the connections to come
+    int wanted_flags[CONNECTION_FLAGS]  # for future connections
     Queue endpoints
     bint closed
-    Queue accepted                  # connections in order of completion; some are still being adopted
+    Queue accepted                  # in order of completion, by slot within an endpoint; some are still being
+                                    # adopted
     int waiting                     # how many
     int endpoint_count
     int connections                 # alive, of those that count for `maxconnections`
-    DWORD retry                     # milliseconds of the last pause, 0 when all is well
-    Timer again                     # for trying again
+    DWORD retry                     # milliseconds of the last pause, 0 after a success
+    Timer again                     # posts slots again after a pause
     Timer watchdog
 
 
 cdef Listener *listener_new() noexcept nogil:
-    """A listener without endpoints, or NULL when memory is exhausted."""
+    """A listener without endpoints, or NULL if out of memory."""
     cdef Listener *listener = <Listener *>memory_new(sizeof(Listener))
     if listener == NULL:
         return NULL
@@ -59,8 +60,7 @@ cdef void listener_release(Source *source) noexcept nogil:
 
 
 cdef int listener_add(Listener *listener, SOCKET sock, int family) noexcept nogil:
-    """Accept on `sock`, which listens already and is taken over when this returns 0; otherwise a Winsock
-    code."""
+    """Accept on `sock`, which listens already: 0, and then the listener owns it, or a Winsock code."""
     cdef Endpoint *endpoint
     cdef int error = port_associate_listener(sock)
     if error:
@@ -81,8 +81,8 @@ cdef int listener_add(Listener *listener, SOCKET sock, int family) noexcept nogi
 
 
 cdef int listener_slots(Endpoint *endpoint) noexcept nogil:
-    """How many slots the endpoint should have. With a limit on connections its share of the room below that;
-    a listener with several endpoints may exceed the limit by one for each further of them."""
+    """How many slots the endpoint should have. A limit on connections bounds it to its share of what remains;
+    a listener may exceed the limit by one for each endpoint beyond the first."""
     cdef Listener *listener = endpoint.listener
     cdef int limit = listener.settings.value[SETTING_maxconnections], room
     cdef int count = listener.settings.value[SETTING_acceptcount]
@@ -99,7 +99,7 @@ cdef int listener_slots(Endpoint *endpoint) noexcept nogil:
 
 
 cdef Endpoint *listener_want(Listener *listener) noexcept nogil:
-    """An endpoint that has too few slots, for which the caller now makes one, or NULL."""
+    """An endpoint with too few slots, for which the caller must now create one, or NULL."""
     cdef Endpoint *endpoint = NULL
     source_lock(&listener.source)
     if not listener.closed and listener.waiting < LISTENER_QUEUE:
@@ -113,15 +113,15 @@ cdef Endpoint *listener_want(Listener *listener) noexcept nogil:
 
 
 cdef void listener_fill(Listener *listener) noexcept nogil:
-    """Post every slot that is missing, unless the queue is full; what cannot be posted waits for the
-    timer. Without the lock, as for all that is said to be so below; the caller has a reference."""
+    """Post every missing slot, unless the queue is full; a timer retries what cannot be posted. Without the
+    lock, as wherever that is stated below, and with a reference held by the caller."""
     cdef Endpoint *endpoint = listener_want(listener)
     while endpoint != NULL and listener_post(endpoint) == 0:
         endpoint = listener_want(listener)
 
 
 cdef void listener_pause(Listener *listener) noexcept nogil:
-    """The system is short of something: post slots again after a while, each time a longer one."""
+    """The system is short of resources: post slots again after a pause, each time a longer one."""
     counter_add(COUNTER_retries, 1)
     listener.retry = LISTENER_RETRY_FIRST if listener.retry == 0 else listener.retry * 2
     if listener.retry > LISTENER_RETRY_LAST:
@@ -134,7 +134,7 @@ cdef void listener_expire(Source *source) noexcept nogil:
 
 
 cdef inline DWORD listener_data(Listener *listener) noexcept nogil:
-    """Bytes of a connection's first data that an accept waits for and brings along; 0: it does not wait."""
+    """Size of the buffer for a connection's first bytes, for which an accept waits; 0: it does not wait."""
     return <DWORD>listener.settings.value[SETTING_acceptbufsize]
 
 
@@ -156,15 +156,15 @@ cdef Op *listener_make(Endpoint *endpoint, int *error) noexcept nogil:
 
 
 cdef int listener_post(Endpoint *endpoint) noexcept nogil:
-    """Post one AcceptEx for which `making` counts already: 0, or a Winsock code, and then there will be
-    another attempt. Without the lock."""
+    """Post one AcceptEx, which `making` already counts: 0, or a Winsock code, and then a timer retries.
+    Without the lock."""
     cdef Listener *listener = endpoint.listener
     cdef int error = 0
     cdef bint posted = False
     cdef Op *op = listener_make(endpoint, &error)
     source_lock(&listener.source)
     endpoint.making -= 1
-    # Meanwhile the listener may have been closed, or the slots been asked to be of another size.
+    # Meanwhile the listener may have been closed, or `acceptbufsize` changed.
     if op != NULL and not listener.closed and op.length == listener_data(listener):
         error = endpoint_accept(endpoint, op)
         posted = not error
@@ -183,7 +183,7 @@ cdef int listener_post(Endpoint *endpoint) noexcept nogil:
 
 
 cdef void listener_watch_silence(Source *source) noexcept nogil:
-    """End the slots whose peer has been connected for too long without sending: their packets do the rest."""
+    """Cancel the slots whose peer has been connected too long without sending; their packets do the rest."""
     cdef Listener *listener = <Listener *>source
     cdef Endpoint *endpoint
     cdef Op *op
@@ -205,7 +205,7 @@ cdef void listener_watch_silence(Source *source) noexcept nogil:
 
 
 cdef void listener_renew_slots(Listener *listener) noexcept nogil:
-    """The settings of the slots have changed: those that no peer has connected to end, and their packets post
+    """The slots' settings have changed: cancel the slots to which no peer has connected. Their packets post
     new ones. Without the lock."""
     cdef Endpoint *endpoint
     cdef Op *op
@@ -223,8 +223,8 @@ cdef void listener_renew_slots(Listener *listener) noexcept nogil:
 
 
 cdef bint listener_adopt(Endpoint *endpoint, Op *op, Connection *connection) noexcept nogil:
-    """Make an open connection of an accepted socket; False if that cannot be: the peer may be gone already.
-    Without the lock."""
+    """Make an accepted socket an open connection. False on failure: the peer may be gone already. Without the
+    lock."""
     cdef Listener *listener = endpoint.listener
     cdef sockaddr *local
     cdef sockaddr *peer
@@ -260,7 +260,7 @@ cdef void listener_complete(Op *op) noexcept nogil:
         if connection != NULL:
             connection.endpoint, connection.slot = endpoint, op.number
             counts = listener.settings.value[SETTING_maxconnections] != 0
-            listener.connections += counts                  # before there is a new slot in its place
+            listener.connections += counts                  # before a new slot replaces it
             listener_enqueue(listener, connection)
         elif op.error != WSA_OPERATION_ABORTED:
             counter_add(COUNTER_accept_failures, 1)
@@ -279,8 +279,8 @@ cdef void listener_complete(Op *op) noexcept nogil:
 
 cdef void listener_arrive(Endpoint *endpoint, Connection *connection, bint adopted,
                           bint counts) noexcept nogil:
-    """A slot is done with: its connection, if it has one, is adopted, or it failed and leaves the queue.
-    Without the lock."""
+    """A slot is complete: its connection, if any, is adopted, or has failed and leaves the queue. Without the
+    lock."""
     cdef Listener *listener = endpoint.listener
     source_lock(&listener.source)
     endpoint.adopting -= 1
@@ -305,7 +305,7 @@ cdef void listener_arrive(Endpoint *endpoint, Connection *connection, bint adopt
 
 
 cdef void listener_departed(Listener *listener) noexcept nogil:
-    """A connection that counted is gone, and its reference with it. With no lock held."""
+    """A counted connection is gone: drop its reference to the listener. With no lock held."""
     source_lock(&listener.source)
     listener.connections -= 1
     source_unlock(&listener.source)
@@ -314,7 +314,7 @@ cdef void listener_departed(Listener *listener) noexcept nogil:
 
 
 cdef void listener_enqueue(Listener *listener, Connection *connection) noexcept nogil:
-    """Behind those that wait, but before any whose slot at the same endpoint is a later one: threads that
+    """Append to the queue, but before any connection with a later slot of the same endpoint: threads that
     dequeue packets may overtake each other."""
     cdef Connection *item = <Connection *>queue_last(&listener.accepted)
     cdef Link *next = NULL
@@ -328,7 +328,7 @@ cdef void listener_enqueue(Listener *listener, Connection *connection) noexcept 
 
 
 cdef void listener_dequeue(Listener *listener, Connection *connection) noexcept nogil:
-    """Take it out of the queue, wherever it stands."""
+    """Remove it from any place in the queue."""
     queue_remove(&connection.accepted)
     listener.waiting -= 1
 
@@ -339,15 +339,15 @@ cdef inline int listener_ready(Listener *listener) noexcept nogil:
 
 
 cdef void listener_watch(Listener *listener) noexcept nogil:
-    """The consumer wants to hear of accepted connections from now on, and at once if there are any."""
+    """Notify the consumer of accepted connections from now on, and at once if there are any."""
     source_lock(&listener.source)
     listener.source.interest = READY_READ
     source_unlock_changed(&listener.source, listener_ready(listener))
 
 
 cdef Connection *listener_take(Listener *listener, int *more) noexcept nogil:
-    """The next accepted connection, with the runtime's reference, or NULL; `more` is what the listener is
-    ready for then. Without the lock."""
+    """The next accepted connection, with the runtime's reference, or NULL; `more`: what the listener is then
+    ready for. Without the lock."""
     cdef Connection *connection = NULL
     cdef bint held_up
     source_lock(&listener.source)
@@ -363,10 +363,10 @@ cdef Connection *listener_take(Listener *listener, int *more) noexcept nogil:
 
 
 cdef void listener_end(Listener *listener) noexcept nogil:
-    """End the slots and wait for their packets: what they have connected is reset properly only while the
-    listening socket is open, and that keeps its port as long as an operation on it is under way, which one of
-    another thread may be for a while. Then close the endpoints, but not under the hands of whoever adopts a
-    connection. With the lock held, which the wait releases."""
+    """Cancel the slots and wait for their packets. Their connections are properly reset only while the
+    listening socket is open, and the port stays in use while an operation on it is pending, as another
+    thread's may be for a while. Then close each endpoint, but not while a thread adopts one of its
+    connections. With the lock held, which the wait releases."""
     cdef ULONGLONG deadline = GetTickCount64() + LISTENER_ENDING
     cdef Endpoint *endpoint = <Endpoint *>queue_first(&listener.endpoints)
     while endpoint != NULL:
@@ -382,8 +382,8 @@ cdef void listener_end(Listener *listener) noexcept nogil:
 
 
 cdef void listener_close(Listener *listener) noexcept nogil:
-    """The runtime lets go: takes its reference. The port is free when this returns; connections nobody took
-    are reset."""
+    """The runtime closes the listener: consumes its reference. When this returns the port is free, and
+    connections that nobody took are reset."""
     cdef Connection *connection
     source_attach(&listener.source, NULL)
     source_lock(&listener.source)
@@ -391,7 +391,7 @@ cdef void listener_close(Listener *listener) noexcept nogil:
     listener_end(listener)
     listener.waiting = 0
     source_unlock_changed(&listener.source, 0)
-    connection = <Connection *>queue_take(&listener.accepted)   # nobody else has it: the listener is closed
+    connection = <Connection *>queue_take(&listener.accepted)   # no other thread has it: it is closed
     while connection != NULL:
         tcp_close(connection, CLOSER_ABORT)
         connection = <Connection *>queue_take(&listener.accepted)

@@ -1,10 +1,10 @@
-# Memory: the engine's blocks, counted: `memory` is how many bytes it holds, recycled ones included,
-# `allocations` how often it asked for some.
+# Memory: the engine's heap blocks, counted: `memory` is the number of bytes held, including recycled blocks,
+# `allocations` the number of allocations.
 #
-# Owner: whoever asked. Threads: any.
+# Owner: the caller of memory_new. Threads: any.
 
 cdef void *memory_new(size_t size) noexcept nogil:
-    """A zeroed block, or NULL when memory is exhausted."""
+    """A zeroed block, or NULL if out of memory."""
     cdef void *block = malloc(size)
     if block == NULL:
         return NULL
@@ -15,6 +15,6 @@ cdef void *memory_new(size_t size) noexcept nogil:
 
 
 cdef void memory_free(void *block, size_t size) noexcept nogil:
-    """Give back a block of memory_new's, with the size it was asked for."""
+    """Free a block from memory_new, with the size that was requested."""
     counter_add(COUNTER_memory, -<LONGLONG>size)
     free(block)

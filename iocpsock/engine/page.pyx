@@ -1,18 +1,18 @@
-# Page: memory for small operations, a page of the system each.
+# Page: memory for small operations, one system page each.
 #
-# The kernel locks the pages of a posted buffer, whole ones. A block of the heap of a page's size lies across
-# two. So pages are cut from slabs: blocks of the heap with room for several aligned pages.
-# Owner: whoever has a page; a slab lives as long as one of its pages is in use. Threads: any, under
+# The kernel locks whole pages for a posted buffer. A heap block of a page's size lies across two pages. So
+# pages are cut from slabs: heap blocks with room for several aligned pages.
+# Owner: the holder of a page; a slab lives while one of its pages is in use. Threads: any, under
 # `pages.lock`.
 
 cdef enum:
-    PAGE_BYTES = 4096               # of a page of Windows on x64 and ARM64 ("dwPageSize" on Microsoft's page
-                                    # SYSTEM_INFO)
+    PAGE_BYTES = 4096               # the page size of Windows on x64 and ARM64 ("dwPageSize" on Microsoft's
+                                    # page SYSTEM_INFO)
 
 cdef struct Slab:
     Link link                       # in the queue of slabs with unused pages
-    void *unused                    # a list through the first words of its unused pages
-    int used                        # behind it PAGE_SLAB pages, from the first aligned place on
+    void *unused                    # a list linked through the first word of each unused page
+    int used                        # pages in use; PAGE_SLAB pages follow, from the first aligned address
 
 cdef struct Pages:
     SRWLOCK lock
@@ -26,7 +26,7 @@ cdef inline size_t page_slab_bytes() noexcept nogil:
 
 
 cdef Slab *page_new_slab() noexcept nogil:
-    """A slab whose pages are all unused, in the list; or NULL."""
+    """A new slab, with all its pages unused, in the queue; NULL if out of memory."""
     cdef Slab *slab = <Slab *>memory_new(page_slab_bytes())
     cdef char *page
     cdef int _
@@ -42,8 +42,7 @@ cdef Slab *page_new_slab() noexcept nogil:
 
 
 cdef char *page_new(Slab **owner) noexcept nogil:
-    """A page, with what it held before, and in `owner` what page_free wants to know; or NULL when memory is
-    exhausted."""
+    """A page, which is not cleared, and in `owner` the slab for page_free; NULL if out of memory."""
     cdef Slab *slab
     cdef void **page = NULL
     AcquireSRWLockExclusive(&pages.lock)

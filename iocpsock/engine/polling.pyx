@@ -1,21 +1,22 @@
-# Polling: a consumer that receives itself, for as long as its messages come one right after the other.
+# Polling: a consumer that receives on its own thread while its messages arrive in quick succession.
 #
-# While it does, it is `hot`: the receives of its connections are direct (engine/direct.pyx), and it waits for
-# their event.
-# A wait for "a millisecond" ends at a tick of the system's clock, so it may last 15.6 (Microsoft's page "Wait
-# functions"). Once a consumer has seen that, a timer which is not bound to the ticks bounds its waits, set
-# anew for each: a call of the system more, which a finer clock does not need. Where the system has no such
-# timer no consumer is ever hot.
-# Threads: the consumer's, all of it, with no lock held.
+# While it does so it is `hot`: the receives of its connections are direct (engine/direct.pyx), and it waits
+# for their event.
+# A wait for 1 millisecond ends at a tick of the system's clock, so it may last 15.6 (Microsoft's page "Wait
+# functions"). Once a consumer has measured such a wait, a high-resolution timer, which does not depend on the
+# ticks, bounds its waits. Setting it for each wait costs one more system call, which a finer clock does not
+# need. On a system without such timers no consumer is ever hot.
+# Threads: the consumer's only, with no lock held.
 
 cdef enum:
-    POLLING_SPAN = 2                # times its time a wait may last: by the timer, where the clock ends it
-                                    # later
-    POLLING_COARSE = 8              # times its time a wait lasts only by a coarse clock
+    POLLING_SPAN = 2                # the timer ends a wait after this many times its duration, if the clock
+                                    # would end it later
+    POLLING_COARSE = 8              # a wait that lasts more than this many times its duration shows a coarse
+                                    # clock
 
 
 cdef bint polling_begin(Consumer *consumer) noexcept nogil:
-    """From now on the consumer receives itself. False if there is no event or no timer to be had."""
+    """Make the consumer hot. False if the event or the timer cannot be created."""
     if consumer.event == NULL:
         consumer.event = CreateEventW(NULL, FALSE, FALSE, NULL)
     if consumer.timer == NULL:
@@ -26,7 +27,8 @@ cdef bint polling_begin(Consumer *consumer) noexcept nogil:
 
 
 cdef void polling_end(Consumer *consumer) noexcept nogil:
-    """Back to the port, before the consumer sleeps or ends: its direct receives are posted there."""
+    """Call before the consumer sleeps or ends: cancel its direct receives, and post them on the port
+    instead."""
     cdef Source *sources[DIRECT_MOST]
     cdef Op *op = <Op *>queue_first(&consumer.direct)
     cdef int index, count = 0
@@ -45,7 +47,7 @@ cdef void polling_end(Consumer *consumer) noexcept nogil:
 
 
 cdef DWORD polling_sleep(Consumer *consumer, DWORD milliseconds) noexcept nogil:
-    """Wait for the event at most so long, or nearly: WAIT_OBJECT_0 if it was set."""
+    """Wait for the event for about `milliseconds` at most: WAIT_OBJECT_0 if it was set."""
     cdef HANDLE handles[2]
     cdef LARGE_INTEGER frequency, due
     cdef LONGLONG began, ended
@@ -54,7 +56,7 @@ cdef DWORD polling_sleep(Consumer *consumer, DWORD milliseconds) noexcept nogil:
     handles[1] = consumer.timer
     QueryPerformanceFrequency(&frequency)
     QueryPerformanceCounter(<LARGE_INTEGER *>&began)
-    due.QuadPart = -<LONGLONG>milliseconds * POLLING_SPAN * 10000   # from now on, in units of 100 ns
+    due.QuadPart = -<LONGLONG>milliseconds * POLLING_SPAN * 10000   # relative, in units of 100 ns
     if consumer.coarse:
         SetWaitableTimer(consumer.timer, &due, 0, NULL, NULL, FALSE)
     result = WaitForMultipleObjects(2 if consumer.coarse else 1, handles, FALSE, milliseconds)
@@ -65,7 +67,7 @@ cdef DWORD polling_sleep(Consumer *consumer, DWORD milliseconds) noexcept nogil:
 
 
 cdef bint polling_wait(Consumer *consumer, DWORD milliseconds) noexcept nogil:
-    """Receive, and wait for news at most so long: whether there are any."""
+    """Complete direct receives, and wait up to `milliseconds` for a ready source: whether there is one."""
     cdef DWORD result = WAIT_OBJECT_0
     counter_add(COUNTER_waits, 1)
     direct_reap(consumer)

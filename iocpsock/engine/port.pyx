@@ -1,34 +1,33 @@
 # Port: the engine's completion port and the threads that drain it; also the engine's start, once per process.
 #
-# Owner: the process: the port and its threads live until it ends, and the DLL is pinned, because a thread of
-# ours may be inside it at any time. Nothing runs in DllMain. At process exit Windows ends the threads
-# wherever they are, which is why they hold no lock across a call out and own nothing that must be written
-# back.
-# Threads: port_thread is the completion thread. There are two at first, and one more whenever all are found
-# to be busy, up to one for each CPU or what the setting `threads` says. It never blocks except in the
-# dequeue, never calls a runtime language, and looks at the timers between batches.
+# Owner: the process. The port and its threads live until it ends. The DLL is pinned, because a completion
+# thread may be executing in it at any time. Nothing runs in DllMain. At process exit Windows terminates the
+# threads wherever they are; so they hold no lock across a call out and own nothing that must be written back.
+# Threads: port_thread is the completion thread. There are two at first. Whenever all are busy, one more is
+# started, up to one per CPU or the setting `threads`. A completion thread blocks only in the dequeue, never
+# calls Tcl or Python, and checks the timers between batches.
 
 cdef enum:
-    PORT_BATCH = 16                 # packets for one dequeue; small, because a batch held by one thread
-                                    # delays the others
-    PORT_THREADS = 2                # completion threads to begin with
-    PORT_TICK = 100                 # milliseconds between looks at the timers, while there are any
+    PORT_BATCH = 16                 # packets per dequeue; small, because a slow packet delays the others of
+                                    # its batch
+    PORT_THREADS = 2                # completion threads at the start
+    PORT_TICK = 100                 # milliseconds between checks of the timers, while any is armed
     PORT_STACK = 262144             # bytes of stack reserved for each completion thread
-    PORT_KEY = 0x10C9               # the completion key of every handle that the engine itself associates
+    PORT_KEY = 0x10C9               # the completion key of every handle that the engine associates
 
 cdef struct Port:
     HANDLE handle
     LONG started
     LONG limit                      # of completion threads
-    LONG threads                    # how many there are
-    LONG busy                       # how many have packets in hand
+    LONG threads                    # completion threads that exist
+    LONG busy                       # completion threads that are processing packets
     SRWLOCK lock                    # serialises the start
 
 cdef Port port
 
 
 cdef int port_open() noexcept nogil:
-    """Pin the DLL, make the port and start its threads: 0 or a Winsock code."""
+    """Pin the DLL, create the port and start its threads: 0 or a Winsock code."""
     cdef HMODULE module
     cdef int error
     cdef LONG index
@@ -52,7 +51,7 @@ cdef int port_open() noexcept nogil:
 
 
 cdef int port_add_thread() noexcept nogil:
-    """One thread more, unless there are as many as there may be: 0 or a Winsock code."""
+    """Start one more thread, unless the limit is reached: 0 or a Winsock code."""
     cdef HANDLE thread
     cdef int error
     if InterlockedIncrement(&port.threads) > port.limit:
@@ -70,7 +69,7 @@ cdef int port_add_thread() noexcept nogil:
 
 
 cdef int port_start() noexcept nogil:
-    """Start Winsock and the port, once for the process, whoever comes first: 0 or a Winsock code."""
+    """Start Winsock and the port once per process, on the first call: 0 or a Winsock code."""
     cdef int error = 0
     if flag_is_set(&port.started):
         return 0
@@ -79,14 +78,14 @@ cdef int port_start() noexcept nogil:
         error = winsock_start()
         if not error:
             error = port_open()
-        if not error:                                       # a failed start is tried again by the next caller
+        if not error:                                       # the next caller retries a failed start
             flag_set(&port.started)
     ReleaseSRWLockExclusive(&port.lock)
     return error
 
 
 cdef int port_associate_listener(SOCKET sock) noexcept nogil:
-    """Bind a listening socket to the port for life: 0 or a Winsock code. Every AcceptEx on it sends a
+    """Associate a listening socket with the port for life: 0 or a Winsock code. Every AcceptEx on it queues a
     packet."""
     if CreateIoCompletionPort(<HANDLE>sock, port.handle, PORT_KEY, 0) == NULL:
         return error_from_win32(GetLastError())
@@ -94,8 +93,8 @@ cdef int port_associate_listener(SOCKET sock) noexcept nogil:
 
 
 cdef int port_associate(SOCKET sock) noexcept nogil:
-    """Bind `sock` to the port for life and prepare it for direct calls: 0 or a Winsock code. An operation
-    that finishes at once with success sends no packet (see port_posts_packet)."""
+    """Associate `sock` with the port for life and make it non-blocking for direct calls: 0 or a Winsock code.
+    An operation that succeeds at once queues no packet (see port_posts_packet)."""
     if CreateIoCompletionPort(<HANDLE>sock, port.handle, PORT_KEY, 0) == NULL:
         return error_from_win32(GetLastError())
     if winsock.is_ifs and not SetFileCompletionNotificationModes(
@@ -105,7 +104,7 @@ cdef int port_associate(SOCKET sock) noexcept nogil:
 
 
 cdef inline bint port_posts_packet() noexcept nogil:
-    """After an overlapped call that finished at once with success: will a packet come all the same?"""
+    """After an overlapped call that succeeded at once: is a packet queued all the same?"""
     return not winsock.is_ifs
 
 
@@ -127,7 +126,7 @@ cdef DWORD port_thread(void *unused) noexcept nogil:
 
 
 cdef void port_dispatch(OVERLAPPED_ENTRY *entries, ULONG count) noexcept nogil:
-    """Serve a batch of packets."""
+    """Dispatch a batch of packets."""
     cdef ULONG index
     cdef Op *op
     for index in range(count):
@@ -137,15 +136,15 @@ cdef void port_dispatch(OVERLAPPED_ENTRY *entries, ULONG count) noexcept nogil:
 
 
 cdef void port_tick() noexcept nogil:
-    """Expire timers, at most once in PORT_TICK milliseconds."""
+    """Expire due timers, at most once every PORT_TICK milliseconds."""
     cdef ULONGLONG now = GetTickCount64()
     if now - timers.last_tick >= PORT_TICK:
-        timers.last_tick = now                           # a race here only means one look more
+        timers.last_tick = now                           # a race here only causes one extra check
         timer_tick(now)
 
 
 cdef void port_timer(Timer *timer, Source *source, DWORD milliseconds, timer_proc expire) noexcept nogil:
-    """Arm a deadline. The packet makes one thread give up its endless wait; should the system have no memory
-    for it, the next packet of any kind does."""
+    """Arm a timer. The packet wakes one completion thread from its unlimited wait. If the system has no
+    memory for that packet, the next packet of any kind wakes one."""
     if timer_arm(timer, source, milliseconds, expire):
         PostQueuedCompletionStatus(port.handle, 0, PORT_KEY, NULL)

@@ -1,14 +1,14 @@
-# Queue: a list whose links are members of what stands in it, so that nothing is allocated to queue something
-# and it leaves from any place at once.
+# Queue: a list whose links are members of the queued objects, so that queueing allocates nothing, and removal
+# from any place takes constant time.
 #
-# Owner: whoever has the queue; a link belongs to its object, which stands in one queue for each link it has.
+# Owner: the holder of the queue. A link belongs to its object, which can be in one queue per link.
 # Threads: under the lock of the queue's owner.
 
-cdef struct Link:                   # zero: it stands nowhere
+cdef struct Link:                   # zero: in no queue
     Link *next
     Link *previous
-    Queue *queue                    # in which it stands; NULL: in none
-    void *owner                     # the object that it is a member of
+    Queue *queue                    # that it is in; NULL: none
+    void *owner                     # the object of which it is a member
 
 cdef struct Queue:                  # zero: empty
     Link *first
@@ -30,7 +30,7 @@ cdef inline void *queue_last(Queue *queue) noexcept nogil:
 
 
 cdef inline void *queue_next(Link *link) noexcept nogil:
-    """The object behind this one, or NULL."""
+    """The object after this one, or NULL."""
     return queue_owner(link.next)
 
 
@@ -40,7 +40,7 @@ cdef inline void *queue_previous(Link *link) noexcept nogil:
 
 
 cdef inline void queue_insert(Queue *queue, Link *next, Link *link, void *owner) noexcept nogil:
-    """Put `owner`, whose `link` stands nowhere, before `next`; NULL: at the end."""
+    """Insert `owner`, whose `link` is in no queue, before `next`; NULL: at the end."""
     link.queue = queue
     link.owner = owner
     link.next = next
@@ -64,7 +64,7 @@ cdef inline void queue_prepend(Queue *queue, Link *link, void *owner) noexcept n
 
 
 cdef inline void queue_remove(Link *link) noexcept nogil:
-    """Take it out of its queue. It stands in one."""
+    """Remove it from its queue. It must be in one."""
     if link.previous == NULL:
         link.queue.first = link.next
     else:
@@ -78,7 +78,7 @@ cdef inline void queue_remove(Link *link) noexcept nogil:
 
 
 cdef inline void *queue_take(Queue *queue) noexcept nogil:
-    """Take out the object at the front: it, or NULL."""
+    """Remove and return the object at the front, or NULL."""
     cdef Link *link = queue.first
     if link != NULL:
         queue_remove(link)

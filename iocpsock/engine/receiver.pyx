@@ -1,15 +1,17 @@
 # Receiver: the receiving half of a connection.
 #
-# Receives are posted with a buffer of the engine's, up to `recvcount` at a time, as long as the runtime keeps
-# up: the buffers posted and those that hold bytes nobody has read are never more than `recvlimit` bytes, one
-# buffer apart, so a runtime that does not read holds a bounded amount of memory and TCP slows the peer down.
+# The engine posts up to `recvcount` receives at a time, each with an engine buffer, while the runtime keeps
+# up. Posted buffers and buffers with unread bytes together hold at most `recvlimit` bytes, except that one
+# buffer is always allowed. So a runtime that does not read holds a bounded amount of memory, and TCP slows
+# the peer down.
 # In mode `zero` one receive without a buffer is posted instead, which costs an idle connection no memory and
 # no locked page; when it ends, the runtime reads directly. Mode `auto` is `zero` while there are many
-# connections. A receive that fails for lack of memory has taken no byte from the stream: the next one is
-# posted without a buffer, and if that fails too, when time has passed. Posting happens under the connection's
-# lock and appends to the connection's list, so the list is in the kernel's order, and only its head is ever
-# delivered: completion threads may finish receives in any order. The first read of a connection on which
-# nothing was posted is tried directly into the caller's memory.
+# connections.
+# A receive that fails for lack of memory has taken no byte from the stream. The next one is posted without a
+# buffer; if that fails too, it is retried after a delay.
+# Receives are posted, and appended to the connection's list, under the connection's lock. So the list is in
+# the kernel's order, and only its head is delivered: completion threads may finish receives in any order.
+# While no receive is posted or queued, a read first tries to receive directly into the caller's memory.
 # Threads: any, with the connection's lock held; receiver_complete on a completion thread.
 
 cdef bint receiver_zero(Connection *connection) noexcept nogil:
@@ -27,25 +29,25 @@ cdef inline DWORD receiver_size(Connection *connection) noexcept nogil:
 
 
 cdef inline void receiver_set(Connection *connection, int state) noexcept nogil:
-    """The state, unless the stream has ended: what still comes is behind that."""
+    """Set the state, unless the stream has ended: a later completion does not undo that."""
     if connection.recv.state < RECEIVING_ENDED:
         connection.recv.state = state
 
 
 cdef inline void receiver_over(Connection *connection, int error) noexcept nogil:
-    """The end of the stream (0), or an error, is being delivered."""
+    """The end of the stream (`error` 0) or an error is being delivered."""
     connection.recv.state = RECEIVING_OVER
     connection.recv.error = error
 
 
 cdef inline void receiver_looked(Connection *connection) noexcept nogil:
-    """A read has followed the signal, so the next news is news."""
+    """The runtime has read after the zero-byte receive ended: leave RECEIVING_SIGNALLED."""
     if connection.recv.state == RECEIVING_SIGNALLED:
         connection.recv.state = RECEIVING
 
 
 cdef void receiver_record(Connection *connection, Op *op) noexcept nogil:
-    """A receive is done: note the end of the stream, and fit the next buffer to the traffic."""
+    """A receive is done: note the end of the stream, and adapt the size of the next buffer."""
     if op.length == 0 and not op.error:
         receiver_set(connection, RECEIVING_SIGNALLED)
         return
@@ -61,10 +63,10 @@ cdef void receiver_record(Connection *connection, Op *op) noexcept nogil:
 
 
 cdef int receiver_post_one(Connection *connection, DWORD size) noexcept nogil:
-    """Post one receive of `size` bytes at the end of the queue: 0, or the Winsock code with which it failed
-    at once. What came without TCP's push may be held back until the buffer is full (Microsoft's page "WSARecv
-    function", flags): a small receive asks for it at once; a large one is posted while the traffic fills it,
-    and had better end when it is full."""
+    """Post one receive of `size` bytes at the end of the queue: 0, or the Winsock code of an immediate
+    failure. Windows may hold back data that arrived without TCP's PSH flag until the buffer is full
+    (Microsoft's page "WSARecv function", flags). A small receive asks for them at once. A large one is posted
+    while the traffic fills it, and should end only when it is full."""
     cdef Op *op = op_new(size, receiver_complete, &connection.source)
     cdef WSABUF buffer
     cdef DWORD flags = MSG_PUSH_IMMEDIATE if 0 < size <= OP_SMALL else 0
@@ -103,8 +105,7 @@ cdef void receiver_append(Connection *connection, Op *op) noexcept nogil:
 
 
 cdef void receiver_retry_later(Connection *connection) noexcept nogil:
-    """A receive could not be posted for lack of memory: try again when time has passed. With the lock
-    held."""
+    """A receive could not be posted for lack of memory: retry after a delay. With the lock held."""
     counter_add(COUNTER_retries, 1)
     port_timer(&connection.recv.retry, &connection.source, CONNECTION_RETRY, receiver_retry)
 
@@ -117,9 +118,9 @@ cdef void receiver_retry(Source *source) noexcept nogil:
 
 
 cdef void receiver_post(Connection *connection) noexcept nogil:
-    """Post as many receives as the rules allow: none on behalf of a process that is ending, because Windows
-    resets a connection whose handle it closes over a posted receive. The bytes of a lent connection may be
-    somebody else's: it is polled."""
+    """Post as many receives as the rules allow. In a process that is ending, post only for a caller that
+    waits: Windows resets a connection if it closes the handle while a receive is posted. A lent connection is
+    polled instead: other code may want its bytes."""
     cdef size_t limit = <size_t>connection.settings.value[SETTING_recvlimit]
     cdef DWORD size
     cdef int error = 0
@@ -130,7 +131,7 @@ cdef void receiver_post(Connection *connection) noexcept nogil:
             and connection.recv.posted < connection.settings.value[SETTING_recvcount]:
         size = 0 if receiver_zero(connection) else receiver_size(connection)
         if size == 0 and connection.recv.ops.first != NULL:
-            return                                          # what is posted or queued comes first
+            return                                          # it waits until the list is empty
         if connection.recv.held and connection.recv.held + size > limit:
             return
         error = receiver_post_one(connection, size)
@@ -143,15 +144,15 @@ cdef void receiver_post(Connection *connection) noexcept nogil:
 
 
 cdef void receiver_remove_signal(Connection *connection) noexcept nogil:
-    """A zero-byte receive that ended well has said all it has to say. It is the head: it was posted to an
-    empty list."""
+    """Remove a zero-byte receive that succeeded: the state has recorded it. It is the head, because it was
+    posted to an empty list."""
     cdef Op *op = <Op *>queue_first(&connection.recv.ops)
     if connection.recv.state == RECEIVING_SIGNALLED and op != NULL and op.done and op.length == 0:
         receiver_remove(connection, op)
 
 
 cdef void receiver_remove(Connection *connection, Op *op) noexcept nogil:
-    """An op that brings nothing more leaves the queue, wherever it stands."""
+    """Remove and free an op that has nothing more to deliver, at any place in the queue."""
     queue_remove(&op.link)
     connection.recv.held -= op.capacity
     op_free(op)
@@ -169,23 +170,23 @@ cdef void receiver_complete(Op *op) noexcept nogil:
         receiver_remove(connection, op)
     elif op.error == WSA_OPERATION_ABORTED and (withdrawn or connection.send.lost
                                                 or connection.state == CONNECTION_CLOSING):
-        receiver_remove(connection, op)                     # our own cancel is not the end of the stream
+        receiver_remove(connection, op)                     # the engine cancelled it: not the end
     else:
         receiver_record(connection, op)
     receiver_remove_signal(connection)
     if connection.state == CONNECTION_CLOSING:
-        pass                                                # which goes on below
+        pass                                                # the close continues below
     elif wait:
         receiver_retry_later(connection)
     elif not withdrawn and (out_of_buffers or not direct_left(connection)):
-        # A receive that had no memory is no news on which the consumer would read.
+        # After a failure for lack of memory the consumer is not notified, so it would not read and post.
         receiver_post(connection)
     connection_ended(connection)
 
 
 cdef void receiver_withdraw(Connection *connection) noexcept nogil:
-    """Take back what is posted on an open connection. What one of them brings all the same can be read. The
-    caller sees to it that nothing is posted meanwhile, and that no send is outstanding."""
+    """Cancel the posted receives of an open connection. Data that one of them still receives can be read. The
+    caller ensures that nothing is posted meanwhile and that no send is outstanding."""
     cdef Op *op = <Op *>queue_first(&connection.recv.ops)
     while op != NULL:
         if not op.done:
@@ -195,7 +196,8 @@ cdef void receiver_withdraw(Connection *connection) noexcept nogil:
 
 
 cdef int receiver_try(Connection *connection, char *buffer, int size, int *error) noexcept nogil:
-    """Receive straight into the caller's memory; only while nothing is posted or queued. As receiver_read."""
+    """Receive directly into the caller's memory, only while no receive is posted or queued. Returns as
+    receiver_read does."""
     cdef WSABUF target
     cdef DWORD received = 0, flags = 0
     target.buf = buffer
@@ -203,12 +205,12 @@ cdef int receiver_try(Connection *connection, char *buffer, int size, int *error
     if WSARecv(connection.socket, &target, 1, &received, &flags, NULL, NULL):
         error[0] = error_last()
         receiver_looked(connection)
-        if error[0] == WSAENOBUFS:                          # posting finds its own way out of that
+        if error[0] == WSAENOBUFS:                          # receiver_post handles that
             error[0] = WSAEWOULDBLOCK
         if error[0] != WSAEWOULDBLOCK:
             receiver_over(connection, error[0])
         return -1
-    if <int>received < size:                                # that was all there is, so the next news is news
+    if <int>received < size:                                # the socket is drained
         receiver_looked(connection)
     if received == 0 and size > 0:
         receiver_over(connection, 0)
@@ -217,7 +219,7 @@ cdef int receiver_try(Connection *connection, char *buffer, int size, int *error
 
 
 cdef void receiver_remove_first(Connection *connection) noexcept nogil:
-    """The front is done and consumed; if it ended the stream, remember how."""
+    """Remove the head, which is done and consumed. If it ended the stream, record how."""
     cdef Op *op = <Op *>queue_first(&connection.recv.ops)
     if op.error or op.transferred == 0:
         receiver_over(connection, op.error)
@@ -242,7 +244,7 @@ cdef int receiver_copy(Connection *connection, char *buffer, int size) noexcept 
             if op.start < op.transferred:
                 break
         elif copied:
-            # Data first; the end on its own, with the next read.
+            # Return the data now; the next read returns the end.
             break
         receiver_remove_first(connection)
         op = <Op *>queue_first(&connection.recv.ops)
@@ -250,8 +252,8 @@ cdef int receiver_copy(Connection *connection, char *buffer, int size) noexcept 
 
 
 cdef int receiver_read(Connection *connection, char *buffer, int size, int *error) noexcept nogil:
-    """Received bytes: their count, 0 at the end of the stream, or -1 with a Winsock code in `error`
-    (WSAEWOULDBLOCK when there are none yet; a receive is then posted). With the lock held, on an open
+    """Read received bytes: their count, 0 at the end of the stream, or -1 with a Winsock code in `error`
+    (WSAEWOULDBLOCK if there are none yet; then a receive is posted). With the lock held, on an open
     connection."""
     cdef int copied = 0
     if connection.recv.ops.first == NULL and connection.recv.state < RECEIVING_ENDED:
@@ -275,8 +277,8 @@ cdef int receiver_read(Connection *connection, char *buffer, int size, int *erro
 
 
 cdef void receiver_preload(Connection *connection, Op *source) noexcept nogil:
-    """Queue the bytes that came with an accept, as if a receive had brought them. Without memory the
-    connection is ended: bytes must not be missing from its front."""
+    """Queue the bytes that came with an accept as if a receive had returned them. If out of memory, end the
+    stream with an error: its first bytes must not be missing."""
     cdef Op *op = op_new(source.transferred, receiver_complete, &connection.source)
     if op == NULL:
         receiver_over(connection, WSAENOBUFS)
@@ -289,7 +291,7 @@ cdef void receiver_preload(Connection *connection, Op *source) noexcept nogil:
 
 
 cdef void receiver_cancel(Connection *connection) noexcept nogil:
-    """Ask the kernel to end all receives; some may be asked to already."""
+    """Cancel all posted receives that are not cancelled yet."""
     cdef Op *op = <Op *>queue_first(&connection.recv.ops)
     while op != NULL:
         if not op.done and not op.withdrawn:

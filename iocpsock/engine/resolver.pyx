@@ -1,20 +1,20 @@
 # Resolver: name resolution off the caller's thread.
 #
-# GetAddrInfoW may block for seconds, so it runs on a few threads of the engine's own, started on demand and
-# kept. (Windows' asynchronous GetAddrInfoExW leaves threads behind that outlive a clean-up, and cannot be
-# cancelled everywhere.)
-# Owner: a Lookup belongs to the resolver from resolver_submit until done() is called with it, once; done()
-# then owns the result. A caller that loses interest says so in its own object: done() always comes.
-# Threads: submit on any thread; done() runs on a resolver thread with no lock held.
+# GetAddrInfoW may block for seconds, so it runs on a few of the engine's own threads, started on demand and
+# kept. (Windows' asynchronous GetAddrInfoExW leaves threads that outlive a clean-up, and cannot be cancelled
+# everywhere.)
+# Owner: the resolver owns a Lookup from resolver_submit until it has called done() with it, once; done() then
+# owns the result. A caller that loses interest records that in its own object: done() is always called.
+# Threads: resolver_submit on any; done() runs on a resolver thread with no lock held.
 
 cdef enum:
-    RESOLVER_THREADS = 4            # more lookups than this wait their turn
+    RESOLVER_THREADS = 4            # further lookups wait
 
 ctypedef void (*resolver_done)(Lookup *lookup) noexcept nogil
 
 cdef struct Lookup:
     Link link
-    Source *source                  # who asked; referenced until done() has returned
+    Source *source                  # the requester; referenced until done() has returned
     resolver_done done
     int port_number
     int family
@@ -28,14 +28,14 @@ cdef struct Resolver:
     Queue lookups                   # that no thread has taken
     int threads
     int idle                        # threads that wait for work
-    int waiting                     # how many of those
+    int waiting                     # lookups in the queue
 
 cdef Resolver resolver
 
 
 cdef Lookup *resolver_lookup(Source *source, const char *host, int port_number, int family,
                              resolver_done done) noexcept nogil:
-    """A lookup to submit, or NULL when memory is exhausted or the name is too long to be one."""
+    """A lookup to submit, or NULL if out of memory or if the name is too long for a host name."""
     cdef size_t length = 0
     cdef Lookup *lookup
     while host[length]:
@@ -62,8 +62,8 @@ cdef void resolver_free(Lookup *lookup) noexcept nogil:
 
 
 cdef bint resolver_submit(Lookup *lookup) noexcept nogil:
-    """Queue `lookup`, starting a thread if none is idle. False if there is no thread to serve it: the lookup
-    is freed."""
+    """Queue `lookup`, and start a thread if none is idle. False if there is no thread to serve it: then it
+    frees the lookup."""
     cdef HANDLE thread
     cdef bint served
     AcquireSRWLockExclusive(&resolver.lock)

@@ -1,16 +1,16 @@
-# Selfconnect: a connection of our own to a listening socket. As long as it waits in the backlog, select
+# Selfconnect: the engine's own connection to a listening socket. While it waits in the backlog, select
 # reports the socket as readable.
 #
-# Owner: the acceptor, which needs it while it holds connections that nobody else can see. Threads: any that
-# may block, with the acceptor's lock held.
+# Owner: the acceptor, which needs it while it holds connections that select cannot see. Threads: any that may
+# block, with the acceptor's lock held.
 
 cdef enum:
-    SELFCONNECT_TIME = 500          # milliseconds for a connection to oneself, which takes none
+    SELFCONNECT_TIME = 500          # timeout in milliseconds; connecting to one's own socket takes none
 
 
 cdef SOCKET selfconnect_new(SOCKET listening, int family) noexcept nogil:
-    """Connect: the connection, or INVALID_SOCKET. Where that fails because the backlog is full, the socket is
-    readable already."""
+    """Connect to `listening`: the connected socket, or INVALID_SOCKET. If that fails because the backlog is
+    full, the listening socket is readable anyway."""
     cdef Address address
     cdef Timeout timeout
     cdef GuardCall call
@@ -34,8 +34,8 @@ cdef SOCKET selfconnect_new(SOCKET listening, int family) noexcept nogil:
 
 cdef bint selfconnect_take(SOCKET ours, SOCKET listening, int family, SOCKET *other,
                            sockaddr_storage *peer) noexcept nogil:
-    """Accept the connection at the front of the backlog. True if it is another's, which is the caller's;
-    False if it was ours, which is closed, or there is none."""
+    """Accept the first connection in the backlog. True if it is a peer's: the caller then owns it. False if
+    it was the engine's own, which is closed, or if there was none."""
     cdef sockaddr_storage name
     cdef Timeout timeout
     cdef GuardCall call
@@ -44,7 +44,8 @@ cdef bint selfconnect_take(SOCKET ours, SOCKET listening, int family, SOCKET *ot
     memset(&name, 0, sizeof(name))
     getsockname(ours, <sockaddr *>&name, &length)
     timeout_begin(&timeout, SELFCONNECT_TIME)
-    guard_own(&call, listening)                             # the runtime's, whose calls are inside its guard
+    guard_own(&call, listening)                             # the runtime's handle; its calls are inside its
+                                                            # guard
     if waiter_accept(&call, family, &timeout, other, peer):
         return False
     if not address_same(<const sockaddr *>peer, <const sockaddr *>&name):

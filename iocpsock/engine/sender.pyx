@@ -1,17 +1,17 @@
 # Sender: the sending half of a connection.
 #
-# A send is tried directly from the caller's memory first; that is all there is to it as long as the peer
-# keeps up. What the kernel does not take, and what is sent before there is a connection, is copied to a queue
-# of at most `sendlimit` bytes (rounded up to what one call brings), and the queue is sent by overlapped
-# WSASends that gather its front. The runtime is told to go on when the queue is half empty.
-# Windows ends a send that its own buffer has no room for when the peer has acknowledged all of it. So two are
-# outstanding, or the stream would be empty for a round trip after each. They are posted under the
-# connection's lock, which is the order of their bytes, and may end in any order; they are accounted for in
-# the order of the queue. One that comes short has to be the last: if the one behind it sent anything, the
-# stream has a hole, and the connection is ended. A send that fails for lack of memory has sent nothing: it is
-# tried again with half of it, and when even SENDER_LEAST bytes are too many, when time has passed. After any
-# other error the queue behind it is dropped, and the next call of the runtime reports it, a read as well as a
-# write.
+# The engine first tries to send directly from the caller's memory; while the peer keeps up, nothing else is
+# needed. What the kernel does not take, and what is sent before the connection exists, is copied to a queue
+# of at most `sendlimit` bytes (rounded up to what one call passes). Overlapped WSASend calls gather and send
+# the front of the queue. The runtime is notified that it may write again when the queue is half empty.
+# Windows completes a send for which its own buffer has no room only when the peer has acknowledged all of it.
+# So two sends are outstanding; with one, the stream would be empty for a round trip after each.
+# They are posted under the connection's lock, in stream order, and may end in any order; the engine accounts
+# for them in queue order. A send that sent only a part has to be the last: if the one behind it sent
+# anything, the stream has a hole, and the engine ends the connection.
+# A send that fails for lack of memory has sent nothing. It is retried with half the bytes; if even
+# SENDER_LEAST bytes fail, it is retried after a delay. After any other error the rest of the queue is
+# dropped, and the runtime's next call, read or write, reports the error.
 #
 #     the first -> ... -> send.waiting -> ... -> the last
 #     |  posted: the kernel's  |  appended to, and posted next  |
@@ -20,27 +20,27 @@
 
 cdef enum:
     SENDER_GATHER = 64              # buffers in one WSASend
-    SENDER_PIECE = 65536            # bytes of one, where the system does not say how many it wants to have
-                                    # outstanding: what TCP has under way at most without window scaling
-    SENDER_CLOSING = 16384          # and less while closing, where only the end of a send shows that the peer
-                                    # takes anything (winsock_acknowledged)
+    SENDER_PIECE = 65536            # bytes of one send, if the system does not tell how many should be
+                                    # outstanding: the most that TCP has in flight without window scaling
+    SENDER_CLOSING = 16384          # the same while closing, if only the end of a send shows that the peer
+                                    # takes data (winsock_acknowledged)
     SENDER_LEAST = 4096             # bytes to which a send that fails for lack of memory is reduced: one page
 
 
 cdef inline bint sender_is_shut(Connection *connection) noexcept nogil:
-    """Whether the runtime has said that it sends no more."""
+    """Whether the runtime has shut down sending."""
     return connection.send.state == SENDING_SHUTDOWN or connection.send.state == SENDING_FINISHED
 
 
 cdef int sender_try(Connection *connection, const char *data, int size, int *error) noexcept nogil:
-    """Give the kernel what it takes at once: the number of bytes, or -1."""
+    """Send what the kernel takes at once: the number of bytes, or -1."""
     cdef WSABUF buffer
     cdef DWORD sent = 0
     buffer.buf = <char *>data
     buffer.len = size
     if WSASend(connection.socket, &buffer, 1, &sent, 0, NULL, NULL):
         error[0] = error_last()
-        if error[0] == WSAENOBUFS:                          # the queue finds its own way out of that
+        if error[0] == WSAENOBUFS:                          # sending from the queue handles that
             error[0] = WSAEWOULDBLOCK
         return -1
     connection.send.begun = True
@@ -49,8 +49,8 @@ cdef int sender_try(Connection *connection, const char *data, int size, int *err
 
 
 cdef int sender_append(Connection *connection, const char *data, int size) noexcept nogil:
-    """Copy to the queue's tail, which may have room unless it is being sent: how many bytes memory was found
-    for."""
+    """Copy to the queue: the number of bytes for which there was memory. The last op may have room, unless it
+    is posted."""
     cdef Op *op = <Op *>queue_last(&connection.send.ops)
     cdef DWORD room, count
     cdef int appended = 0
@@ -80,8 +80,8 @@ cdef inline void sender_queue(Connection *connection, Op *op) noexcept nogil:
 
 
 cdef int sender_write(Connection *connection, const char *data, int size, int *error) noexcept nogil:
-    """Send `size` bytes: how many were taken (sent or queued), or -1 with a Winsock code in `error`,
-    WSAEWOULDBLOCK when the queue is full. With the lock held."""
+    """Send `size` bytes: how many were sent or queued, or -1 with a Winsock code in `error`, WSAEWOULDBLOCK
+    if the queue is full. With the lock held."""
     cdef int taken = 0, bound = connection_bound()
     cdef bint yielded
     if connection.state != CONNECTION_OPEN and connection.state != CONNECTION_CONNECTING:
@@ -93,7 +93,7 @@ cdef int sender_write(Connection *connection, const char *data, int size, int *e
     if error[0]:
         return -1
     if connection.send.ops.first == NULL and connection.state == CONNECTION_OPEN:
-        # A non-blocking send may be taken whole, however full the system's buffer is (Windows, Wine 10).
+        # The system may take all of a non-blocking send, however full its buffer is (Windows, Wine 10).
         taken = sender_try(connection, data, min(size, bound) if bound else size, error)
         if taken == size:
             return taken
@@ -118,8 +118,8 @@ cdef int sender_write(Connection *connection, const char *data, int size, int *e
 
 
 cdef inline DWORD sender_limit(Connection *connection) noexcept nogil:
-    """The most bytes of the next send, which is then posted alone; 0: no limit. What is posted while closing,
-    or at the process's end, ends soon enough to show whether the peer takes anything."""
+    """The most bytes of the next send, which is then posted alone; 0: no limit. A send posted while closing,
+    or at the process's end, is small, so that it ends soon enough to show whether the peer takes data."""
     if (connection.state == CONNECTION_CLOSING or living.ending) and winsock.no_tcp_info and (
             connection.send.limit == 0 or connection.send.limit > SENDER_CLOSING):
         return SENDER_CLOSING
@@ -127,9 +127,9 @@ cdef inline DWORD sender_limit(Connection *connection) noexcept nogil:
 
 
 cdef inline size_t sender_piece(Connection *connection) noexcept nogil:
-    """The bytes of one of two sends: as many as the system wants to have outstanding to keep the stream full,
-    so that it stays full when the other ends. Both are not more than the queue may hold, because the runtime
-    fills it up when half of it is sent."""
+    """Bytes of each of the two sends: as many as the system wants outstanding to keep the stream full, so
+    that it stays full when the other send ends. Together they are at most what the queue may hold, because
+    the runtime refills the queue when half of it is sent."""
     cdef size_t half = <size_t>connection.settings.value[SETTING_sendlimit] // 2
     if connection.send.bytes <= SENDER_PIECE:
         return SENDER_PIECE
@@ -137,7 +137,8 @@ cdef inline size_t sender_piece(Connection *connection) noexcept nogil:
 
 
 cdef Op *sender_gather(Connection *connection, WSABUF *buffers, int *count) noexcept nogil:
-    """Describe the next send, of what waits, whose OVERLAPPED is that of its first op: that op."""
+    """Fill `buffers` for the next send from the ops that are not posted, and return the first of them: its
+    OVERLAPPED is used."""
     cdef DWORD limit = sender_limit(connection)
     cdef size_t most = limit if limit else sender_piece(connection), size
     cdef Op *head = connection.send.waiting
@@ -162,8 +163,9 @@ cdef Op *sender_gather(Connection *connection, WSABUF *buffers, int *count) noex
 
 
 cdef bint sender_may_post(Connection *connection) noexcept nogil:
-    """A second send beside the first, if the system says how much it wants to have outstanding. One that has
-    to be small goes alone, and nothing goes behind one that came short."""
+    """Whether a send may be posted: a second one beside the first only if the system tells how many bytes
+    should be outstanding. A limited send is posted alone, and none is posted behind one that sent only a
+    part."""
     if connection.send.waiting == NULL or connection.send.error or connection.send.cut_short:
         return False
     return connection.send.posted == 0 or (connection.send.posted < SENDER_POSTED
@@ -172,8 +174,8 @@ cdef bint sender_may_post(Connection *connection) noexcept nogil:
 
 
 cdef void sender_post(Connection *connection) noexcept nogil:
-    """Send the front of the queue, as far as the rules allow; then, with nothing left, the FIN that was asked
-    for."""
+    """Post sends from the front of the queue, as far as the rules allow. If the queue is empty, send the FIN
+    that was requested."""
     cdef WSABUF buffers[SENDER_GATHER]
     cdef Op *head
     cdef int error, count
@@ -194,13 +196,13 @@ cdef void sender_post(Connection *connection) noexcept nogil:
             return
     if connection.send.ops.first == NULL and connection.send.state == SENDING_SHUTDOWN:
         connection.send.state = SENDING_FINISHED
-        # After a reset it fails, and there is nobody to tell.
+        # This fails after a reset; nobody needs the error.
         shutdown(connection.socket, SD_SEND)
 
 
 cdef bint sender_ended(Connection *connection, Op *op) noexcept nogil:
-    """A posted send has ended. Account for those at the front of the queue that have. False if time has to
-    pass before the next."""
+    """A posted send has ended: account for the ended sends at the front of the queue. False if the next one
+    must be delayed."""
     cdef DWORD out_of_buffers = 0
     cdef int index
     if op.error and op.error != WSAENOBUFS and not connection.send.error:
@@ -226,25 +228,26 @@ cdef bint sender_ended(Connection *connection, Op *op) noexcept nogil:
 
 
 cdef void sender_record(Connection *connection, Op *op) noexcept nogil:
-    """Take from the front of the queue what the first of the posted sends has sent."""
+    """Remove from the front of the queue what the first of the posted sends has sent."""
     cdef DWORD sent = op.transferred, count
     counter_add(COUNTER_bytes_sent, sent)
     if connection.send.error:
-        return                                              # the queue goes when nothing of it is posted
+        return                                              # the queue is dropped when no part of it is
+                                                            # posted
     if connection.send.cut_short and sent:
-        sender_fail(connection, WSAECONNABORTED)            # bytes are missing in the middle of the stream
+        sender_fail(connection, WSAECONNABORTED)            # the stream has a hole
         return
     if sent < op.posted:
         connection.send.cut_short = True
     if op.error == WSAENOBUFS:
         connection.send.failed = op.posted if op.posted < OP_LARGE else OP_LARGE
     connection.send.bytes -= sent
-    if sent and connection.send.limit:                      # memory is back: twice as much the next time
+    if sent and connection.send.limit:                      # memory is available again: double the next send
         connection.send.limit = connection.send.limit * 2 if connection.send.limit < OP_LARGE else 0
     while sent:
         op = <Op *>queue_first(&connection.send.ops)
         count = op.length - op.start
-        if sent < count:                                    # the rest goes first next time
+        if sent < count:                                    # the next send starts with the rest
             op.start += sent
             return
         sent -= count
@@ -253,17 +256,17 @@ cdef void sender_record(Connection *connection, Op *op) noexcept nogil:
 
 
 cdef void sender_fail(Connection *connection, int error) noexcept nogil:
-    """Bytes that the runtime takes for sent are lost, so the stream ends here, for reads too: behind what was
-    received they tell of it, because a runtime that only waits for the answer would wait for ever. The close
-    resets the connection, lest the peer take what it got for whole."""
+    """Bytes that were reported to the runtime as sent are lost, so the stream ends here. Reads fail too,
+    after the received data: a runtime that only waits for the answer would wait for ever. The close resets
+    the connection, so that the peer does not take what it received for complete."""
     connection.send.error = connection.send.lost = error
     connection.send.state = SENDING_ABORTED
     winsock_reset(connection.socket)
 
 
 cdef bint sender_reduce(Connection *connection, DWORD size) noexcept nogil:
-    """A send of `size` bytes failed for lack of memory: is there a smaller one to try now? If not, time has
-    to pass."""
+    """A send of `size` bytes failed for lack of memory: halve the limit. False if the send is at its smallest
+    already, and is retried after a delay."""
     connection.send.limit = size // 2
     if size > SENDER_LEAST:
         if connection.send.limit < SENDER_LEAST:
@@ -275,7 +278,7 @@ cdef bint sender_reduce(Connection *connection, DWORD size) noexcept nogil:
 
 
 cdef void sender_retry_later(Connection *connection) noexcept nogil:
-    """A send could not be posted for lack of memory: try again when time has passed. With the lock held."""
+    """A send could not be posted for lack of memory: retry after a delay. With the lock held."""
     counter_add(COUNTER_retries, 1)
     port_timer(&connection.send.retry, &connection.source, CONNECTION_RETRY, sender_retry)
 
@@ -289,7 +292,7 @@ cdef void sender_retry(Source *source) noexcept nogil:
 
 
 cdef void sender_drop(Connection *connection, int error) noexcept nogil:
-    """Nothing is sent any more: forget the queue, of which nothing is posted."""
+    """Nothing more is sent: free the queue, no part of which is posted."""
     connection.send.error = error
     connection_free_ops(&connection.send.ops)
     connection.send.waiting = NULL
@@ -297,7 +300,7 @@ cdef void sender_drop(Connection *connection, int error) noexcept nogil:
 
 
 cdef void sender_cancel(Connection *connection) noexcept nogil:
-    """Only for a connection that is given up: nobody can tell how much of a cancelled send went out."""
+    """Only for a connection that is being aborted: it is unknown how much of a cancelled send went out."""
     cdef int index
     for index in range(connection.send.posted):
         if not connection.send.ends[index].done:
@@ -313,7 +316,7 @@ cdef void sender_complete(Op *op) noexcept nogil:
 
 
 cdef void sender_shutdown(Connection *connection) noexcept nogil:
-    """The runtime sends no more: FIN follows what is queued. With the lock held."""
+    """The runtime sends no more: FIN follows the queued data. With the lock held."""
     if connection.send.state == SENDING:
         connection.send.state = SENDING_SHUTDOWN
     if connection.state == CONNECTION_OPEN or connection.state == CONNECTION_CLOSING:

@@ -1,10 +1,11 @@
-# Settings: what can be tuned. Names, ranges and initial values are data: include/engine_tables.h.
+# Settings: the tunable values. Names, ranges and initial values are data: include/engine_tables.h.
 #
-# The process has one set: what IOCPSOCK_SETTINGS in the environment says, or the table, until a runtime
-# changes it. A listener and a connection that a runtime makes start with a copy, a connection that was
-# accepted with one of its listener's. So a program that knows nothing of iocpsock can be tuned from outside:
+# The process has one set, from the environment variable IOCPSOCK_SETTINGS or the table, until a runtime
+# changes it. A listener or connection that a runtime creates starts with a copy of it, an accepted connection
+# with a copy of its listener's. So a program that knows nothing of iocpsock can be tuned from outside:
 # IOCPSOCK_SETTINGS="recvmode=zero threads=2".
-# Threads: a source's under its lock; the process's are single ints, read and written by any.
+# Threads: a source's settings under its lock; the process's are single ints, which any thread reads and
+# writes.
 
 cdef enum:
     SETTINGS_CAPACITY = 16          # at least SETTING_COUNT, which is a C constant that Cython cannot size an
@@ -62,7 +63,7 @@ cdef inline const char *settings_word(int setting, int value) noexcept nogil:
 
 
 cdef bint settings_parse(int setting, const char *text, size_t length, int *value) noexcept nogil:
-    """Read a setting's value; False if it is not a legal one."""
+    """Parse a setting's value; False if it is not legal."""
     cdef long number = 0
     cdef size_t index = 0
     cdef bint negative = length > 0 and text[0] == c'-'
@@ -82,8 +83,8 @@ cdef bint settings_parse(int setting, const char *text, size_t length, int *valu
 
 
 cdef const char *settings_load() noexcept nogil:
-    """Take the process's settings from the table and the environment, once: NULL, or the word of
-    IOCPSOCK_SETTINGS that is wrong, up to the end of the text. It is asked again by the next caller then."""
+    """Load the process's settings from the table and the environment, once: NULL, or IOCPSOCK_SETTINGS from
+    its first wrong word to the end. Then the next caller loads them again."""
     cdef const char *wrong = NULL
     cdef int setting
     AcquireSRWLockExclusive(&settings_process.lock)

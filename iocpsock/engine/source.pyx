@@ -1,9 +1,9 @@
-# Source: the head of a connection or a listener: its lock, its reference count, and the consumer that wants
-# to hear of it.
+# Source: the head of a connection or a listener: its lock, its reference count, and the consumer that is
+# notified.
 #
-# A caller that blocks on one source without an event loop waits on `changed` instead.
-# Owner: references. A source is held by its runtime (channel, Python object), by each posted op and by each
-# place in a ready queue.
+# A caller that blocks on one source, without an event loop, waits on `changed` instead.
+# Owner: references. The runtime (channel, Python object), each posted op and each entry in a ready queue hold
+# one.
 # Threads: any. Lock order: source, then consumer.
 
 cdef enum SourceKind:
@@ -11,9 +11,8 @@ cdef enum SourceKind:
     SOURCE_LISTENER
 
 cdef enum:                          # what a source can be ready for, and what a consumer asks for
-    READY_READ = 1                  # data, end of file or an error to be received; a connection to be
-                                    # accepted
-    READY_WRITE = 2                 # room to send, or an error to learn
+    READY_READ = 1                  # data, end of file or an error to receive; a connection to accept
+    READY_WRITE = 2                 # room to send, or an error to report
 
 ctypedef void (*source_free_proc)(Source *source) noexcept nogil
 
@@ -23,16 +22,16 @@ cdef struct Source:
     LONG references
     int kind
     source_free_proc release        # frees the object of which this is the head
-    Consumer *consumer              # held; NULL when nobody listens
-    Link ready                      # in a ready queue, which then also holds a reference; under the
-                                    # consumer's lock ...
-    LONG queued                     # ... and 1 as long
-    int interest                    # READY_ bits that the consumer wants to hear of
-    void *context                   # the runtime's object for this source; the engine never follows it
+    Consumer *consumer              # holds a reference; NULL: no consumer is attached
+    Link ready                      # in a ready queue, which then holds a reference; under the consumer's
+                                    # lock ...
+    LONG queued                     # ... and 1 while it is in the queue
+    int interest                    # READY_ bits that the consumer wants to be notified of
+    void *context                   # the runtime's object for this source; the engine never dereferences it
 
 
 cdef void source_init(Source *source, int kind, source_free_proc release) noexcept nogil:
-    """Prepare the zeroed head of an object; the caller holds the first reference."""
+    """Initialise the zeroed head of an object. The caller holds the first reference."""
     source.references = 1
     source.kind = kind
     source.release = release
@@ -43,7 +42,7 @@ cdef inline void source_hold(Source *source) noexcept nogil:
 
 
 cdef bint source_hold_living(Source *source) noexcept nogil:
-    """Hold a source that may be about to go; False if its last reference is gone already."""
+    """Take a reference to a source that may be going away. False if its last reference is gone already."""
     cdef LONG references = source.references
     cdef LONG seen
     while references:
@@ -70,8 +69,8 @@ cdef inline void source_unlock(Source *source) noexcept nogil:
 
 
 cdef bint source_wait(Source *source, ULONGLONG deadline) noexcept nogil:
-    """Sleep until `changed` (the lock is held before and after); False once GetTickCount64() has passed
-    `deadline`. A deadline of 0 is none. Wakes may be spurious: the caller tests its condition in a loop."""
+    """Sleep until `changed`, with the lock held before and after. False once GetTickCount64() has reached
+    `deadline`; 0 means no deadline. Wakes may be spurious: the caller tests its condition in a loop."""
     cdef ULONGLONG now
     if deadline == 0:
         SleepConditionVariableSRW(&source.changed, &source.lock, INFINITE, 0)
@@ -84,8 +83,8 @@ cdef bint source_wait(Source *source, ULONGLONG deadline) noexcept nogil:
 
 
 cdef void source_notify(Source *source) noexcept nogil:
-    """Put `source` on its consumer's ready queue. A consumer that closes meanwhile may have been replaced:
-    try again."""
+    """Put `source` on its consumer's ready queue. If that consumer closes meanwhile, another may have
+    replaced it: try again."""
     cdef Consumer *consumer
     cdef bint delivered = False
     while not delivered:
@@ -103,8 +102,8 @@ cdef void source_notify(Source *source) noexcept nogil:
 
 
 cdef void source_unlock_changed(Source *source, int ready) noexcept nogil:
-    """Release the lock after a change: wake blocked callers, and tell the consumer if `ready` has what it
-    asked for."""
+    """Release the lock after a change. Wake blocked callers, and notify the consumer if `ready` has a bit
+    that it asked for."""
     cdef bint notify = ready & source.interest and source.consumer != NULL
     WakeAllConditionVariable(&source.changed)
     ReleaseSRWLockExclusive(&source.lock)
@@ -113,8 +112,8 @@ cdef void source_unlock_changed(Source *source, int ready) noexcept nogil:
 
 
 cdef void source_attach(Source *source, Consumer *consumer) noexcept nogil:
-    """From now on `consumer` (or nobody, if NULL) hears of this source, once it has said in what it is
-    interested."""
+    """Make `consumer` (NULL: none) the one that this source notifies, as soon as the consumer has set its
+    interest."""
     cdef Consumer *old
     if consumer != NULL:
         consumer_hold(consumer)
@@ -130,8 +129,8 @@ cdef void source_attach(Source *source, Consumer *consumer) noexcept nogil:
 
 
 cdef Source *source_next(Consumer *consumer) noexcept nogil:
-    """The next ready source that is still attached to `consumer`, with a reference, or NULL when there is
-    none. A source that went to another consumer between the news and now is passed on to that one."""
+    """The next ready source that is still attached to `consumer`, with a reference, or NULL. A source that
+    was attached to another consumer after it was queued is passed on to that consumer."""
     cdef Source *source
     cdef bint ours
     while True:

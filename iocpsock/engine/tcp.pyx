@@ -1,18 +1,18 @@
-# Tcp: what a runtime does with a whole connection: it watches, waits, lets go. Its bytes are taken and given
-# by receiver and sender.
+# Tcp: what a runtime does with a whole connection: watch, wait, close. Receiver and sender transfer its
+# bytes.
 #
-# Threads: any, with no lock held unless it is said; tcp_watch and tcp_detach on the consumer's.
+# Threads: any, with no lock held unless stated; tcp_watch and tcp_detach on the consumer's thread.
 
 cdef int tcp_look(Connection *connection) noexcept nogil:
-    """READY_ bits that hold now, before the consumer is told: a socket that somebody else uses is asked anew.
-    With the lock held."""
+    """READY_ bits that hold now, before the consumer is notified: a lent socket is checked again. With the
+    lock held."""
     if connection.lent.state == LENT_OUT:
         lent_look(connection)
     return connection_ready(connection)
 
 
 cdef void tcp_watch(Connection *connection, int interest) noexcept nogil:
-    """The consumer wants to hear of these READY_ bits from now on, and at once if one holds already."""
+    """Notify the consumer of these READY_ bits from now on, and at once if one holds already."""
     source_lock(&connection.source)
     connection.source.interest = interest
     connection.recv.awaited = False
@@ -36,7 +36,7 @@ cdef bint tcp_wait(Connection *connection, int ready, ULONGLONG deadline) noexce
 
 
 cdef void tcp_detach(Connection *connection) noexcept nogil:
-    """The consumer hears no more of the connection. On the consumer's thread."""
+    """The connection no longer notifies its consumer. On the consumer's thread."""
     source_lock(&connection.source)
     direct_release(connection)
     source_unlock(&connection.source)
@@ -44,7 +44,8 @@ cdef void tcp_detach(Connection *connection) noexcept nogil:
 
 
 cdef void tcp_close(Connection *connection, int flags) noexcept nogil:
-    """The runtime lets go: takes its reference. Returns at once; the engine does the rest."""
+    """The runtime closes the connection: consumes its reference. Returns at once; the engine completes the
+    close."""
     tcp_detach(connection)
     source_lock(&connection.source)
     if connection.state == CONNECTION_CONNECTING:
@@ -63,8 +64,8 @@ cdef void tcp_close(Connection *connection, int flags) noexcept nogil:
 
 
 cdef bint tcp_flush(Connection *connection, ULONGLONG deadline) noexcept nogil:
-    """Wait until the connection has sent what it holds, and is closed if it is being closed. False once the
-    deadline has passed."""
+    """Wait until the connection's queue is sent and, if it is being closed, until it is closed. False once
+    the deadline has passed."""
     cdef bint waiting = True
     source_lock(&connection.source)
     while waiting and (connection.state == CONNECTION_CLOSING or (connection.send.ops.first != NULL and (
@@ -75,9 +76,9 @@ cdef bint tcp_flush(Connection *connection, ULONGLONG deadline) noexcept nogil:
 
 
 cdef void tcp_flush_all(ULONGLONG deadline) noexcept nogil:
-    """The process is about to end: wait until every connection has sent what it holds, and then receive no
-    more on it: those that the runtime does not close are closed by the system, which resets a connection over
-    a posted receive."""
+    """The process is about to end: wait until each connection has sent its queue, and then cancel its
+    receives. Windows closes the connections that the runtime does not close, and resets one with a posted
+    receive."""
     cdef Connection *connection = connection_living(NULL)
     living.ending = True
     while connection != NULL:

@@ -1,26 +1,26 @@
 # Timeout: how long a blocked caller waits, and what may end its wait early.
 #
-# A wait ends with its operation, at the deadline, or when the runtime's interrupt event is set; then the
-# runtime is asked whether that ends the call, and what is left of the time goes on if not.
-# Owner: the caller, on its stack, for one call. Threads: the calling one.
+# A wait ends with its operation, at the deadline, or when the runtime's interrupt event is set. In the last
+# case the caller asks the runtime whether the call ends; if not, it waits for the remaining time.
+# Owner: the caller, on its stack, for one call. Threads: the calling thread.
 
 cdef enum:
-    TIMEOUT_FOREVER = INFINITE     # a time-out, in milliseconds
-    TIMEOUT_EXPIRED = WAIT_TIMEOUT  # the deadline has passed; not WSAETIMEDOUT, which is when the network has
-                                   # given up
+    TIMEOUT_FOREVER = INFINITE     # a timeout in milliseconds
+    TIMEOUT_EXPIRED = WAIT_TIMEOUT  # the deadline has passed; WSAETIMEDOUT: the network's own timeout has
 
 ctypedef bint (*timeout_proc)() noexcept nogil
 
 cdef struct Timeout:
     ULONGLONG deadline              # of timeout_clock; 0: none
-    HANDLE interrupt                # an event of the runtime's that wakes the caller too; NULL: none
-    timeout_proc interrupted       # what the runtime has to say then: true to end the call
-    bint asks                       # the socket may have a time-out of its own: who has to wait asks for it
+    HANDLE interrupt                # the runtime's event that also wakes the caller; NULL: none
+    timeout_proc interrupted       # asks the runtime after an interrupt: true to end the call
+    bint asks                       # the socket may have its own timeout: a caller that has to wait queries
+                                    # it
 
 
 cdef ULONGLONG timeout_clock() noexcept nogil:
-    """Milliseconds since some moment. GetTickCount64 has a grain of 16, by which a short wait would be cut
-    short."""
+    """Milliseconds since an arbitrary moment. GetTickCount64 has a resolution of 16, which would cut short
+    waits even shorter."""
     cdef LARGE_INTEGER frequency, count
     QueryPerformanceFrequency(&frequency)
     QueryPerformanceCounter(&count)
@@ -29,7 +29,7 @@ cdef ULONGLONG timeout_clock() noexcept nogil:
 
 
 cdef inline void timeout_begin(Timeout *timeout, DWORD milliseconds) noexcept nogil:
-    """So long, from now on."""
+    """Set the deadline to `milliseconds` from now."""
     timeout.deadline = 0 if milliseconds == TIMEOUT_FOREVER else timeout_clock() + milliseconds
 
 

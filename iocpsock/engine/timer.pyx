@@ -1,10 +1,10 @@
-# Timer: something that a source wants done when time has passed, unless it is disarmed before.
+# Timer: calls a procedure for a source after a time, unless it is disarmed before.
 #
-# Owner: a timer is a member of its source's object; while armed it holds a reference to the source. They
-# stand in a queue in no order, which is gone through once the first of them can be due: those that are move
-# to a second queue, from which they are taken one by one. So neither arming nor taking depends on how many
-# there are. The completion threads look at it between batches, every PORT_TICK milliseconds while there are
-# any.
+# Owner: a timer is a member of its source's object; while armed it holds a reference to the source. Timers
+# wait in an unordered queue. When the first of them can be due, the queue is scanned: due timers move to a
+# second queue, from which they are taken one by one. So the cost of arming or taking one does not depend on
+# their number. The completion threads check the queue between batches, every PORT_TICK milliseconds while any
+# timer is armed.
 # Threads: any; expire() runs on a completion thread with no lock held.
 
 ctypedef void (*timer_proc)(Source *source) noexcept nogil
@@ -18,8 +18,8 @@ cdef struct Timer:
 cdef struct Timers:
     SRWLOCK lock
     Queue waiting
-    Queue passed                    # their time is over, and nobody has taken them yet
-    ULONGLONG first                 # none of those that wait is due before
+    Queue passed                    # due, but not taken yet
+    ULONGLONG first                 # no timer in `waiting` is due before this
     ULONGLONG last_tick
     LONG count                      # in both queues
 
@@ -27,9 +27,8 @@ cdef Timers timers
 
 
 cdef bint timer_arm(Timer *timer, Source *source, DWORD milliseconds, timer_proc expire) noexcept nogil:
-    """Call `expire(source)` after `milliseconds`; armed already, only the time and the procedure change. True
-    if the list was empty before: then the caller has to make a completion thread look (port_timer
-    does)."""
+    """Call `expire(source)` after `milliseconds`. For an armed timer, only the time and the procedure change.
+    True if no timer was armed: then the caller must wake a completion thread (port_timer does)."""
     cdef bint first = False
     AcquireSRWLockExclusive(&timers.lock)
     if timer.due == 0:
@@ -49,15 +48,15 @@ cdef bint timer_arm(Timer *timer, Source *source, DWORD milliseconds, timer_proc
 
 
 cdef void timer_forget(Timer *timer) noexcept nogil:
-    """It is no longer armed, and its reference to the source is the caller's. With the lock held."""
+    """Disarm it: the caller then owns its reference to the source. With the lock held."""
     queue_remove(&timer.link)
     timer.due = 0
     timers.count -= 1
 
 
 cdef void timer_disarm(Timer *timer) noexcept nogil:
-    """Forget it, if it is armed. The caller holds a reference to the source of its own. expire() may be under
-    way."""
+    """Disarm it, if it is armed. The caller holds its own reference to the source. expire() may be
+    running."""
     cdef bint armed
     AcquireSRWLockExclusive(&timers.lock)
     armed = timer.due != 0
@@ -69,7 +68,7 @@ cdef void timer_disarm(Timer *timer) noexcept nogil:
 
 
 cdef void timer_sift(ULONGLONG now) noexcept nogil:
-    """Move those that have passed to their queue. With the lock held."""
+    """Move due timers to `passed`. With the lock held."""
     cdef Timer *timer = <Timer *>queue_first(&timers.waiting)
     cdef Timer *next
     timers.first = ~<ULONGLONG>0
@@ -84,7 +83,7 @@ cdef void timer_sift(ULONGLONG now) noexcept nogil:
 
 
 cdef Timer *timer_take_due(ULONGLONG now) noexcept nogil:
-    """Disarm and return one timer that has passed, with its reference, or NULL. Takes the lock."""
+    """Disarm and return one due timer, with its reference, or NULL. Acquires the lock."""
     cdef Timer *timer
     AcquireSRWLockExclusive(&timers.lock)
     if timers.passed.first == NULL and timers.waiting.first != NULL and timers.first <= now:
@@ -97,7 +96,7 @@ cdef Timer *timer_take_due(ULONGLONG now) noexcept nogil:
 
 
 cdef void timer_tick(ULONGLONG now) noexcept nogil:
-    """Expire what is due."""
+    """Call expire() for each due timer."""
     cdef Timer *timer
     cdef Source *source
     while True:

@@ -1,17 +1,19 @@
-# Waiter: a caller that blocks on one operation, on any overlapped TCP socket, and needs no completion thread.
+# Waiter: a caller that blocks on one operation, on any overlapped TCP socket, without a completion thread.
 #
-# The operation is posted with an event whose handle has its lowest bit set, which keeps its packet from a
-# completion port that the socket may belong to (documented with GetQueuedCompletionStatus), and the calling
-# thread waits for the event. The data go straight to and from the caller's memory. A wait that ends early
-# (time-out, interrupt) cancels the operation and then waits for its end: until then the memory is the
-# kernel's, and what arrived in the last moment is delivered, not lost. Only a close, an interrupt and the
-# socket's own SO_SNDTIMEO cancel a send, and no send may follow it: Windows does not tell how much of it went
-# out, and may end the connection. A send with a time-out posts nothing that would have to be cancelled
-# (waiter_send_some). The handle is that of a GuardCall (engine/guard.pyx), which the caller has entered.
-# Whoever closes the socket cancels the operation, and nothing is posted after that. The system clears the
-# event when the operation starts, so a waiter can be used again as it is.
-# Owner: waiters are kept in a free list, each with its event; one belongs to the calling thread from take to
-# give.
+# The operation is posted with an event whose handle has its lowest bit set, and the calling thread waits for
+# the event. The bit keeps the packet from a completion port with which the socket may be associated
+# (documented with GetQueuedCompletionStatus). The kernel transfers the data directly to or from the caller's
+# memory.
+# A wait that ends early (timeout, interrupt) cancels the operation and then waits for its end: until then the
+# kernel owns the memory, and data that still arrive are delivered, not lost. Only a close, an interrupt and
+# the socket's own SO_SNDTIMEO cancel a send, and no send may follow it: Windows does not tell how much of it
+# went out, and may end the connection. A send with a timeout posts nothing that would have to be cancelled
+# (waiter_send_some).
+# The handle is that of a GuardCall (engine/guard.pyx), which the caller has entered. A thread that closes the
+# socket cancels the operation, and nothing is posted after that. Windows clears the event when the operation
+# starts, so a waiter can be reused as it is.
+# Owner: waiters are kept in a free list, each with its event; the calling thread owns one from waiter_take to
+# waiter_give.
 # Threads: any thread that may block.
 
 cdef struct Waiter:
@@ -28,7 +30,7 @@ cdef WaiterPool waiters
 
 
 cdef Waiter *waiter_take() noexcept nogil:
-    """A waiter ready for an operation, or NULL when memory or handles are exhausted."""
+    """A waiter ready for an operation, or NULL if out of memory or handles."""
     cdef Waiter *waiter
     AcquireSRWLockExclusive(&waiters.lock)
     waiter = waiters.free
@@ -66,8 +68,9 @@ cdef void waiter_give(Waiter *waiter) noexcept nogil:
 
 
 cdef int waiter_begin(Waiter *waiter, GuardCall *call, int use) noexcept nogil:
-    """Before the operation is posted: 0, and then waiter_posted follows the call that posts, or a Winsock
-    code. Not every function that says WSA_IO_PENDING has written the status by then."""
+    """Call before the operation is posted: 0, and then waiter_posted must follow the posting call, or a
+    Winsock code. Sets the status, because not every function that returns WSA_IO_PENDING has written it by
+    then."""
     waiter.overlapped.Internal = <ULONG_PTR>STATUS_PENDING
     waiter.overlapped.InternalHigh = 0
     return guard_begin(call, use)
@@ -78,8 +81,8 @@ cdef inline int waiter_posted(Waiter *waiter, GuardCall *call, int error) noexce
 
 
 cdef inline bint waiter_pending(Waiter *waiter) noexcept nogil:
-    """The status is the low half alone (HasOverlappedIoCompleted in winbase.h); what the kernel wrote is seen
-    after it."""
+    """Only the low half of the status counts (HasOverlappedIoCompleted in winbase.h). What the kernel wrote
+    before it is read after it."""
     if <DWORD>waiter.overlapped.Internal == <DWORD>STATUS_PENDING:
         return True
     MemoryBarrier()
@@ -88,11 +91,11 @@ cdef inline bint waiter_pending(Waiter *waiter) noexcept nogil:
 
 cdef int waiter_finish(Waiter *waiter, GuardCall *call, int error, Timeout *timeout,
                        bint repeatable) noexcept nogil:
-    """After the call that posted: wait for the end of the operation. 0 or a Winsock code, which is
+    """After the posting call: wait for the end of the operation. 0 or a Winsock code, which is
     TIMEOUT_EXPIRED or WSAEINTR only if nothing happened.
 
-    A `repeatable` operation ends at an interrupt, and the caller asks the runtime whether to post it again;
-    one that cannot be taken back goes on while the runtime is asked."""
+    A `repeatable` operation is cancelled at an interrupt, and the caller asks the runtime whether to post it
+    again. Any other goes on while this function asks the runtime."""
     cdef int ended = 0
     if error and error != WSA_IO_PENDING:
         return error
@@ -108,9 +111,9 @@ cdef int waiter_finish(Waiter *waiter, GuardCall *call, int error, Timeout *time
     guard_ended(call, &waiter.overlapped)
     error = error_from_status(waiter.overlapped.Internal)
     if not ended and error == WSA_OPERATION_ABORTED and call.use == GUARD_GIVES:
-        # Not by us: by another's cancel, if Windows is so disposed.
+        # Not cancelled here: perhaps Windows ended it for a cancel by another thread.
         guard_break(call)
-    if ended == WSAEINTR and not repeatable:                # the runtime has said no: whatever became of it
+    if ended == WSAEINTR and not repeatable:                # the runtime ends the call, whatever the result
         if error == WSA_OPERATION_ABORTED and call.use == GUARD_GIVES:
             guard_break(call)
         return WSAEINTR
@@ -126,8 +129,8 @@ cdef void waiter_await(Waiter *waiter, GuardCall *call) noexcept nogil:
 
 cdef Timeout *waiter_limit(GuardCall *call, int option, int error, Timeout *timeout,
                            Timeout *limited) noexcept nogil:
-    """With what timeout to wait for an operation that is under way: a caller who would wait for ever does so
-    for as long as the socket's option SO_RCVTIMEO or SO_SNDTIMEO says. Only who has to wait asks for it."""
+    """The timeout for a pending operation. If the caller has none, the socket's option SO_RCVTIMEO or
+    SO_SNDTIMEO applies. It is queried only when the caller has to wait."""
     cdef DWORD milliseconds = 0
     cdef int length = sizeof(milliseconds)
     if error != WSA_IO_PENDING or timeout.deadline or not timeout.asks:
@@ -141,8 +144,8 @@ cdef Timeout *waiter_limit(GuardCall *call, int option, int error, Timeout *time
 
 cdef int waiter_receive(GuardCall *call, char *buffer, DWORD size, Timeout *timeout,
                         DWORD *received) noexcept nogil:
-    """Receive into `buffer` and wait for it: 0 with the count in `received` (0 bytes: end of stream), or a
-    Winsock code. With a `size` of 0: wait until there is something to receive, and leave it there."""
+    """Receive into `buffer` and wait: 0 with the count in `received` (0 bytes: end of stream), or a Winsock
+    code. With a `size` of 0, wait until there is something to receive, without receiving it."""
     cdef Waiter *waiter = waiter_take()
     cdef Timeout limited
     cdef Timeout *limit = timeout
@@ -177,8 +180,7 @@ cdef int waiter_receive(GuardCall *call, char *buffer, DWORD size, Timeout *time
 
 cdef int waiter_post_send(Waiter *waiter, GuardCall *call, const char *data, DWORD size,
                           DWORD flags) noexcept nogil:
-    """Begin to send from `data`: what Winsock says to that, 0 or WSA_IO_PENDING if the operation is under
-    way."""
+    """Post a send from `data`: the Winsock code of the call, 0 or WSA_IO_PENDING if the send was posted."""
     cdef WSABUF source
     cdef int error = waiter_begin(waiter, call, GUARD_GIVES)
     source.buf = <char *>data
@@ -191,8 +193,8 @@ cdef int waiter_post_send(Waiter *waiter, GuardCall *call, const char *data, DWO
 
 
 cdef int waiter_wait(Waiter *waiter, Timeout *timeout) noexcept nogil:
-    """Wait for the end of an operation, which goes on if the wait ends before: 0, TIMEOUT_EXPIRED or
-    WSAEINTR."""
+    """Wait for the end of an operation, which goes on if the wait ends early: 0, TIMEOUT_EXPIRED, WSAEINTR or
+    another Winsock code."""
     cdef int ended
     while waiter_pending(waiter):
         ended = timeout_wait(timeout, waiter.event)
@@ -203,8 +205,8 @@ cdef int waiter_wait(Waiter *waiter, Timeout *timeout) noexcept nogil:
 
 cdef int waiter_send(GuardCall *call, const char *data, DWORD size, DWORD flags, Timeout *timeout,
                      DWORD *sent) noexcept nogil:
-    """Send from `data` and wait, with no time-out but the socket's own, until the kernel took it: 0 with the
-    count in `sent`, or a Winsock code."""
+    """Send from `data` and wait, with only the socket's own timeout, until the kernel has taken it: 0 with
+    the count in `sent`, or a Winsock code."""
     cdef Waiter *waiter = waiter_take()
     cdef Timeout limited
     cdef Timeout *limit
@@ -216,7 +218,7 @@ cdef int waiter_send(GuardCall *call, const char *data, DWORD size, DWORD flags,
     limit = waiter_limit(call, SO_SNDTIMEO, error, timeout, &limited)
     error = waiter_finish(waiter, call, error, limit, False)
     if error == TIMEOUT_EXPIRED:
-        # Nobody can tell how much went out, as with the stock call.
+        # It is unknown how much went out, as with an ordinary send().
         guard_break(call)
         error = WSAETIMEDOUT
     if not error:
@@ -227,10 +229,10 @@ cdef int waiter_send(GuardCall *call, const char *data, DWORD size, DWORD flags,
 
 
 cdef int waiter_room(GuardCall *call, Timeout *timeout) noexcept nogil:
-    """Wait until a connected socket has room to send, or can tell why not: 0 or a Winsock code."""
+    """Wait until a connected socket has room to send, or has an error to report: 0 or a Winsock code."""
     cdef SOCKET base = guard_base(call)
     cdef Waiter *waiter = waiter_take()
-    cdef afd_poll poll                                      # the kernel's until waiter_finish returns
+    cdef afd_poll poll                                      # owned by the kernel until waiter_finish returns
     cdef int status, error
     if waiter == NULL:
         return WSAENOBUFS
@@ -249,7 +251,7 @@ cdef int waiter_room(GuardCall *call, Timeout *timeout) noexcept nogil:
 
 cdef int waiter_send_some(GuardCall *call, const char *data, DWORD size, DWORD flags, Timeout *timeout,
                           DWORD *sent) noexcept nogil:
-    """Send what the kernel takes at once of `data`, on a non-blocking socket, waiting until it takes any: 0
+    """On a non-blocking socket, wait until the kernel takes any of `data`, and send what it takes at once: 0
     with the count in `sent`, or a Winsock code, and then nothing was sent."""
     cdef WSABUF source
     cdef int error
@@ -273,7 +275,7 @@ cdef int waiter_send_some(GuardCall *call, const char *data, DWORD size, DWORD f
 
 cdef int waiter_transmit(GuardCall *call, HANDLE file, ULONGLONG offset, DWORD size, Timeout *timeout,
                          DWORD *sent) noexcept nogil:
-    """Send `size` bytes of `file` from `offset` on and wait, without a time-out, until the kernel took them:
+    """Send `size` bytes of `file` from `offset` and wait, without a timeout, until the kernel has taken them:
     0 with the count in `sent`, which is less at the end of the file, or a Winsock code."""
     cdef Waiter *waiter = waiter_take()
     cdef int error
@@ -296,11 +298,10 @@ cdef int waiter_transmit(GuardCall *call, HANDLE file, ULONGLONG offset, DWORD s
 
 
 cdef int waiter_connect(GuardCall *call, Address *remote, Timeout *timeout) noexcept nogil:
-    """Connect the call's socket, binding it first if it is not bound, and wait for it: 0 or a Winsock
-    code."""
+    """Connect the call's socket, after binding it if it is not bound, and wait: 0 or a Winsock code."""
     cdef Waiter *waiter
     cdef int error = connector_bind(call.socket, remote, NULL, 0)
-    if error and error != WSAEINVAL:                        # WSAEINVAL: it is bound already
+    if error and error != WSAEINVAL:                        # WSAEINVAL: it is already bound
         return error
     waiter = waiter_take()
     if waiter == NULL:
@@ -359,8 +360,8 @@ cdef bint waiter_peer_is_gone(int error) noexcept nogil:
 cdef int waiter_accept(GuardCall *call, int family, Timeout *timeout, SOCKET *accepted,
                        sockaddr_storage *peer) noexcept nogil:
     """Wait for a connection on a listening socket: 0 with its socket and its peer's address, or a Winsock
-    code. A peer that is gone before it could be accepted is passed over. Nothing stays posted, so the
-    listening socket is an ordinary one between calls."""
+    code. Skips a peer that is gone before it could be accepted. No operation stays posted, so between calls
+    the listening socket behaves as an ordinary one."""
     cdef int error
     while True:
         error = waiter_accept_once(call, family, timeout, accepted, peer)

@@ -1,16 +1,16 @@
-# Winsock: start-up, the extension functions, and sockets made the way the engine needs them.
+# Winsock: start-up, the extension functions, and sockets created as the engine needs them.
 #
-# Every socket is overlapped and not inheritable from its creation on, non-blocking for direct calls, and
-# bound to the port with "skip on success", so that a call which finishes at once costs no packet. WSACleanup
-# is never called: other users of Winsock in the process and operations still in flight must not lose it.
+# Every socket is created overlapped and not inheritable. It is non-blocking for direct calls, and associated
+# with the port with "skip on success", so that a call that succeeds at once costs no packet. WSACleanup is
+# never called: other users of Winsock in the process, and pending operations, still need Winsock.
 # Owner: the process. Threads: any, after winsock_start.
 
 cdef enum:
     WINSOCK_VERSION = 0x0202
-    WINSOCK_ADDRESS = 144           # bytes AcceptEx wants for an address: sizeof(sockaddr_storage) + 16
-    WINSOCK_BACKLOG = 200           # the most that `listen` takes without a hint
-    WINSOCK_IDEAL_BACKLOG = 65536   # bytes to have outstanding at least: what TCP has under way without
-                                    # window scaling
+    WINSOCK_ADDRESS = 144           # bytes that AcceptEx needs for an address: sizeof(sockaddr_storage) + 16
+    WINSOCK_BACKLOG = 200           # the largest backlog that `listen` takes without a hint
+    WINSOCK_IDEAL_BACKLOG = 65536   # fewest bytes to have outstanding: what TCP has in flight without window
+                                    # scaling
     WINSOCK_TELLS = 1
     WINSOCK_TELLS_NOT = 2
 
@@ -21,11 +21,11 @@ cdef struct WinsockFunctions:
     LPFN_CONNECTEX ConnectEx
     LPFN_GETACCEPTEXSOCKADDRS GetAcceptExSockaddrs
     LPFN_TRANSMITFILE TransmitFile
-    bint always_retries             # the system knows no SIO_TCP_INITIAL_RTO
+    bint always_retries             # the system does not support SIO_TCP_INITIAL_RTO
     bint is_ifs                     # the sockets of every family are kernel handles
     bint is_base                    # and no provider is layered over the system's own
-    bint no_tcp_info                # nor SIO_TCP_INFO
-    int ideal_backlog               # WINSOCK_TELLS or WINSOCK_TELLS_NOT, once it was asked of a connection
+    bint no_tcp_info                # the system does not support SIO_TCP_INFO
+    int ideal_backlog               # WINSOCK_TELLS or WINSOCK_TELLS_NOT, once a connection was queried
 
 cdef WinsockFunctions winsock
 
@@ -40,8 +40,8 @@ cdef int winsock_extension(SOCKET sock, const GUID *identifier, void *function) 
 
 
 cdef int winsock_start() noexcept nogil:
-    """Start Winsock and look up its extension functions, once for the process, whoever comes first: 0 or a
-    Winsock code. A start that failed is tried again by the next caller."""
+    """Start Winsock and look up its extension functions once per process, on the first call: 0 or a Winsock
+    code. The next caller retries a failed start."""
     cdef int error = 0
     if flag_is_set(&winsock.started):
         return 0
@@ -70,14 +70,14 @@ cdef int winsock_begin() noexcept nogil:
         error = winsock_extension(probe, &getacceptexsockaddrs_id, &winsock.GetAcceptExSockaddrs)
     if not error:
         error = winsock_extension(probe, &transmitfile_id, &winsock.TransmitFile)
-    winsock_acknowledged(probe)                             # to learn whether the system tells
+    winsock_acknowledged(probe)                             # finds out whether the system reports it
     closesocket(probe)
     return error if error else winsock_ask_providers()
 
 
 cdef int winsock_ask_providers() noexcept nogil:
-    """Ask once what sockets are, of each family, because a layered provider may stand over one of them only,
-    as libuv found out: 0 or a Winsock code. The answer that is right for both holds for all."""
+    """Query once, for each family, what its sockets are: 0 or a Winsock code. A layered provider may cover
+    only one family, as libuv found out. A property counts only if every existing family has it."""
     cdef int families[2]
     cdef int index, error
     cdef SOCKET probe
@@ -90,7 +90,7 @@ cdef int winsock_ask_providers() noexcept nogil:
             error = error_last()
             if error == WSAEMFILE or error == WSAENOBUFS:
                 return error
-            # This machine, or this process, has no such family.
+            # This machine, or this process, does not have this family.
             continue
         winsock.is_ifs = winsock.is_ifs and winsock_is_ifs(probe)
         winsock.is_base = winsock.is_base and winsock_ask_base(probe) == probe
@@ -99,22 +99,22 @@ cdef int winsock_ask_providers() noexcept nogil:
 
 
 cdef ULONGLONG winsock_acknowledged(SOCKET sock) noexcept nogil:
-    """Bytes that the peer has acknowledged, as far as the system tells; 0 where it does not."""
+    """Bytes that the peer has acknowledged, or 0 if the system does not tell."""
     cdef tcp_info_v0 info
     cdef DWORD version = 0, size = 0
     if winsock.no_tcp_info:
         return 0
     if WSAIoctl(sock, IOCPSOCK_SIO_TCP_INFO, &version, sizeof(version), &info, sizeof(info), &size, NULL,
                 NULL):
-        # Any other code may be the answer for a socket that is not connected.
+        # Any other code may be due to a socket that is not connected.
         winsock.no_tcp_info = error_last() == WSAEOPNOTSUPP
         return 0
     return info.bytes_out - info.bytes_in_flight
 
 
 cdef ULONG winsock_ideal_backlog(SOCKET sock) noexcept nogil:
-    """Bytes that the system wants to have outstanding on a connected socket to keep its stream full, as far
-    as it tells."""
+    """Bytes that the system wants outstanding on a connected socket to keep its stream full;
+    WINSOCK_IDEAL_BACKLOG at least."""
     cdef ULONG bytes = 0
     cdef DWORD size = 0
     if winsock.ideal_backlog != WINSOCK_TELLS_NOT:
@@ -122,12 +122,12 @@ cdef ULONG winsock_ideal_backlog(SOCKET sock) noexcept nogil:
                     NULL) == 0:
             winsock.ideal_backlog = WINSOCK_TELLS
         elif error_last() == WSAEOPNOTSUPP:
-            winsock.ideal_backlog = WINSOCK_TELLS_NOT       # any other code is the answer for this connection
+            winsock.ideal_backlog = WINSOCK_TELLS_NOT       # any other code is due to this connection
     return bytes if bytes > WINSOCK_IDEAL_BACKLOG else WINSOCK_IDEAL_BACKLOG
 
 
 cdef bint winsock_tells_backlog(SOCKET sock) noexcept nogil:
-    """Whether the system says that of its connections, one of which this is."""
+    """Whether the system reports an ideal send backlog; `sock` is connected."""
     if not winsock.ideal_backlog:
         winsock_ideal_backlog(sock)
     return winsock.ideal_backlog == WINSOCK_TELLS
@@ -145,15 +145,14 @@ cdef int winsock_flag(SOCKET sock, int level, int option, int value) noexcept no
 
 
 cdef int winsock_nonblocking(SOCKET sock, bint on=True) noexcept nogil:
-    """Calls without an OVERLAPPED return at once from now on, or may wait. Overlapped ones are not
-    affected."""
+    """Make calls without an OVERLAPPED return at once (`on`) or block. Overlapped calls are not affected."""
     cdef u_long value = on
     return error_last() if ioctlsocket(sock, FIONBIO, &value) else 0
 
 
 cdef void winsock_retry_once(SOCKET sock) noexcept nogil:
-    """Have a refused connection attempt repeated once and soon. Older systems do not know the request, and
-    need not be asked twice."""
+    """Make Windows repeat a refused connection attempt once and soon. Older systems do not know this request,
+    so it is not sent to them again."""
     cdef DWORD ignored = 0
     if not winsock.always_retries and WSAIoctl(sock, IOCPSOCK_SIO_TCP_INITIAL_RTO, <void *>&initial_rto_once,
                                                sizeof(initial_rto_once), NULL, 0, &ignored, NULL, NULL):
@@ -161,8 +160,8 @@ cdef void winsock_retry_once(SOCKET sock) noexcept nogil:
 
 
 cdef void winsock_reset(SOCKET sock) noexcept nogil:
-    """closesocket will send RST, at once, and leave nothing behind. Of a socket from AcceptEx only after
-    winsock_accepted."""
+    """Make closesocket send RST at once and leave no TIME_WAIT. On a socket from AcceptEx, call
+    winsock_accepted first."""
     cdef linger hard
     hard.l_onoff = 1
     hard.l_linger = 0
@@ -170,8 +169,8 @@ cdef void winsock_reset(SOCKET sock) noexcept nogil:
 
 
 cdef bint winsock_is_ifs(SOCKET sock) noexcept nogil:
-    """Whether the socket is a real kernel handle. With a layered provider that wraps it in one of its own,
-    "skip on success" would drop packets that the provider waits for (KB 2568167)."""
+    """Whether the socket is a real kernel handle. If a layered provider wraps it in its own handle, "skip on
+    success" would drop packets for which the provider waits (KB 2568167)."""
     cdef WSAPROTOCOL_INFOW info
     cdef int length = sizeof(WSAPROTOCOL_INFOW)
     if getsockopt(sock, SOL_SOCKET, SO_PROTOCOL_INFOW, <char *>&info, &length):
@@ -185,8 +184,8 @@ cdef inline SOCKET winsock_base(SOCKET sock) noexcept nogil:
 
 
 cdef SOCKET winsock_ask_base(SOCKET sock) noexcept nogil:
-    """The same, by asking the socket. Microsoft's page "Winsock IOCTLs" says that a layered provider must not
-    answer SIO_BASE_HANDLE itself; some do all the same, and wepoll and mio then ask for the handle that
+    """The same, by a query of the socket. Microsoft's page "Winsock IOCTLs" says that a layered provider must
+    not answer SIO_BASE_HANDLE itself. Some do all the same; then, like wepoll and mio, query the handle that
     select() is to use."""
     cdef SOCKET base = sock
     cdef DWORD size = 0
@@ -199,15 +198,15 @@ cdef SOCKET winsock_ask_base(SOCKET sock) noexcept nogil:
 
 
 cdef int winsock_accepted(SOCKET listening, SOCKET sock) noexcept nogil:
-    """Tell Winsock that AcceptEx has connected `sock`: 0 or a Winsock code. Before that, says Microsoft's
-    page "AcceptEx function", it is no connected socket for shutdown, getpeername and the options, SO_LINGER
-    among them; and the listening socket has to be open yet."""
+    """Report to Winsock that AcceptEx has connected `sock`: 0 or a Winsock code. Before that, shutdown,
+    getpeername and the options, including SO_LINGER, do not treat it as connected (Microsoft's page "AcceptEx
+    function"). The listening socket must still be open."""
     return error_last() if setsockopt(sock, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, <const char *>&listening,
                                       sizeof(SOCKET)) else 0
 
 
 cdef int winsock_adopt(SOCKET listening, SOCKET sock, void *addresses, sockaddr_storage *peer) noexcept nogil:
-    """Finish a socket that AcceptEx has connected: 0 with the peer's address, or a Winsock code."""
+    """Report a socket that AcceptEx has connected: 0 with the peer's address, or a Winsock code."""
     cdef int error = winsock_accepted(listening, sock)
     if not error:
         winsock_peer(addresses, peer)
@@ -215,7 +214,7 @@ cdef int winsock_adopt(SOCKET listening, SOCKET sock, void *addresses, sockaddr_
 
 
 cdef void winsock_peer(void *addresses, sockaddr_storage *peer) noexcept nogil:
-    """The peer's address in what AcceptEx has written: both addresses, and no data before them."""
+    """The peer's address from AcceptEx's output, which holds both addresses and no data before them."""
     cdef sockaddr *local
     cdef sockaddr *remote = NULL
     cdef int local_length, remote_length = 0
@@ -227,14 +226,14 @@ cdef void winsock_peer(void *addresses, sockaddr_storage *peer) noexcept nogil:
 
 
 cdef int winsock_listen(SOCKET sock, int backlog) noexcept nogil:
-    """Listen: 0 or a Winsock code. A number above what `listen` takes as such is passed as a hint."""
+    """Listen: 0 or a Winsock code. A `backlog` above WINSOCK_BACKLOG is passed as a hint."""
     if WINSOCK_BACKLOG < backlog < SOMAXCONN:
         backlog = IOCPSOCK_SOMAXCONN_HINT(min(backlog, 65535))
     return error_last() if listen(sock, backlog) else 0
 
 
 cdef int winsock_connect_time(SOCKET sock) noexcept nogil:
-    """Seconds for which a socket given to AcceptEx has been connected; -1 if it is not."""
+    """Seconds for which a socket passed to AcceptEx has been connected; -1 if it is not."""
     cdef int seconds = -1, length = sizeof(int)
     return -1 if getsockopt(sock, SOL_SOCKET, SO_CONNECT_TIME, <char *>&seconds, &length) else seconds
 
@@ -245,7 +244,7 @@ cdef bint winsock_listens(SOCKET sock) noexcept nogil:
 
 
 cdef bint winsock_readable(SOCKET sock) noexcept nogil:
-    """Whether a receive on a non-blocking socket would bring something: bytes, the end or an error. It takes
+    """Whether a receive on a non-blocking socket would return bytes, the end or an error. Receives
     nothing."""
     cdef char byte
     cdef WSABUF buffer
