@@ -7,11 +7,13 @@
  * build, and imports nothing from Tcl.
  *
  * What differs between the majors is handled here and nowhere else:
- *   - a length that was int became ptrdiff_t. By-value lengths are declared ptrdiff_t: on x64 and ARM64 an 8.6 callee
- *     reads the low 32 bits of the same register. We never pass the address of a length.
- *   - Tcl_Obj's reference count is int or ptrdiff_t at the same offset: its low 32 bits serve both (tcl_obj_hold / _drop).
+ *   - a length that was int became ptrdiff_t. By-value lengths are declared ptrdiff_t: on x64 and ARM64 an
+ *     8.6 callee reads the low 32 bits of the same register. We never pass the address of a length.
+ *   - Tcl_Obj's reference count is int or ptrdiff_t at the same offset: its low 32 bits serve both
+ *     (tcl_obj_hold / _drop).
  *   - Tcl_Time holds 32-bit or 64-bit seconds: only the zero time is ever passed (tcl_poll_now).
- *   - the driver's closeProc is required by 8.6 and ignored by 9, which uses close2Proc alone (struct Tcl_ChannelType).
+ *   - the driver's closeProc is required by 8.6 and ignored by 9, which uses close2Proc alone
+ *     (struct Tcl_ChannelType).
  *
  * Owner: the table belongs to Tcl and lives as long as its DLL. Threads: bound once, read-only afterwards.
  */
@@ -164,7 +166,7 @@ TCL_STUB(503, Tcl_Obj *, Tcl_NewDictObj, (void), ())
 TCL_STUB(609, void, Tcl_BackgroundException, (Tcl_Interp *i, int code), (i, code))
 TCL_STUB(624, int, Tcl_CloseEx, (Tcl_Interp *i, Tcl_Channel c, int flags), (i, c, flags))
 
-/* The two variadic functions: Tcl takes the format's arguments straight from the caller. */
+/* The variadic functions: the caller passes the arguments of the format straight to Tcl. */
 #define Tcl_ObjPrintf(...) (((Tcl_Obj *(*)(const char *, ...))tcl_stubs->slot[578])(__VA_ARGS__))
 #define Tcl_AppendPrintfToObj(...) (((void (*)(Tcl_Obj *, const char *, ...))tcl_stubs->slot[579])(__VA_ARGS__))
 #define Tcl_SetErrorCode(interp, ...) (((void (*)(Tcl_Interp *, ...))tcl_stubs->slot[228])((interp), __VA_ARGS__, (char *)0))
