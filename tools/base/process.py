@@ -90,9 +90,8 @@ def follow(argv, env, on_output, *, cwd=None, stdin=subprocess.DEVNULL, timeout=
 
     `started` is called with the child's process id before any output is handed on.
 
-    `timeout` bounds the whole run and `silence` the time between two pieces of output, in seconds. When
-    either
-    has passed, the child and its session are killed, and Hung is raised.
+    `timeout` bounds the whole run and `silence` the time between two pieces of output, in seconds. When one
+    of them has passed, the child and its session are killed, and Hung is raised.
     """
     if _stopping.is_set():
         raise KeyboardInterrupt

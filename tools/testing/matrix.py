@@ -288,9 +288,8 @@ def _count(cell, verdicts):
 
 
 def _suite(cell, suite, version, files):
-    """Run files of a language's own suite. A failure is a test that passed when docs/conformance.md was
-    written
-    and fails now, with our sockets only.
+    """Run files of a language's own suite with our sockets only. A failure is a test that passed when
+    docs/conformance.md was written and does not pass now.
 
     A file's output about known failures is not shown, only that of a file with a regression.
     """
