@@ -2,8 +2,8 @@
 #
 # It accepts ahead from its second blocking accept on, because many sockets accept only once, and only as long
 # as nothing but its own object can use its handle. The acceptor's sockets are socket objects of ours, made
-# before their connections arrive: making an object for a handle costs a system call, which is then made while
-# no connection waits. Until an object is taken, only the acceptor's slot holds it.
+# before their connections arrive: making an object for a handle costs a system call, which is then made in a
+# lull. Until an object is taken, only the acceptor's slot holds it.
 # Owner: the socket object holds its _Acceptor, and so does each call that uses it. Threads: any Python
 # thread.
 

@@ -1,7 +1,7 @@
-# Call: the blocking calls of a TCP socket. Each is one overlapped operation on the caller's own memory
-# (engine/waiter.pyx), and runs without the GIL. A call is inside the guard of its socket (`_guard`,
-# engine/guard.pyx) only while it uses the handle. It does lookups, file reads and anything else that runs
-# Python code for a while outside the guard.
+# Call: the blocking calls of a TCP socket. Each runs without the GIL, as one overlapped operation on the
+# caller's own memory (engine/waiter.pyx), unless it is a sendall of many pieces (engine/bulk.pyx) or a send
+# with a timeout. A call is inside the guard of its socket (`_guard`, engine/guard.pyx) only while it uses the
+# handle. It does lookups, file reads and anything else that runs Python code for a while outside the guard.
 # Owner: the Python socket object owns the handle and its guard. Threads: any Python thread. No Python code
 # runs on a completion thread.
 cimport cython

@@ -76,7 +76,7 @@ cdef bint interrupt_is_for_us():
 
 
 cdef HANDLE interrupt_event() except NULL:
-    """Return the object that is signaled when a signal may have come."""
+    """Return the handle that is signalled when a signal may have come."""
     if python_sigint_event != NULL:
         return python_sigint_event()
     if interrupt_ticks == NULL:

@@ -205,8 +205,8 @@ cdef int driver_flushed(Channel *channel, int count, int *error) noexcept nogil:
 
 cdef bint driver_drain(Channel *channel) noexcept nogil:
     """Wait until the kernel has the written bytes. False when the time for an exit is over. A blocking
-    channel extends that time whenever its peer takes some: the stock command waits for ever in this case.
-    With the lock held."""
+    channel extends that time whenever its peer takes some: the stock command waits for ever there. With the
+    lock held."""
     cdef Connection *connection = channel.connection
     cdef ULONGLONG now, latest, seen = 0
     while connection.send.ops.first != NULL and not connection.send.error:

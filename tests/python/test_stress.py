@@ -55,7 +55,7 @@ def test_clients_of_every_temper(net):
     def accept(listener):
         serving = []
         while not finished.is_set():
-            with contextlib.suppress(OSError):          # a time-out, or a peer that has reset already
+            with contextlib.suppress(OSError):          # a timeout, or a peer that has reset already
                 serving.append(spawn(serve_echo, listener.accept()[0]))
         return serving
 

@@ -106,7 +106,7 @@ def test_nothing_is_lost_to_many(pair):
         for start in range(0, len(data), 10):
             client.sendall(data[start:start + 10])
             if start % 300 == 0:
-                time.sleep(5 * TINY)        # long enough for the reader to run into its time-out
+                time.sleep(5 * TINY)        # long enough for the reader's timeout to expire
         client.close()
 
     server.settimeout(TINY)
