@@ -75,10 +75,10 @@ from tools.environments.installation import CHOICE
 
 
 def leading_options(arguments, values=(), flags=()):
-    """Take the options at the front of `arguments`: (what they say, the rest, which belongs to another
+    """Parse the options at the front of `arguments`: (their values, the rest, which belongs to another
     program).
 
-    --wine is understood by all, and goes into the environment, for whatever is started.
+    Every command accepts --wine. It is put into the environment, so that child processes use it too.
     """
     found: dict = {}
     rest = list(arguments)
@@ -97,7 +97,7 @@ def leading_options(arguments, values=(), flags=()):
 
 
 def ready(options):
-    """The tools of the machine, and the package unless told not to build. A runtime is fetched when it is
+    """Install the machine's tools, and build the package unless told not to. A runtime is fetched when it is
     first used."""
     setup.tools()
     if "--no-build" not in options:
@@ -105,7 +105,7 @@ def ready(options):
 
 
 def interpreter(command):
-    """The commands that run one program under the eyes of whoever typed them."""
+    """Make the function of a command that runs one program in the foreground, with the user's terminal."""
     def chore(arguments):
         options, rest = leading_options(arguments, values=("--version",), flags=("--no-build",))
         ready(options)
@@ -291,7 +291,7 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    # A request to end takes the same way out as Ctrl-C: whatever was started is ended too.
+    # SIGTERM takes the same way out as Ctrl-C, which ends the child processes too.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         sys.exit(main(sys.argv[1:]))
@@ -299,6 +299,6 @@ if __name__ == "__main__":
         sys.exit(f"dev.py: {problem}")
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:     # whoever read our output has enough of it
+    except BrokenPipeError:     # the reader of our output has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)

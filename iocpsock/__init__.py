@@ -13,8 +13,8 @@ import sys
 
 
 def _load():
-    """Load iocpsock.dll, which lies beside this file. Python finds only .pyd files by name, and Tcl loads the
-    .dll: one file under one name makes one module, and one engine, in a process that has both."""
+    """Load iocpsock.dll from this folder. Python's import finds only .pyd files, and Tcl loads the .dll: with
+    one file under one name, a process with both languages has one module and one engine."""
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "iocpsock.dll")
     name = __name__ + "._iocpsock"
     loader = importlib.machinery.ExtensionFileLoader(name, path)
@@ -47,7 +47,7 @@ __all__ = ["__version__", "configure", "create_connection", "create_server", "fr
 
 
 def __getattr__(name):
-    """The names of the standard library's `socket` that have nothing of ours: constants, exceptions,
+    """Pass on the names of the standard library's `socket` that we do not replace: constants, exceptions,
     `getaddrinfo` and others."""
     import socket as stock
     if not name.startswith("__") and hasattr(stock, name):

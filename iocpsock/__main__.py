@@ -1,7 +1,7 @@
-"""`python -m iocpsock`: say what is installed, or run a program whose sockets are iocpsock's.
+"""`python -m iocpsock`: print what is installed, or run a program whose sockets are iocpsock's.
 
-The program is run by `runpy` after `patch()`, with the arguments and the module search path that it would
-have by itself.
+`runpy` runs the program after `patch()`, with the arguments and the module search path that it would have
+by itself.
 """
 
 import os
@@ -24,7 +24,7 @@ usage: python -m iocpsock PROGRAM.py [ARGUMENT ...]
 
 
 def version():
-    """What a bug report needs."""
+    """Print what a bug report needs."""
     windows = sys.getwindowsversion()
     print(f"iocpsock {iocpsock.__version__}")
     print(f"Python {sys.version}")
@@ -44,14 +44,14 @@ def stats():
 
 
 def run(arguments):
-    """Run the program or module that the arguments begin with."""
+    """Run the program or module at the beginning of the arguments."""
     iocpsock.patch()
     if arguments[0] == "-m":
         sys.argv = arguments[1:]
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
     else:
         sys.argv = arguments
-        # Else Python has put nothing there for this module either.
+        # In safe-path mode Python has put no entry there for this module either.
         if not sys.flags.safe_path:
             sys.path[0] = os.path.dirname(os.path.abspath(arguments[0]))
         runpy.run_path(arguments[0], run_name="__main__")

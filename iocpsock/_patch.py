@@ -1,8 +1,9 @@
-"""Patch: `iocpsock.socket` in the place of `socket.socket`, for programs that know nothing of it.
+"""Patch: puts `iocpsock.socket` in the place of `socket.socket`, for programs that were not written for it.
 
-What the library looks up when it makes a socket is replaced, and nothing else: the class `socket.socket`,
-which all functions of that module call, and the class of what an SSLContext wraps. A class derived from the
-stock one, or a name taken by `from socket import socket`, before the patch stays what it is.
+The patch replaces only what the standard library looks up when it makes a socket: the class `socket.socket`,
+which all functions of that module call, and the class of the sockets that an SSLContext makes. A class that
+was derived from the stock one before the patch does not change, nor does a name from `from socket import
+socket`.
 Owner: this module, one record for the process. Threads: any; `_lock` guards the record.
 """
 
@@ -93,8 +94,8 @@ def _take_back(unless):
 
 
 def _replacements():
-    """What to set: (namespace, name, value). Imported before anything is set, each module has met the stock
-    class."""
+    """Return what to set: (namespace, name, value). The imports come before anything is set, so each imported
+    module gets the stock class."""
     _teach_multiprocessing()
     try:
         import ssl
@@ -106,8 +107,8 @@ def _replacements():
 
 @functools.cache
 def _teach_multiprocessing():
-    """It knows how to send a class of sockets only if told, and takes no subclass for its base. This is not
-    undone."""
+    """Register our class with multiprocessing, which does not treat a subclass like its base. `unpatch` does
+    not undo this."""
     from multiprocessing import reduction
     reduction.ForkingPickler.register(socket, _reduce)
 
@@ -118,6 +119,6 @@ def _reduce(sock):
 
 
 def _rebuild(duplicate):
-    """In the process that receives it, patched or not."""
+    """Make the socket in the process that receives it, patched or not."""
     stock = duplicate.detach()
     return socket(stock.family, stock.type, stock.proto, fileno=stock.detach())

@@ -1,11 +1,12 @@
-"""TLS: `ssl.SSLSocket` on the engine, for what an SSLContext wraps while the patch is in force.
+"""TLS: `ssl.SSLSocket` on the engine, for sockets that an SSLContext wraps while the patch is in force.
 
 `ssl.SSLSocket` does all its input and output through `_sslobj`, an object of OpenSSL's that calls recv and
-send on the handle. Here it is a stream of ours (python/stream.pyx), which has OpenSSL work in memory and
-waits as an `iocpsock.socket` does.
+send on the handle. This class puts our stream (python/stream.pyx) in its place. The stream makes OpenSSL work
+in memory, and waits as an `iocpsock.socket` does.
 
-A method of `ssl.SSLSocket` asks first whether there is a stream, and then for the stream. Another thread's
-close takes it away in between. So the methods that programs call beside a close ask once.
+A method of `ssl.SSLSocket` reads `_sslobj` twice: to test for a stream, and to use it. Another thread's close
+may remove the stream in between. So the methods that programs call concurrently with a close read it once
+here.
 """
 
 import socket as _stdlib
@@ -18,8 +19,8 @@ _WSAENOTSOCK = 10038
 
 
 class _ClosedError(OSError, ValueError):
-    """The socket is closed: an OSError as for any call that a close ends, and the ValueError that `ssl` has
-    for `read` and `write`."""
+    """The socket is closed. It is an OSError, as for any call that a close ends, and the ValueError that
+    `ssl` raises in `read` and `write`."""
 
     __module__ = "iocpsock"
 
@@ -31,9 +32,9 @@ class SSLSocket(ssl.SSLSocket, socket):
 
     @property
     def _sslobj(self):
-        """What `ssl.SSLSocket` has set: None, or a stream in the place of what its context has made.
+        """None, or our stream in the place of the object that `ssl.SSLSocket` has set.
 
-        It sets it in two places, both just before the handshake that they may begin with."""
+        `ssl.SSLSocket` sets it in two places, in both just before the handshake that it may do there."""
         return self._stream
 
     @_sslobj.setter
@@ -43,7 +44,7 @@ class SSLSocket(ssl.SSLSocket, socket):
         self._stream = made
 
     def _stream_to(self, action):
-        """The stream, once for a call that reads or writes."""
+        """Return the stream for a call that reads or writes. Each such call reads `_stream` once, here."""
         stream = self._stream
         if stream is None:
             text = f"{action} on closed or unwrapped SSL socket."
@@ -75,12 +76,12 @@ class SSLSocket(ssl.SSLSocket, socket):
         return 0 if stream is None else stream.pending()
 
     def _real_close(self):
-        """`ssl` takes the TLS away before it closes the handle. A call of another thread in between would
-        receive the records as they are, so no call begins from here on."""
+        """`ssl` removes the TLS object before it closes the handle. A call of another thread in between would
+        receive encrypted records, so no call may begin from here on."""
         self._end_calls()
         super()._real_close()
 
     def _let_go(self):
-        """A send that is posted uses the handle."""
+        """Drop the stream first, because a posted send uses the handle."""
         self._stream = None
         super()._let_go()

@@ -1,23 +1,24 @@
-# Accept: how a listening socket accepts, ahead of its calls (engine/acceptor.pyx) or by one operation each.
+# Accept: a listening socket accepts ahead of its calls (engine/acceptor.pyx), or by one operation a call.
 #
-# It accepts ahead from its second blocking accept on, for many a socket accepts but once, as long as nothing
-# but its own object can look at its handle. The acceptor's sockets are socket objects of ours, made before
-# their connections come: to give an object to a handle costs a question to the system, and then it is asked
-# in the quiet. Each is held by the acceptor's slot alone until it is taken.
-# Owner: the socket object holds its _Acceptor, and so does each call under way. Threads: any Python thread.
+# It accepts ahead from its second blocking accept on, because many sockets accept only once, and only as long
+# as nothing but its own object can use its handle. The acceptor's sockets are socket objects of ours, made
+# before their connections arrive: making an object for a handle costs a system call, which is then made in a
+# lull. Until an object is taken, only the acceptor's slot holds it.
+# Owner: the socket object holds its _Acceptor, and so does each call that uses it. Threads: any Python
+# thread.
 
 from cpython.ref cimport Py_DECREF, Py_INCREF
 
 cdef enum:
     ACCEPT_DIGITS = 65              # bytes of a numeric address with its terminator: INET6_ADDRSTRLEN
 
-# No method of Python's, in which Ctrl-C could stop the closing half way.
+# Not a method written in Python, in which Ctrl-C could end the close half way.
 cdef object _close = _core.socket.close
 
-@cython.no_gc_clear                 # the guard is needed to the last
+@cython.no_gc_clear                 # __dealloc__ needs the guard
 cdef class _Acceptor:
-    """Owns an engine's acceptor, and the socket objects that are with it. It is inside the guard of the
-    listening socket as long as it lives, for it uses the handle to the last."""
+    """Owns an acceptor of the engine and the socket objects in its slots. It is inside the guard of the
+    listening socket as long as it exists, because it uses the handle until then."""
     cdef Acceptor *acceptor
     cdef _Guard guard
     cdef GuardCall call
@@ -30,14 +31,14 @@ cdef class _Acceptor:
 
 
 cdef object accept_claim(void *owner):
-    """The socket object that was with the acceptor."""
+    """Return a socket object and take over the acceptor's reference to it."""
     connection = <object>owner
     Py_DECREF(connection)
     return connection
 
 
 cdef object accept_drop(Acceptor *acceptor):
-    """Close the sockets that wait for no connection any more."""
+    """Close the sockets that the acceptor no longer uses to wait for connections."""
     cdef void *owner = acceptor_drop(acceptor)
     while owner != NULL:
         _close(accept_claim(owner))
@@ -45,7 +46,7 @@ cdef object accept_drop(Acceptor *acceptor):
 
 
 cdef object accept_free(Acceptor *acceptor):
-    """End it, and close what is with it."""
+    """End and free an acceptor, and close its sockets."""
     with nogil:
         acceptor_end(acceptor)
     accept_drop(acceptor)
@@ -53,7 +54,7 @@ cdef object accept_free(Acceptor *acceptor):
 
 
 cdef object accept_peer(sockaddr_storage *peer):
-    """An address as Python writes it."""
+    """Return a peer's address in Python's form."""
     cdef char host[ACCEPT_DIGITS]
     cdef sockaddr_in6 *ipv6 = <sockaddr_in6 *>peer
     host[0] = 0
@@ -66,9 +67,9 @@ cdef object accept_peer(sockaddr_storage *peer):
 
 
 cdef object accept_expose(object self, bint to_select):
-    """From now on others may look at the socket's handle, and must see its connections: nothing is accepted
-    ahead any more. What was, is what the next calls of accept return, and whoever has the handle `to_select`
-    on it is told to make them."""
+    """From now on others may use the socket's handle, and must see its connections: the socket stops
+    accepting ahead. The next calls of accept return the connections that were accepted already. If the handle
+    is given out `to_select`, select reports it as readable while there are any."""
     cdef _Acceptor holder = self._acceptor
     cdef _Guard guard = self._guard
     self._shown = True
@@ -80,7 +81,7 @@ cdef object accept_expose(object self, bint to_select):
 
 
 cdef _Acceptor accept_holder(object self, SOCKET sock):
-    """What accepts for this socket, or None if each call is to post an operation of its own."""
+    """Return the object that accepts ahead for this socket, or None if each call posts its own operation."""
     cdef _Acceptor holder = self._acceptor
     if holder is not None or self._shown or self._acceptcount < 0:
         return holder
@@ -96,9 +97,9 @@ cdef _Acceptor accept_holder(object self, SOCKET sock):
 
 
 cdef object accept_supply(object self, _Acceptor holder, AcceptCall *call):
-    """Make the sockets that the acceptor wants, and post them. When the system has no more, the acceptor does
-    with fewer. The GIL is given away once for all of them: among many busy threads it takes long to come
-    back."""
+    """Make the sockets that the acceptor needs, and post them. If the system has no more sockets, the
+    acceptor works with fewer. The GIL is released once for all of them, because taking it again takes long
+    among many busy threads."""
     cdef SOCKET socks[ENDPOINT_SLOTS]
     cdef void *owners[ENDPOINT_SLOTS]
     cdef int index, count, posted
@@ -122,8 +123,8 @@ cdef object accept_supply(object self, _Acceptor holder, AcceptCall *call):
 
 
 cdef object accept_taken(object self, AcceptCall *call):
-    """(socket, address of its peer) of what the acceptor has given, or None if the peer is gone: nobody need
-    know."""
+    """Return (socket, address of its peer) for an accepted connection, or None if the peer is gone already,
+    which needs no report."""
     if call.owner != NULL:
         connection = accept_claim(call.owner)
     else:
@@ -134,7 +135,7 @@ cdef object accept_taken(object self, AcceptCall *call):
 
 
 cdef object accept_ready(object self, AcceptCall *call):
-    """(socket, address of its peer) of a connection that is there already, or None."""
+    """Return (socket, address of its peer) for a connection that is accepted already, or None."""
     cdef _Acceptor holder = self._acceptor
     cdef bint found = holder is not None
     taken = None
@@ -147,8 +148,8 @@ cdef object accept_ready(object self, AcceptCall *call):
 
 
 cdef object accept_ahead(object self, _Acceptor holder, AcceptCall *call, int *error):
-    """(socket, address of its peer) of the next connection, or None with the Winsock code why there is
-    none."""
+    """Wait for the acceptor: (socket, address of its peer) of the next connection, or None with a Winsock
+    code."""
     taken = None
     while taken is None:
         with nogil:
@@ -163,7 +164,7 @@ cdef object accept_ahead(object self, _Acceptor holder, AcceptCall *call, int *e
 
 
 cdef object accept_once(object self, GuardCall *inside, AcceptCall *call, int *error):
-    """The same by an operation of its own."""
+    """As accept_ahead, by an operation of this call's own."""
     cdef int family = _family(self)
     call.owner, call.failure = NULL, 0
     with nogil:
@@ -172,7 +173,7 @@ cdef object accept_once(object self, GuardCall *inside, AcceptCall *call, int *e
 
 
 cdef object accept_one(object self, object timeout):
-    """(socket, address of its peer) of the next connection."""
+    """Return (socket, address of its peer) of the next connection."""
     cdef AcceptCall call
     cdef _Inside inside = _Inside.__new__(_Inside)
     cdef _Acceptor holder
@@ -187,23 +188,23 @@ cdef object accept_one(object self, object timeout):
     taken = None
     inside.guard = call_enter(self, &inside.call)
     try:
-        if not self._listens:                               # where it does not, AcceptEx might wait for ever
+        if not self._listens:                               # without listen, AcceptEx might wait for ever
             if not winsock_listens(inside.call.socket):
                 oserror_raise(WSAEINVAL)
             self._listens = True
-            # Perhaps it is the only one.
+            # This accept may be the only one.
             holder = accept_holder(self, inside.call.socket) if self._acceptcount > 0 else None
         else:
             holder = accept_holder(self, inside.call.socket)
         interrupt_timeout(&call.timeout, timeout)
         if holder is not None:
             taken = accept_ahead(self, holder, &call, &error)
-        if error == WSA_OPERATION_ABORTED:                  # there are no slots, or they ended meanwhile
+        if error == WSA_OPERATION_ABORTED:                  # there are no slots, or the acceptor was stopped
             taken = accept_once(self, &inside.call, &call, &error)
         if error:
             call_raise(inside.guard, error)
     finally:
-        # If the socket is closed, and this is the last call, it leaves first.
+        # If the socket is closed and this is its last call, the acceptor leaves the guard first.
         holder = None
         call_leave(&inside.call)
     return taken

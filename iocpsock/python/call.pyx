@@ -1,32 +1,31 @@
-# Call: the calls of a TCP socket that wait: as one overlapped operation on the caller's own memory
-# (engine/waiter.pyx), without the GIL. Each enters the guard of its socket (`_guard`, engine/guard.pyx) for
-# as long as it uses the handle, and no longer: a lookup, the reading of a file, and whatever else runs Python
-# code for a while are made outside.
-# Owner: Python's object owns the handle, and its guard. Threads: any Python thread; no Python code runs on a
-# completion thread.
+# Call: the blocking calls of a TCP socket. Each runs without the GIL, as one overlapped operation on the
+# caller's own memory (engine/waiter.pyx), unless it is a sendall of many pieces (engine/bulk.pyx) or a send
+# with a timeout. A call is inside the guard of its socket (`_guard`, engine/guard.pyx) only while it uses the
+# handle. It does lookups, file reads and anything else that runs Python code for a while outside the guard.
+# Owner: the Python socket object owns the handle and its guard. Threads: any Python thread. No Python code
+# runs on a completion thread.
 cimport cython
 import sys as _sys
 
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 
-# Not the method of iocpsock.socket, which has an effect.
+# The base class's methods: those of iocpsock.socket have side effects.
 cdef object _fileno = _core.socket.fileno
 cdef object _detach = _core.socket.detach
 cdef object _gettimeout = _core.socket.gettimeout
-# Plain ints, without the enums that socket.socket makes of them.
+# These return plain ints, not the enums of socket.socket.
 cdef object _family = _core.socket.family.__get__
 cdef object _type = _core.socket.type.__get__
 cdef object _families = (_core.AF_INET, _core.AF_INET6)
 cdef object _stream = _core.SOCK_STREAM
 
 cdef enum:
-    CALL_RECEIVE = 4 << 20          # bytes of the largest receive that is posted: the system locks the memory
-                                    # of all of it
+    CALL_RECEIVE = 4 << 20          # bytes of the largest posted receive: the kernel locks all its memory
 
 
 cdef class _Guard:
-    """The guard of a socket object's handle. It is that of no handle until the object is initialised."""
+    """The guard of a socket object's handle. It guards no handle until the object is initialised."""
     cdef Guard guard
     cdef bint asks                  # somebody may have set SO_RCVTIMEO or SO_SNDTIMEO on the handle
 
@@ -36,7 +35,7 @@ cdef class _Guard:
 
 
 cdef _Guard call_enter(object sock, GuardCall *call):
-    """Enter the guard of a socket: the guard, which the caller keeps until it has left. OSError if the socket
+    """Enter the guard of a socket and return it. The caller keeps it until it has left. OSError if the socket
     is closed."""
     cdef _Guard guard = sock._guard
     cdef int error = 0
@@ -49,7 +48,8 @@ cdef _Guard call_enter(object sock, GuardCall *call):
 
 
 cdef object call_leave(GuardCall *call):
-    """Leave, with the GIL held: no thread waits with it for one that may need it."""
+    """Leave the guard; the GIL is held. Wait for the guard's lock only without the GIL, because the thread
+    that has the lock may need the GIL."""
     if not guard_try_leave(call):
         with nogil:
             guard_leave(call)
@@ -58,8 +58,8 @@ cdef object call_leave(GuardCall *call):
 @cython.no_gc
 @cython.freelist(16)
 cdef class _Inside:
-    """A call that takes the GIL back before it leaves. At the interpreter's end that may be the end of the
-    thread, whose stack is gone then; this stays, and so may be found in the guard."""
+    """A call that takes the GIL again before it leaves the guard. At interpreter shutdown CPython may end the
+    thread there, and its stack is gone. This object remains, so the guard may still refer to it."""
     cdef _Guard guard
     cdef GuardCall call
 
@@ -69,13 +69,13 @@ cdef class _Inside:
 
 
 cdef bint call_waits(object sock, object timeout):
-    """Whether a call that may block is the engine's."""
+    """Whether the engine runs this call: it may block, on a TCP socket."""
     return timeout != 0.0 and _type(sock) == _stream and _family(sock) in _families
 
 
 cdef object call_raise(_Guard guard, int error):
-    """Raise what ended a call inside this guard. Whatever it was, if the socket was closed meanwhile that is
-    the reason."""
+    """Raise the exception for the error that ended a call inside this guard. If the socket was closed
+    meanwhile, the close is the reason, except after a signal."""
     if error == WSAEINTR:
         interrupt_raise()
     if guard.guard.state != GUARD_OPEN:
@@ -85,8 +85,8 @@ cdef object call_raise(_Guard guard, int error):
 
 cdef DWORD call_receive(object sock, char *target, DWORD size, object timeout,
                         bint whole=False) except? 0xFFFFFFFF:
-    """Receive so many bytes at most, or with a size of 0 wait until there are any. If `whole`, fewer only at
-    the end of the stream, and when an error or a signal comes between, of which the caller hears later."""
+    """Receive at most `size` bytes, or with a size of 0 wait until there are any. If `whole`, return fewer
+    only at the end of the stream, or after an error or a signal. The caller learns of either later."""
     cdef Timeout limit
     cdef GuardCall call
     cdef DWORD received = 0, piece
@@ -111,7 +111,7 @@ cdef DWORD call_receive(object sock, char *target, DWORD size, object timeout,
 
 
 cdef bint call_is_flags(object flags):
-    """Whether these are flags of a call; what is none the inherited call refuses."""
+    """Whether `flags` can be the flags of a call. The inherited call refuses anything else."""
     return isinstance(flags, int) and -0x80000000 <= flags <= 0x7FFFFFFF
 
 
@@ -120,9 +120,9 @@ cdef bint call_no_flags(object flags):
 
 
 cdef object call_wait_readable(object sock, object size, object flags):
-    """Before an inherited call that receives: wait here for something to receive, where Ctrl-C and close are
-    heard. Not if the call is wrong, asks for nothing, or for urgent data, which are no reason for a receive
-    to end."""
+    """Called before an inherited call that receives: wait here for data, so that Ctrl-C and a close end the
+    wait. Do not wait if the arguments are invalid, ask for no bytes, or ask for urgent data, whose arrival
+    does not end a receive."""
     timeout = _gettimeout(sock)
     if not isinstance(size, int) or size <= 0 or not call_is_flags(flags) or flags & _core.MSG_OOB:
         return
@@ -134,11 +134,11 @@ cdef object call_wait_readable(object sock, object size, object flags):
         except OSError:
             if (<_Guard>sock._guard).guard.state != GUARD_OPEN:
                 raise
-            # Otherwise the inherited call knows best what is wrong.
+            # Otherwise the inherited call reports the error.
 
 
 cdef object call_room(object buffer, object nbytes):
-    """How much an inherited call would receive into the buffer; 0 if it would refuse that."""
+    """Return how many bytes the buffer has room for; 0 if the inherited call would refuse the arguments."""
     try:
         view = memoryview(buffer)
     except TypeError:
@@ -151,8 +151,8 @@ cdef object call_room(object buffer, object nbytes):
 
 
 cdef bytes call_plain_host(object address, int family):
-    """The host of an address that connect understands without the base class, (host, port, ...); None for any
-    other, of which the base class knows what is wrong."""
+    """Return the host of an address (host, port, ...) that connect handles without the base class. None for
+    any other address: the base class reports what is wrong with it."""
     if not isinstance(address, tuple) or not 2 <= len(address) <= (4 if family == AF_INET6 else 2):
         return None
     if not all(isinstance(item, int) and 0 <= item <= most
@@ -162,16 +162,16 @@ cdef bytes call_plain_host(object address, int family):
 
 
 cdef bint call_receives_whole(object flags, object timeout):
-    """Whether a receive has to fill its buffer; with a time-out the system takes what is there."""
+    """Whether a receive has to fill its buffer. With a timeout the system takes the bytes that are there."""
     return timeout is None and isinstance(flags, int) and flags == _core.MSG_WAITALL
 
 
 cdef int call_connect(object self, bytes host, object address, object timeout) except -1:
-    """0 or a Winsock code. A lookup that fails, and what a signal handler raises, are raised."""
+    """Connect: 0 or a Winsock code. The errors of a lookup and of a signal handler are raised."""
     cdef Address remote
     cdef Timeout limit
     cdef GuardCall call
-    # A lookup takes time, and may find another handle when it is over.
+    # Take the guard now: a lookup takes time, and the object may have another handle after it.
     cdef _Guard guard = self._guard
     cdef int error, family = _family(self)
     lookup_address(host, family, address[1], &remote)
@@ -192,8 +192,8 @@ cdef int call_connect(object self, bytes host, object address, object timeout) e
 
 
 cdef object call_send(object self, object data, int flags, object timeout, bint everything):
-    """Send from the caller's memory: all of it, or one piece; with a time-out as much of it as the kernel
-    takes at once. How many bytes; when all were to be sent, all."""
+    """Send from the caller's memory and return how many bytes were sent: all if `everything`, otherwise one
+    piece. With a timeout each send is as much as the kernel takes at once."""
     cdef Py_buffer view
     cdef Timeout limit
     cdef GuardCall call
@@ -216,7 +216,7 @@ cdef object call_send(object self, object data, int flags, object timeout, bint 
                 piece = <DWORD>min(view.len - done, cap)
                 if limit.deadline == 0:
                     error = waiter_send(&call, <const char *>view.buf + done, piece, flags, &limit, &sent)
-                else:                                       # a send whose time is up must not be under way
+                else:                                       # no send may be outstanding when the time is up
                     error = waiter_send_some(&call, <const char *>view.buf + done, piece, flags, &limit,
                                              &sent)
                 done += sent
@@ -231,7 +231,8 @@ cdef object call_send(object self, object data, int flags, object timeout, bint 
 
 
 cdef object call_inherited(object sock, object method, tuple arguments):
-    """An inherited call of a TCP socket that does not wait, and so may keep the handle from being closed."""
+    """Make an inherited call of a TCP socket. It does not wait, so it may run inside the guard, which keeps
+    the handle open."""
     cdef _Inside inside = _Inside.__new__(_Inside)
     inside.guard = call_enter(sock, &inside.call)
     try:
@@ -241,7 +242,7 @@ cdef object call_inherited(object sock, object method, tuple arguments):
 
 
 cdef object call_set_mode(object sock):
-    """The timeout has changed, and with it the mode of the handle."""
+    """The timeout has changed. Tell the guard the new mode of the handle."""
     cdef _Guard guard = sock._guard
     cdef bint blocking = _gettimeout(sock) is None
     with nogil:
@@ -249,21 +250,21 @@ cdef object call_set_mode(object sock):
 
 
 cdef object call_end(object sock):
-    """The calls on a socket end with WSAENOTSOCK, and no other begins."""
+    """End the calls on a socket with WSAENOTSOCK, and let no other begin."""
     cdef _Guard guard = sock._guard
     with nogil:
         guard_close(&guard.guard, GUARD_CLOSED)
 
 
 cdef object call_close(object sock):
-    """Close a socket. Its calls on other threads end, and its handle is closed when they have left."""
+    """Close a socket. Its calls on other threads end. The handle is closed when they have left the guard."""
     cdef _Guard guard = sock._guard
     cdef int error = 0
     call_end(sock)
     sock._let_go()
     if _fileno(sock) < 0:
         return
-    _detach(sock)                                           # nobody meets the number in this object again
+    _detach(sock)                                           # the object no longer has the handle's number
     with nogil:
         guard_wait(&guard.guard)
         error = guard_finish(&guard.guard)
@@ -272,8 +273,8 @@ cdef object call_close(object sock):
 
 
 cdef object call_detach(object sock):
-    """Give the handle away. Receives on other threads end; what was posted to be sent goes on, since it
-    cannot be taken back."""
+    """Return the handle, which the caller now owns. Receives on other threads end. Posted sends go on, since
+    nobody can take them back."""
     cdef _Guard guard = sock._guard
     with nogil:
         guard_close(&guard.guard, GUARD_DETACHED)

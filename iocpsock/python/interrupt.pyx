@@ -1,13 +1,14 @@
 # Interrupt: Ctrl-C ends a wait on the engine at once.
 #
-# CPython sets an event at each SIGINT, so that a wait of the main thread can include it. The event may be
-# left over from a signal that was handled long ago: then the wait finds out, and goes on. It is cleared
-# before the handlers are asked, so that a signal that comes between is seen by the next wait. A handler that
-# raises ends the call with its exception; after one that returns the call waits for the rest of its time (PEP
-# 475).
-# A Python that does not show its event may come: there a timer ticks in the event's place, and a wait of the
-# main thread asks at each tick whether a signal has come.
-# Owner: CPython, of the event; the process, of the timer. Threads: the main thread; all others wait without.
+# CPython sets an event at each SIGINT, and a wait of the main thread includes that event. The event may still
+# be set by a signal that was handled long ago. The wait then finds no signal, and goes on. The wait resets
+# the event before it runs the signal handlers, so a signal that arrives in between ends the next wait. If a
+# handler raises, the call ends with its exception. If it returns, the call waits for the rest of its time
+# (PEP 475).
+# A future Python may not give access to its event. There a periodic timer replaces the event, and a wait of
+# the main thread checks for a signal at each tick.
+# Owner: CPython owns the event, the process the timer. Threads: the main thread. All others wait without the
+# event.
 
 import threading as _threading
 from cpython.object cimport PyObject
@@ -22,14 +23,14 @@ cdef enum:
 cdef HANDLE interrupt_ticks         # the timer, from the first wait that needs it until the process ends
 
 cdef extern from "Python.h":
-    # Without Cython's check: the exception is for the end of the call.
+    # Declared without Cython's exception check: the exception is raised at the end of the call.
     int interrupt_run_handlers "PyErr_CheckSignals"()
     void *interrupt_exception "PyErr_Occurred"()
     void interrupt_fetch "PyErr_Fetch"(PyObject **kind, PyObject **value, PyObject **trace)
     void interrupt_restore "PyErr_Restore"(PyObject *kind, PyObject *value, PyObject *trace)
     int Py_AddPendingCall(int (*function)(void *) noexcept, void *argument)
 
-cdef struct Interruption:           # an exception that waits for the end of a call
+cdef struct Interruption:           # an exception that is raised after the end of a call
     PyObject *kind
     PyObject *value
     PyObject *trace
@@ -38,16 +39,16 @@ cdef Interruption interruption      # the main thread's
 
 
 cdef bint interrupt_ends_call() noexcept with gil:
-    """Run the signal handlers. True if one has raised: its exception is then this thread's, until
+    """Run the signal handlers. True if one has raised: its exception is then set in this thread, until
     interrupt_raise."""
-    if python_sigint_event != NULL:                         # a tick is over by being seen
+    if python_sigint_event != NULL:                         # the wait has reset the timer already
         ResetEvent(python_sigint_event())
     return interrupt_run_handlers() != 0
 
 
 cdef bint interrupt_ends_call_with_data() noexcept with gil:
-    """As interrupt_ends_call, for a call that has something to return: the exception is raised right after
-    it. If it cannot be put off, it stays this thread's, until interrupt_raise."""
+    """As interrupt_ends_call, for a call that has data to return: CPython raises the exception right after
+    the call. If it cannot be postponed, it stays set in this thread, until interrupt_raise."""
     if not interrupt_ends_call():
         return False
     if interruption.kind == NULL and Py_AddPendingCall(interrupt_raise_late, NULL) == 0:
@@ -63,19 +64,19 @@ cdef int interrupt_raise_late(void *ignored) noexcept with gil:
 
 
 cdef int interrupt_raise() except -1:
-    """Raise what the handler has raised."""
+    """Raise the exception of the handler, if there is one."""
     return -1 if interrupt_exception() != NULL else 0
 
 
 cdef bint interrupt_is_for_us():
-    """Whether the calling thread is the one in which handlers run."""
+    """Whether the calling thread is the one in which signal handlers run."""
     if python_is_main_thread != NULL:
         return python_is_main_thread()
     return _threading.get_ident() == _threading.main_thread().ident
 
 
 cdef HANDLE interrupt_event() except NULL:
-    """What is set when a signal may have come."""
+    """Return the handle that is signalled when a signal may have come."""
     if python_sigint_event != NULL:
         return python_sigint_event()
     if interrupt_ticks == NULL:
@@ -95,7 +96,7 @@ cdef int interrupt_start_ticking() except -1:
 
 
 cdef void interrupt_timeout(Timeout *limit, object timeout):
-    """Begin a call with a time-out in seconds, or None."""
+    """Begin a call with a timeout in seconds, or None."""
     timeout_begin(limit, interrupt_milliseconds(timeout))
     limit.interrupt = interrupt_event() if interrupt_is_for_us() else NULL
     limit.interrupted = interrupt_ends_call
@@ -103,7 +104,7 @@ cdef void interrupt_timeout(Timeout *limit, object timeout):
 
 
 cdef DWORD interrupt_milliseconds(object timeout):
-    """A time-out in seconds, or None, as the engine counts; rounded up, so that it never ends early."""
+    """Convert a timeout in seconds, or None, to the engine's; rounded up, so that it never ends early."""
     if timeout is None:
         return TIMEOUT_FOREVER
     return <DWORD>min(int(timeout * 1000) + 1, 0x7FFFFFFF)

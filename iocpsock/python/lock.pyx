@@ -1,22 +1,22 @@
-# Lock: who of several threads may do something that waits, one after another.
+# Lock: lets one thread at a time do something that waits.
 #
-# As a lock, but waiting for one's turn ends as every wait does here: at the deadline, and by Ctrl-C. Asking
-# for a turn that nobody has costs no call of the system's.
-# Owner: the object it is a part of. Threads: Python's; the GIL guards the fields.
+# It differs from a Python lock in how the wait for it ends: at the deadline and by Ctrl-C, like every wait
+# here. Taking a free lock costs no system call.
+# Owner: the object that contains it. Threads: Python's; the GIL guards the fields.
 
 cdef struct Lock:
     bint taken
-    DWORD thread                    # whose it is
+    DWORD thread                    # the thread that has it
     int waiting                     # threads that wait for it
-    HANDLE event                    # wakes one of them; NULL until the first has had to wait
+    HANDLE event                    # wakes one of them; NULL until a thread has had to wait
 
 
 cdef int lock_acquire(Lock *lock, Timeout *timeout) except -1:
-    """Wait for the lock. TimeoutError, what a signal handler raises, and RuntimeError if this thread has it
-    already."""
+    """Wait for the lock. TimeoutError at the deadline, the exception of a signal handler, or RuntimeError if
+    this thread has the lock already."""
     cdef int error
     while lock.taken:
-        if lock.thread == GetCurrentThreadId():             # a signal handler, inside the call
+        if lock.thread == GetCurrentThreadId():             # a signal handler called this inside the call
             raise RuntimeError("reentrant call")
         if lock.event == NULL:
             lock.event = CreateEventW(NULL, FALSE, FALSE, NULL)
@@ -36,7 +36,7 @@ cdef int lock_acquire(Lock *lock, Timeout *timeout) except -1:
 
 
 cdef int lock_release(Lock *lock) except -1:
-    """Let the next have it."""
+    """Release the lock and wake a thread that waits for it."""
     lock.taken = False
     if lock.waiting:
         SetEvent(lock.event)

@@ -1,18 +1,19 @@
-# Lookup: the addresses of a host, found where Ctrl-C is heard.
+# Lookup: finds the addresses of a host. Ctrl-C ends the wait for them.
 #
-# The system's getaddrinfo cannot be interrupted. So the main thread, which alone hears signals, has another
-# one of Python's make the lookup, and waits for that; if a signal ends the wait, the other thread goes on
-# until the system answers, and nobody minds. Elsewhere, and for addresses that need no lookup, it is a plain
-# call. `connect` asks the system itself, as the stock socket does in C. `create_connection` asks
-# socket.getaddrinfo, as the stock function does, and if the program has put another in its place, that one,
-# on the thread that calls.
-# Owner: each lookup is its caller's and its thread's. Threads: Python's, with the GIL but for the waits.
+# The system's getaddrinfo cannot be interrupted. So the main thread, the only one that handles signals,
+# starts another Python thread for the lookup and waits for it. If a signal ends the wait, that thread goes on
+# until the system answers, and its result is discarded. Other threads make a plain call, and so does the main
+# thread for addresses that need no lookup. `connect` calls the system directly, as the stock socket does in
+# C. `create_connection` calls socket.getaddrinfo, as the stock function does. If the program has replaced
+# that function, its replacement runs on the calling thread.
+# Owner: the caller and the lookup's thread share each lookup. Threads: Python's, with the GIL except during
+# waits.
 import _thread
 
 cdef object _getaddrinfo = _stdlib.getaddrinfo
 
 cdef class _Lookup:
-    """One lookup: a function with its arguments, and what became of it."""
+    """One lookup: a function with its arguments, and its result or error."""
     cdef HANDLE done
     cdef object function
     cdef object arguments
@@ -33,7 +34,7 @@ cdef class _Lookup:
     def run(self):
         try:
             self.result = self.function(*self.arguments)
-        except BaseException as error:                      # the caller's, whatever it is
+        except BaseException as error:                      # of any kind: the caller raises it
             self.error = error
         finally:
             SetEvent(self.done)
@@ -55,21 +56,20 @@ cdef class _Lookup:
 
 
 cdef object lookup_run(object function, tuple arguments):
-    """What the function returns, where Ctrl-C is heard meanwhile."""
+    """Return the function's result. In the main thread Ctrl-C ends the wait for it."""
     cdef _Lookup lookup
     if not interrupt_is_for_us():
         return function(*arguments)
     lookup = _Lookup(function, *arguments)
     try:
         _thread.start_new_thread(lookup.run, ())
-    except RuntimeError:                                    # there are too many
+    except RuntimeError:                                    # there are too many threads
         lookup.run()
     return lookup.wait()
 
 
 def lookup_system_address(bytes name, int family):
-    """The first address that the system has for a name, a sockaddr in bytes, or the Winsock code of the
-    failure."""
+    """Return the first address that the system has for a name, a sockaddr in bytes, or a Winsock code."""
     cdef Address *found = NULL
     cdef const char *host = name
     cdef int error
@@ -84,7 +84,7 @@ def lookup_system_address(bytes name, int family):
 
 
 cdef int lookup_address(bytes name, int family, int port_number, Address *remote) except -1:
-    """The first address of a host for connect. gaierror if there is none."""
+    """Find the first address of a host, for connect. gaierror if there is none."""
     cdef Address *literal = NULL
     cdef bytes found
     memset(remote, 0, sizeof(Address))
@@ -104,7 +104,7 @@ cdef int lookup_address(bytes name, int family, int port_number, Address *remote
 
 
 cdef object lookup_addresses(object host, object service):
-    """What socket.getaddrinfo says of a host, for TCP."""
+    """Return what socket.getaddrinfo returns for a host and TCP."""
     arguments = host, service, 0, _stdlib.SOCK_STREAM
     if _stdlib.getaddrinfo is _getaddrinfo and lookup_takes_time(host):
         return lookup_run(_getaddrinfo, arguments)
@@ -112,7 +112,7 @@ cdef object lookup_addresses(object host, object service):
 
 
 cdef bint lookup_takes_time(object host):
-    """Whether the host is a name."""
+    """Whether the host is a name, not a numeric address."""
     cdef Address *literal = NULL
     cdef bytes name = lookup_name(host)
     cdef int error
@@ -124,8 +124,8 @@ cdef bint lookup_takes_time(object host):
 
 
 cdef bytes lookup_name(object host):
-    """A host name as the stock socket gives it to the system: ASCII as it is, the rest as IDNA has it. None
-    for what it refuses, and for what is no name."""
+    """Return a host name as the stock socket passes it to the system: ASCII unchanged, the rest encoded as
+    IDNA. None for a name that it refuses, and for anything that is not a name."""
     if isinstance(host, (bytes, bytearray)):
         name = bytes(host)
     elif isinstance(host, str):

@@ -65,8 +65,8 @@ def create_server(address, *, family=_stdlib.AF_INET, backlog=None, reuse_port=F
 
 
 def _bind_exclusively(sock, address):
-    """Bind a socket that has SO_EXCLUSIVEADDRUSE: WSAEADDRINUSE when somebody has the port, WSAEACCES when
-    the system keeps it."""
+    """Bind a socket that has SO_EXCLUSIVEADDRUSE. WSAEADDRINUSE if another socket has the port, WSAEACCES if
+    the system reserves it."""
     try:
         sock.bind(address)
     except OSError as error:

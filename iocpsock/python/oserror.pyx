@@ -1,5 +1,5 @@
-# OSError: the Python side's one gate from Winsock codes to exceptions, those that `socket` raises in the same
-# case.
+# OSError: the only place of the Python side that translates Winsock codes to exceptions. They are those that
+# `socket` raises in the same case.
 # Threads: Python's, with the GIL.
 import socket as _stdlib
 import _socket as _core
@@ -16,11 +16,11 @@ cdef object oserror_raise(int error):
 
 
 cdef object oserror_raise_lookup(int error):
-    """Raise what the standard socket raises when a runtime is not found."""
+    """Raise what the standard socket raises when a lookup fails."""
     raise _stdlib.gaierror(error, "getaddrinfo failed")
 
 
 cdef object oserror_raise_closed():
-    """The call waited while its socket was closed, which another thread did. The code is what the next call
-    will give."""
+    """Raise the error for a call that waited while another thread closed its socket. The next call will fail
+    with the same code."""
     raise OSError(0, "the socket was closed by another thread while this call waited", None, WSAENOTSOCK)

@@ -1,4 +1,4 @@
-# Record: the piece in which TLS carries its bytes, as far as one has to know it to receive exactly one.
+# Record: as much of TLS's record format as is needed to receive exactly one record.
 # Threads: any.
 
 cdef enum:
@@ -8,13 +8,14 @@ cdef enum:
 
 
 cdef DWORD record_size(const unsigned char *header, DWORD got, bint first) noexcept nogil:
-    """The size of a record of which so many bytes are there, as far as it is known. What is none has the size
-    of a header: with no more than that OpenSSL knows what is wrong."""
+    """Return the size of a record of which `got` bytes have arrived: that of a header until the header is
+    complete. Anything that is not a record has the size of a header: OpenSSL needs no more to report the
+    error."""
     cdef DWORD size = RECORD_HEADER
     if got < RECORD_HEADER:
         return size
     if header[1] == 3:              # SSL 3.0 and all versions of TLS
         size += header[3] << 8 | header[4]
     elif first and header[0] & 0x80 and header[2] == 1:
-        size = 2 + ((header[0] & 0x7F) << 8 | header[1])    # the hello of old clients, RFC 5246 E.2
+        size = 2 + ((header[0] & 0x7F) << 8 | header[1])    # the ClientHello of old clients, RFC 5246 E.2
     return size if RECORD_HEADER <= size <= RECORD_MOST else RECORD_HEADER

@@ -1,9 +1,10 @@
-# Sendfile: a file to a socket, by TransmitFile where the system can read it, through memory elsewhere.
+# Sendfile: sends a file, by TransmitFile where the system can read the file itself, otherwise through memory.
 #
-# TransmitFile is for what is certainly a file of the system's and nothing but its bytes: the io module's own
-# file objects. An object that only names such a file (a gzip file has a fileno too) is read. It is for calls
-# without a time-out, since nobody could tell how much a transmission has sent that is cancelled; and for
-# Windows Server: other editions make two at a time, for the whole machine, and let the third wait.
+# TransmitFile needs an object that certainly stands for the plain bytes of a system file: one of the io
+# module's own file objects. An object that only names such a file (a gzip file has a fileno too) is read
+# through memory. So is a file when the call has a timeout, since nobody can tell how much a cancelled
+# transmission has sent. TransmitFile is used on Windows Server only: other editions run two at a time on the
+# whole machine, and a third waits.
 # Threads: any Python thread.
 cdef extern from "edition.h":
     bint edition_is_server() nogil
@@ -14,14 +15,14 @@ import os as _os
 import stat as _stat
 
 cdef enum:
-    SENDFILE_PIECE = 4 << 20        # bytes of one TransmitFile; the progress is known, and the file
-                                    # positioned, by pieces
-    SENDFILE_READ = 256 * 1024      # bytes of one read and send where TransmitFile cannot be used
-    SENDFILE_TIMED = 64 * 1024      # bytes of one read when there is a time-out
+    SENDFILE_PIECE = 4 << 20        # bytes of one TransmitFile; progress is known, and the file's position
+                                    # set, in such steps
+    SENDFILE_READ = 256 * 1024      # bytes of one read and send without TransmitFile
+    SENDFILE_TIMED = 64 * 1024      # bytes of one read with a timeout
 
 
 cdef object sendfile_send(object self, object file, object offset, object count):
-    """socket.sendfile on a socket that waits on the engine."""
+    """Run socket.sendfile for a socket whose calls the engine runs."""
     self._check_sendfile_params(file, offset, count)
     if offset:
         file.seek(offset)
@@ -33,7 +34,7 @@ cdef object sendfile_send(object self, object file, object offset, object count)
 
 
 cdef bint sendfile_is_file(object file):
-    """Whether the object stands for a regular file that may be read."""
+    """Whether the object is one of io's own, for a regular file that it may read."""
     raw = file.raw if type(file) in (_io.BufferedReader, _io.BufferedRandom) else file
     return type(raw) is _io.FileIO and raw.readable() and _stat.S_ISREG(_os.fstat(raw.fileno()).st_mode)
 
@@ -46,9 +47,9 @@ cdef object sendfile_transmit(object self, object file, object start, object cou
     cdef _Guard guard
     cdef size_t handle
     cdef int error = 0
-    file.flush()                                            # what was written to it and waits in its buffer
+    file.flush()                                            # data written to it may still be in its buffer
     descriptor = file.fileno()
-    pointer = _os.lseek(descriptor, 0, _os.SEEK_CUR)        # the file object thinks that nobody else moves it
+    pointer = _os.lseek(descriptor, 0, _os.SEEK_CUR)        # the file object assumes nobody else moves it
     handle = _msvcrt.get_osfhandle(descriptor)
     end = max(start, _os.fstat(descriptor).st_size)
     if count is not None:
@@ -65,7 +66,7 @@ cdef object sendfile_transmit(object self, object file, object start, object cou
             if error:
                 call_raise(guard, error)
             if sent == 0:
-                break                                       # the file has become shorter meanwhile
+                break                                       # the file was truncated meanwhile
     finally:
         _os.lseek(descriptor, pointer, _os.SEEK_SET)
         if position > start:
@@ -95,7 +96,7 @@ cdef object sendfile_copy(object self, object file, object start_at, object coun
                 interrupt_timeout(&limit, timeout)
                 guard = call_enter(self, &call)
                 with nogil:
-                    if limit.deadline:                   # which counts from the last progress
+                    if limit.deadline:                   # the timeout counts from the last progress
                         error = waiter_send_some(&call, start + done, piece, 0, &limit, &sent)
                     else:
                         error = waiter_send(&call, start + done, piece, 0, &limit, &sent)

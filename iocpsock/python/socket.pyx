@@ -1,12 +1,13 @@
 # Socket: `iocpsock.socket`, a `socket.socket` whose blocking calls run on the engine.
 #
-# A TCP socket over IPv4 or IPv6 that blocks, with or without a time-out, waits on the engine, without the
-# GIL. Everything else, and every other kind of socket, is inherited. Nothing is read ahead and the sockets
-# belong to no completion port, so select, ssl and event loops see an ordinary socket.
+# The engine runs the blocking calls of a TCP socket over IPv4 or IPv6, with or without a timeout, and they
+# wait without the GIL. Everything else is inherited, and so is every other kind of socket. The engine reads
+# nothing ahead, and the sockets belong to no completion port, so select, ssl and event loops see an ordinary
+# socket.
 # Owner: Python's object owns the handle. Threads: any Python thread.
 
 cdef object _limiting = (SO_RCVTIMEO, SO_SNDTIMEO)
-# Warns of a socket that was not closed, and closes it.
+# Warns that a socket was not closed, and closes it.
 cdef object _finalize = _core.socket.__del__
 
 
@@ -15,14 +16,14 @@ class socket(_stdlib.socket):
     engine."""
 
     __module__ = "iocpsock"
-    # The guard of the handle; known to listen; the _Acceptor, if there is one; whether others may look at the
-    # handle; the tuning attributes; whether connections may inherit SO_RCVTIMEO or SO_SNDTIMEO.
+    # The guard of the handle; whether it is known to listen; the _Acceptor or None; whether others may use
+    # the handle; the tuning attributes; whether connections may inherit SO_RCVTIMEO or SO_SNDTIMEO.
     __slots__ = ("_guard", "_listens", "_acceptor", "_shown", "_acceptcount", "_sendlimit", "_limits")
 
     def __new__(cls, *arguments, **options):
         self = super().__new__(cls)
         self._guard = _Guard()
-        # What ends a socket looks at these, initialised or not.
+        # Closing and finalising read these, even if __init__ never ran.
         self._acceptor = None
         self._shown = True
         return self
@@ -44,7 +45,7 @@ class socket(_stdlib.socket):
         timeout = _gettimeout(self)
         host = call_plain_host(address, _family(self)) if call_waits(self, timeout) else None
         if host is None:
-            return super().connect(address)                 # which knows what is wrong with it
+            return super().connect(address)                 # reports what is wrong with the address
         error = call_connect(self, host, address, timeout)
         if error == WSAENOTSOCK:
             oserror_raise_closed()
@@ -68,14 +69,13 @@ class socket(_stdlib.socket):
         timeout = _gettimeout(self)
         connection, address = accept_one(self, timeout)
         theirs = connection._guard
-        theirs.asks = ours.asks                             # nobody else has had the new handle
+        theirs.asks = ours.asks                             # nobody else has used the new handle
         default = _stdlib.getdefaulttimeout()
-        # The socket may have been made before this default was set, and it may have inherited the listener's
-        # mode after that.
+        # The new socket may be older than this default, and may have inherited the listener's mode since.
         if timeout or default is not None or _gettimeout(connection) is not None:
             connection.settimeout(default)
         connection._sendlimit = self._sendlimit
-        if self._limits:                                    # with AcceptEx they are not inherited everywhere
+        if self._limits:                                    # AcceptEx does not inherit them everywhere
             for option in _limiting:
                 connection.setsockopt(_core.SOL_SOCKET, option, self.getsockopt(_core.SOL_SOCKET, option))
         return connection, address
@@ -113,7 +113,7 @@ class socket(_stdlib.socket):
         try:
             PyObject_GetBuffer(buffer, &view, PyBUF_SIMPLE | PyBUF_WRITABLE)
         except (TypeError, BufferError):
-            return super().recv_into(buffer, nbytes, flags)             # which knows what is wrong with it
+            return super().recv_into(buffer, nbytes, flags)             # reports what is wrong with it
         try:
             if nbytes > view.len:
                 raise ValueError("buffer too small for requested bytes")
@@ -160,8 +160,8 @@ class socket(_stdlib.socket):
         return sendfile_send(self, file, offset, count)
 
     def __repr__(self):
-        """What the stock one says, without asking for the handle as others do: looking at a socket does not
-        change it."""
+        """Return the stock text without a call of `fileno`: that exposes the handle, and so changes the
+        socket."""
         closed = " [closed]" if getattr(self, "_closed", False) else ""
         text = (f"<{type(self).__module__}.{type(self).__qualname__}{closed} fd={_fileno(self)}, "
                 f"family={self.family!s}, "
@@ -183,7 +183,7 @@ class socket(_stdlib.socket):
 
     def detach(self):
         """Give the handle away, an int: the object is closed, the socket is not."""
-        # Of socket.socket, which closes when its files are closed too.
+        # A field of socket.socket, whose close waits until its files are closed too.
         self._closed = True
         return call_detach(self)
 
@@ -225,14 +225,14 @@ class socket(_stdlib.socket):
         call_close(self)
 
     def _let_go(self):
-        """Give up what uses the handle for longer than a call: connections that were accepted ahead are
+        """Release what uses the handle for longer than a call. Connections that were accepted ahead are
         reset."""
         accept_expose(self, False)
         self._acceptor = None
 
     def __del__(self):
         if _fileno(self) >= 0:
-            self._let_go()                                  # while there is a handle
+            self._let_go()                                  # while the handle is open
         _finalize(self)
 
     @property
@@ -262,7 +262,7 @@ class socket(_stdlib.socket):
 
 
 cdef object socket_checked(str name, int setting, object value, str also):
-    """The value, if the setting can have it; otherwise TypeError or ValueError."""
+    """Return the value if it is legal for the setting. Otherwise TypeError or ValueError."""
     legal = also + setting_table[setting].legal.decode("ascii")
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{name} must be {legal}, not {value!r}")

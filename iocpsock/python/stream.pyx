@@ -1,23 +1,23 @@
-# Stream: TLS on the engine, where `ssl.SSLSocket` has OpenSSL's object for a socket, which would do the
-# socket's calls itself.
+# Stream: TLS on the engine. It takes the place of OpenSSL's object in an `ssl.SSLSocket`, which would call
+# the socket itself.
 #
-# OpenSSL works here between two buffers in memory, and the stream carries the ciphertext: what OpenSSL asks
-# for is received into one, what it has written is sent from the other, by waits of the engine. So they end by
-# Ctrl-C, by a close and at the time-out, and wherever they end nothing is lost or out of order: everything
-# under way is kept here, not on a stack.
+# OpenSSL works between two memory buffers, and the stream transfers the ciphertext: it receives what OpenSSL
+# asks for into one, and sends what OpenSSL has written from the other. The engine does the waiting, so
+# Ctrl-C, a close and the timeout end it. Wherever a wait ends, no data is lost or out of order: the state is
+# kept in this object, not on a stack.
 #
-# * Exactly one record is received at a time. What comes behind it stays with the system, so that `select`
-#   together with `pending` tells whether there is something to read, and what follows the end of TLS is there
-#   for the plain socket.
-# * A send that has to wait is never taken back, since nobody could tell then how much of it was sent. With a
-#   timeout the call waits for room. Without one the send is posted, and stays with the system when Ctrl-C
-#   ends the call; the next that sends begins by waiting for it.
-# * A write that ended early is to be made again with the same data, OpenSSL's own rule: it goes on where it
-# was.
+# * The stream receives exactly one record at a time. The kernel keeps the bytes behind it, so `select`
+#   together with `pending` tells whether there is something to read, and the plain socket can read what
+#   follows the end of TLS.
+# * The stream never takes back a send that has to wait, since nobody could tell how much of it was sent. With
+#   a timeout the call waits for room. Without one the send is posted, and stays with the kernel if Ctrl-C
+#   ends the call. The next call that sends waits for it first.
+# * The caller repeats a write that ended early with the same data, OpenSSL's own rule. The write then
+#   continues where it stopped.
 #
-# Owner: the SSLSocket. Threads: Python's; one at a time receives a record, one sends, and OpenSSL's object
-# and its buffers are guarded by a lock that is not held during waits. A thread that reads may have to send
-# (new keys, a certificate): if another is sending, that one sends it too.
+# Owner: the SSLSocket. Threads: Python's. One thread at a time receives a record, and one sends. A lock that
+# is not held during waits guards OpenSSL's object and its buffers. A thread that reads may have to send (new
+# keys, a certificate): if another thread is sending, that one sends it too.
 cimport cython
 from cpython.buffer cimport PyBUF_READ
 from cpython.memoryview cimport PyMemoryView_FromMemory
@@ -25,22 +25,22 @@ import weakref as _weakref
 from _thread import RLock as _RLock
 
 cdef enum:
-    STREAM_PIECE = 4 * RECORD_FULL  # of a write, encrypted and sent at a time; OpenSSL's buffer keeps the
-                                    # size it once had
+    STREAM_PIECE = 4 * RECORD_FULL  # bytes of a write that are encrypted and sent at a time; OpenSSL's buffer
+                                    # never shrinks
 
 cdef struct StreamCall:             # one call of a method
     Timeout timeout
     bint waits                      # the socket is not non-blocking
-    bint reads                      # what is left of a write is none of its business
-    bint sends                      # it has the turn to send
-    bint wrote                      # OpenSSL has made ciphertext in its last step
+    bint reads                      # it does not complete another call's unfinished write
+    bint sends                      # it has the lock `writing`
+    bint wrote                      # OpenSSL wrote ciphertext in its last step
 
 cdef object _recv = _core.socket.recv
 cdef object _send = _core.socket.send
 
 
 cdef object stream_receive(object sock, DWORD size, Timeout *timeout):
-    """What there is to receive, but not more than that; b"" at the end."""
+    """Receive at most `size` bytes; b"" at the end."""
     cdef GuardCall inside
     cdef _Guard guard = call_enter(sock, &inside)
     cdef DWORD received = 0
@@ -55,27 +55,26 @@ cdef object stream_receive(object sock, DWORD size, Timeout *timeout):
     return data if received == size else data[:received]
 
 
-@cython.no_gc_clear                 # `unsent` belongs to the system while a send is under way
+@cython.no_gc_clear                 # `unsent` belongs to the kernel while a send is posted
 cdef class _Stream:
-    """The part of OpenSSL's object for a socket that waits; everything else is asked of `tls`."""
+    """The waiting methods of OpenSSL's object for a socket. `tls` has everything else."""
     cdef object owner               # the SSLSocket, a weak reference
-    cdef object tls                 # OpenSSL's object, and the ciphertext before and behind it
-    cdef object incoming, outgoing
-    cdef object state               # guards them; the same thread may come twice, as OpenSSL's object runs
-                                    # signal handlers
+    cdef object tls                 # OpenSSL's object ...
+    cdef object incoming, outgoing  # ... and its buffers of received ciphertext, and of ciphertext to send
+    cdef object state               # guards these three; reentrant, as OpenSSL's object runs signal handlers
     cdef Lock reading, writing
     cdef unsigned char header[RECORD_HEADER]                # of the record that is being received
     cdef DWORD got                                          # bytes of that record so far
-    cdef unsigned long long records                         # how many have been received before it
-    cdef Py_ssize_t begun           # bytes of an unfinished write that OpenSSL has
-    cdef bytes unsent               # ciphertext that is being sent, and how much of it was
-    cdef Py_ssize_t sent
+    cdef unsigned long long records                         # how many were received before it
+    cdef Py_ssize_t begun           # bytes of an unfinished write that OpenSSL has encrypted
+    cdef bytes unsent               # ciphertext that is being sent ...
+    cdef Py_ssize_t sent            # ... and how much of it was sent
     cdef Waiter *waiter             # the send that is posted, or NULL ...
     cdef GuardCall posted           # ... as a call inside the socket's guard
     cdef _Guard guard
-    cdef int failed                 # how sending has failed: a Winsock code
+    cdef int failed                 # Winsock code with which sending failed, or 0
 
-    # The model: what the context of the SSLSocket has made on its handle.
+    # `model` is the object that the SSLSocket's context made on its handle.
     def __init__(self, owner, model, session):
         tlserror_load()
         self.owner = _weakref.ref(owner)
@@ -89,7 +88,7 @@ cdef class _Stream:
     def __dealloc__(self):
         if self.waiter != NULL:
             with nogil:
-                # On a handle that is open as long as the send is inside.
+                # The handle is open as long as the send is inside the guard.
                 guard_cancel(&self.posted)
                 waiter_await(self.waiter, &self.posted)
                 guard_break(&self.posted)
@@ -151,8 +150,8 @@ cdef class _Stream:
             try:
                 self.flush(sock, &call)
             except ConnectionResetError:
-                # A server's last words are tickets for a later session, and a client that is gone already may
-                # have left something to read. OpenSSL does the same.
+                # A TLS 1.3 server sends session tickets last, and a client that has closed already may have
+                # sent data to read. OpenSSL ignores the reset too.
                 if not (self.tls.server_side and self.tls.version() == "TLSv1.3"):
                     raise
         except TimeoutError as error:
@@ -169,7 +168,7 @@ cdef class _Stream:
         return sock
 
     cdef object begin(self, StreamCall *call):
-        """Begin a call: its socket."""
+        """Begin a call and return its socket."""
         sock = self.owner()
         if sock is None:
             raise tlserror_module.SSLError("Underlying socket connection gone")
@@ -180,8 +179,8 @@ cdef class _Stream:
         return sock
 
     cdef object advance(self, object sock, StreamCall *call, object operation, tuple arguments):
-        """What OpenSSL's operation returns, once it has all that it has to receive for it. Of an error the
-        peer is told."""
+        """Run an operation of OpenSSL's, receive what it asks for, and return its result. After an error,
+        send the alert that OpenSSL has written for the peer."""
         cdef unsigned long long records
         cdef Py_ssize_t pending
         while True:
@@ -208,7 +207,7 @@ cdef class _Stream:
                 raise outcome
 
     cdef object write_all(self, object sock, StreamCall *call, object octets):
-        """Encrypt and send, a piece after the other: the number of bytes."""
+        """Encrypt and send, piece by piece, and return the number of bytes."""
         cdef Py_ssize_t size = len(octets)
         cdef bint asked
         if self.writing.taken and not call.waits:
@@ -230,15 +229,16 @@ cdef class _Stream:
             lock_release(&self.writing)
         call.reads = True
         try:
-            # What a thread that reads has left to this one meanwhile.
+            # Send what a reading thread has left to this one meanwhile.
             self.flush(sock, call)
         except OSError:
-            pass                                            # the data are sent
+            pass                                            # this call's data are sent
         return size
 
     cdef object encrypt(self, object sock, StreamCall *call, object octets):
-        """Encrypt the next piece, a record at a time: one record either is encrypted or is not. OpenSSL's
-        object runs signal handlers when it has encrypted it, and if one raises, only the ciphertext tells."""
+        """Encrypt the next piece, a record at a time: OpenSSL encrypts a record completely or not at all.
+        OpenSSL's object then runs signal handlers. If one raises, only new ciphertext shows that the record
+        is encrypted."""
         cdef Py_ssize_t size = len(octets), stop = min(self.begun + STREAM_PIECE, size)
         while True:
             record = octets[self.begun:min(self.begun + RECORD_FULL, size)]
@@ -254,8 +254,8 @@ cdef class _Stream:
                 return
 
     cdef object flush(self, object sock, StreamCall *call):
-        """Send what there is, unless another thread does. It looks here too when it has given its turn
-        away."""
+        """Send all ciphertext, unless another thread is sending. That thread calls this too after it has
+        released the lock."""
         if call.sends:
             self.send(sock, call)
         elif self.failed:
@@ -272,7 +272,7 @@ cdef class _Stream:
                     lock_release(&self.writing)
 
     cdef object send(self, object sock, StreamCall *call):
-        """Send all ciphertext there is. Only in one's turn."""
+        """Send all ciphertext. The caller has the lock `writing`."""
         if self.failed:
             call_raise(self.guard, self.failed)
         while True:
@@ -292,7 +292,7 @@ cdef class _Stream:
                 self.finish()
 
     cdef object send_some(self, object sock, StreamCall *call):
-        """Send what the system takes at once, when it has room."""
+        """Send as much as the kernel takes at once. A call that waits does so until there is room."""
         cdef GuardCall inside
         cdef const char *data = PyBytes_AsString(self.unsent)
         cdef DWORD size = <DWORD>(len(self.unsent) - self.sent), sent = 0
@@ -316,7 +316,7 @@ cdef class _Stream:
             self.fail(error)
 
     cdef object post(self, object sock):
-        """Begin to send what there is. The posted send is inside the guard until `finish`."""
+        """Post a send of the unsent ciphertext. It is inside the guard until `finish`."""
         cdef const char *data = PyBytes_AsString(self.unsent)
         cdef DWORD size = <DWORD>(len(self.unsent) - self.sent)
         cdef Py_ssize_t start = self.sent
@@ -324,7 +324,7 @@ cdef class _Stream:
         cdef Waiter *waiter
         call_enter(sock, &self.posted)
         self.posted.thread = 0
-        with nogil:                                         # the turn to send is this call's
+        with nogil:                                         # this call has the lock `writing`
             waiter = waiter_take()
             if waiter != NULL:
                 error = waiter_post_send(waiter, &self.posted, data + start, size, 0)
@@ -339,7 +339,7 @@ cdef class _Stream:
             self.fail(error)
 
     cdef object wait(self, object sock, StreamCall *call):
-        """Wait for the end of the send that is posted, which goes on if the wait ends before."""
+        """Wait for the end of the posted send. The send goes on if the wait ends first."""
         cdef int error
         if not call.waits:
             raise tlserror_want_write()
@@ -361,15 +361,14 @@ cdef class _Stream:
             self.fail(error)
 
     cdef object fail(self, int error):
-        """Raise what a send has failed with. After that nothing can be sent any more, unless it has not even
-        begun."""
+        """Raise the error of a send. After that nothing can be sent, unless the send did not even begin."""
         if error != WSAENOBUFS:
             self.failed, self.unsent, self.sent = error, b"", 0
         call_raise(self.guard, error)
 
     cdef object receive(self, object sock, StreamCall *call, unsigned long long records):
-        """Receive what is missing of a record, for OpenSSL, unless another thread has done it: there were so
-        many."""
+        """Receive the missing bytes of the current record for OpenSSL. Return if another thread has done it,
+        so that `records`, the count before, no longer holds."""
         cdef DWORD size, missing
         if self.reading.taken and not call.waits:
             raise BlockingIOError

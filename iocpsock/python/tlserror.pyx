@@ -1,7 +1,7 @@
-# TLS error: the exceptions that OpenSSL's object for a socket raises, and `ssl.SSLSocket` expects.
+# TLS error: the exceptions that OpenSSL's object for a socket raises and `ssl.SSLSocket` expects.
 # Threads: Python's, with the GIL.
 
-# The module _ssl, which not every interpreter has; None until there is a stream.
+# The module _ssl, which some interpreters lack; None until the first stream is made.
 cdef object tlserror_module = None
 
 
@@ -13,7 +13,7 @@ cdef object tlserror_load():
 
 
 cdef object tlserror_new(str kind, str code, str text, str reason=None):
-    """An exception as OpenSSL's object for a socket raises it."""
+    """Return an exception as OpenSSL's object for a socket raises it."""
     error = getattr(tlserror_module, kind)(getattr(tlserror_module, code), text)
     error.library, error.reason = "SSL" if reason else None, reason
     return error
@@ -24,13 +24,13 @@ cdef object tlserror_want_write():
 
 
 cdef object tlserror_timeout(object error, str name):
-    """The TimeoutError as this call raises it, unless it is the network's."""
+    """Return the TimeoutError that this call raises. One of the network has an errno and stays as it is."""
     return error if error.errno else TimeoutError(f"The {name} operation timed out")
 
 
 cdef object tlserror_lost(object error):
-    """What a read or a write raises when the connection has failed: up to CPython 3.12 the stream has just
-    ended."""
+    """Return what a read or a write raises when the connection has failed. Up to CPython 3.12 that is the
+    error for an unexpected end of the stream."""
     if _sys.version_info >= (3, 13):
         return error
     return tlserror_new("SSLEOFError", "SSL_ERROR_EOF", "EOF occurred in violation of protocol")

@@ -18,7 +18,7 @@ cdef int tuning_named(object name) except -1:
 
 
 cdef int tuning_checked(int setting, object value) except? -2:
-    """The number that stands for `value`; ValueError if it is not a legal one."""
+    """Return the number that stands for `value`. ValueError if the value is not legal."""
     cdef int number
     cdef bytes text = str(value).encode("utf-8")
     if settings_word(setting, 0) != NULL:
@@ -53,7 +53,7 @@ def configure(**settings):
 
 
 cdef object tuning_load():
-    """Take IOCPSOCK_SETTINGS; ImportError if it cannot be understood."""
+    """Apply the environment variable IOCPSOCK_SETTINGS. ImportError if it cannot be parsed."""
     cdef const char *wrong = settings_load()
     if wrong != NULL:
         text = wrong.decode("utf-8", "replace")

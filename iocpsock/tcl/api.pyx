@@ -1,4 +1,5 @@
-# What the Tcl side uses of Tcl: include/tcl_stubs.h, by the functions' own names, and the tables.
+# The parts of Tcl that the Tcl side uses: include/tcl_stubs.h, under the functions' own names, and the
+# tables.
 # Declarations only.
 from libc.stdio cimport snprintf
 from libc.string cimport strcmp, strlen, strncmp

@@ -34,14 +34,14 @@ cdef int command_bad_option(Tcl_Interp *interp, const char *name) noexcept nogil
 
 
 cdef int command_port(Tcl_Interp *interp, const char *text, int *number) noexcept nogil:
-    """A port: a number, or the name of a TCP service."""
+    """Parse a port: a number, or the name of a TCP service."""
     cdef servent *service
     if Tcl_GetInt(NULL, text, number) != TCL_OK:
         service = getservbyname(text, b"tcp")
         if service != NULL:
             number[0] = ntohs(<u_short>service.s_port)
             return TCL_OK
-        return Tcl_GetInt(interp, text, number)             # for its message
+        return Tcl_GetInt(interp, text, number)             # for its error message
     if number[0] > 0xFFFF:
         return failure_refuse(interp, b"couldn't open socket: port number too high")
     if number[0] < 0:
@@ -51,8 +51,8 @@ cdef int command_port(Tcl_Interp *interp, const char *text, int *number) noexcep
 
 cdef int command_option(Tcl_Interp *interp, OpenArguments *arguments, const char *name,
                         Tcl_Obj *value) noexcept nogil:
-    """One option of the open command; `value` is NULL at the end of the line. TCL_OK if it took the value,
-    TCL_ERROR with a message, or -1 if it takes none."""
+    """Parse one option of the command. `value` is NULL at the end of the line. Return TCL_OK if the option
+    took the value, -1 if it takes none, or TCL_ERROR with a message."""
     if strcmp(name, b"-async") == 0:
         if arguments.is_server:
             return failure_refuse(interp, b"cannot set -async option for server sockets")
@@ -117,7 +117,7 @@ cdef int command_parse(Tcl_Interp *interp, int objc, Tcl_Obj *const *objv,
 
 
 cdef int command_family(Tcl_Interp *interp) noexcept nogil:
-    """The address family that Tcl's unsupported switch asks for."""
+    """Return the address family that the variable ::tcl::unsupported::socketAF selects."""
     cdef const char *family = Tcl_GetVar2(interp, b"::tcl::unsupported::socketAF", NULL, 0)
     if family != NULL and strcmp(family, b"inet") == 0:
         return AF_INET
@@ -128,7 +128,8 @@ cdef int command_family(Tcl_Interp *interp) noexcept nogil:
 
 cdef Connection *command_connect(Tcl_Interp *interp, OpenArguments *arguments,
                                  int port_number) noexcept nogil:
-    """Start connecting: a connection that is open, or on its way if -async, or NULL with a message."""
+    """Start connecting. Return a connection that is open, or that may still be connecting if -async, or NULL
+    with a message."""
     cdef Address *remote = NULL
     cdef Address *local = NULL
     cdef Connection *connection
@@ -164,8 +165,8 @@ cdef Connection *command_connect(Tcl_Interp *interp, OpenArguments *arguments,
 
 
 cdef int command_await(Connection *connection, bint is_async) noexcept nogil:
-    """Wait for the connection unless -async: 0, or the Winsock code of the failure. -async reports a failed
-    attempt later, however soon it failed, but at once what failed before any attempt could be made."""
+    """Wait for the connection unless -async: 0, or the Winsock code of the failure. With -async, a failed
+    attempt is reported later, however soon it failed. A failure before any attempt is reported at once."""
     cdef int error
     source_lock(&connection.source)
     while connection.state == CONNECTION_CONNECTING and not is_async:
@@ -178,8 +179,8 @@ cdef int command_await(Connection *connection, bint is_async) noexcept nogil:
 
 
 cdef Listener *command_listen(Tcl_Interp *interp, OpenArguments *arguments, int port_number) noexcept nogil:
-    """Listen on every address of -myaddr, with one port number for all, or NULL with a message when none can
-    be had."""
+    """Listen on every address of -myaddr, with one port number for all. NULL with a message if no address can
+    be used."""
     cdef Address *list = NULL
     cdef Address *address
     cdef Listener *listener

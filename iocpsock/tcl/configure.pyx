@@ -1,11 +1,11 @@
-# Configure: `iocpsock::configure`, the settings of the process: what new connections and listeners start
-# with, and what holds for the engine as a whole.
+# Configure: `iocpsock::configure`, the settings of the process: the initial settings of new connections and
+# listeners, and the settings of the engine as a whole.
 #
-# Owns nothing. Threads: the interpreter's; the settings are single ints that any thread may read.
+# Owns nothing. Threads: the interpreter's. The settings are single ints that any thread may read.
 
 cdef int configure_command(void *data, Tcl_Interp *interp, int objc, Tcl_Obj *const *objv) noexcept nogil:
-    """`iocpsock::configure`: a dictionary of all; with a name its value; with names and values it changes
-    them, all or none."""
+    """`iocpsock::configure`: without arguments return a dictionary of all settings, with a name the value of
+    that setting. With names and values change them, all or none."""
     cdef Settings settings = settings_process.settings
     cdef int index = 1, setting
     if objc == 1:
@@ -35,7 +35,7 @@ cdef int configure_command(void *data, Tcl_Interp *interp, int objc, Tcl_Obj *co
 
 
 cdef int configure_find(Tcl_Interp *interp, Tcl_Obj *name) noexcept nogil:
-    """The setting with this name, or -1 with a message that lists them."""
+    """Return the setting with this name, or -1 with a message that lists all settings."""
     cdef int setting
     cdef Tcl_Obj *message
     for setting in range(SETTING_COUNT):

@@ -1,17 +1,17 @@
 # Driver: the Tcl channel driver over a connection or a listener.
 #
-# Owner: Tcl has the table of the driver's functions. A record (tcl/channel.pyx) lives from driver_new to
+# Owner: Tcl uses the table of the driver's functions. A record (tcl/channel.pyx) lives from driver_new to
 # driver_close.
 # Threads: all on the Tcl thread that has the channel. A blocking operation waits on the engine's object
-# directly, so no event handler runs meanwhile.
+# directly, so no event handler runs during the wait.
 
 cdef enum:
-    DRIVER_EXIT_TIME = 800         # milliseconds for what is unsent when Tcl ends, in all or since the peer
-                                   # took something, ...
-    DRIVER_EXIT_LOOK = 100         # ... which is looked at so often
+    DRIVER_EXIT_TIME = 800         # milliseconds for unsent data when Tcl ends: in all, or since the peer
+                                   # last took some
+    DRIVER_EXIT_LOOK = 100         # milliseconds between two looks at whether the peer took some
 
 cdef struct DriverExit:
-    ULONGLONG deadline              # once Tcl is ending: when to stop waiting for anything; 0 before that
+    ULONGLONG deadline              # once Tcl is ending: when all waiting stops; 0 before that
 
 cdef DriverExit driver_exit
 cdef Tcl_ChannelType driver_type
@@ -23,9 +23,9 @@ cdef void driver_start() noexcept nogil:
     AcquireSRWLockExclusive(&driver_type_lock)
     driver_type.typeName = b"tcp"
     driver_type.version = TCL_CHANNEL_VERSION
-    # 8.6 calls this for a full close and close2Proc for half of one.
+    # Tcl 8.6 calls this for a full close, and close2Proc for a half-close.
     driver_type.closeProc = driver_close
-    driver_type.close2Proc = driver_close_half        # 9.0 calls only this, with no flag for a full close
+    driver_type.close2Proc = driver_close_half        # 9.0 calls only this, without flags for a full close
     driver_type.inputProc = driver_input
     driver_type.outputProc = driver_output
     driver_type.setOptionProc = option_set
@@ -38,8 +38,8 @@ cdef void driver_start() noexcept nogil:
 
 
 cdef Channel *driver_new(Connection *connection, Listener *listener) noexcept nogil:
-    """Make the Tcl channel for a connection or a listener, whose host reference it takes over. Not registered
-    in any interpreter yet."""
+    """Make the Tcl channel for a connection or a listener, and take over the runtime's reference to it. The
+    channel is not registered in any interpreter yet."""
     cdef Channel *channel = <Channel *>Tcl_Alloc(sizeof(Channel))
     cdef char name[32]
     memset(channel, 0, sizeof(Channel))
@@ -58,7 +58,7 @@ cdef Channel *driver_new(Connection *connection, Listener *listener) noexcept no
 
 
 cdef void driver_event(Channel *channel) noexcept nogil:
-    """There was news of a connection: tell Tcl what it watches for and is true now. The handlers may close
+    """A connection became ready. Notify Tcl of those watched conditions that hold now. The handlers may close
     the channel."""
     cdef Source *source = channel_source(channel)
     cdef int ready, mask = 0
@@ -76,8 +76,8 @@ cdef void driver_event(Channel *channel) noexcept nogil:
 
 
 cdef void driver_watch(void *data, int mask) noexcept nogil:
-    """What Tcl wants to hear of. Called again after each notification, which makes the events repeat as long
-    as they hold."""
+    """Tcl sets which conditions it watches. Tcl calls this again after each notification, so the events
+    repeat as long as the conditions hold."""
     cdef Channel *channel = <Channel *>data
     channel.watched = mask & (TCL_READABLE | TCL_WRITABLE)
     notifier_untell(channel)
@@ -85,13 +85,13 @@ cdef void driver_watch(void *data, int mask) noexcept nogil:
         tcp_watch(channel.connection, (READY_READ if mask & TCL_READABLE else 0)
                          | (READY_WRITE if mask & TCL_WRITABLE else 0))
         if channel.connection.source.queued:
-            # A foreign message loop may sleep without asking notifier_setup.
+            # A foreign message loop may sleep without a call of notifier_setup.
             tcl_poll_now()
 
 
 cdef int driver_connected(Channel *channel) noexcept nogil:
-    """Before an operation on the stream, which waits for the connection if it blocks; with the lock held: 0,
-    or the Winsock code it fails with."""
+    """Called before an operation on the stream, with the lock held. A blocking channel waits here for the
+    connection. Return 0, or the Winsock code that the operation fails with."""
     cdef Connection *connection = channel.connection
     while connection.state == CONNECTION_CONNECTING:
         if not channel.blocking:
@@ -100,12 +100,12 @@ cdef int driver_connected(Channel *channel) noexcept nogil:
             return WSAETIMEDOUT
     if connection.state == CONNECTION_OPEN:
         return 0
-    connection.send.error = 0                               # the script hears of it
+    connection.send.error = 0                               # the script learns of it now
     return WSAENOTCONN
 
 
 cdef int driver_input(void *data, char *buffer, int size, int *error) noexcept nogil:
-    """Tcl reads: a count of bytes, 0 at the end of the stream, -1 with an errno."""
+    """Tcl reads: return a count of bytes, 0 at the end of the stream, or -1 with an errno."""
     cdef Channel *channel = <Channel *>data
     cdef Connection *connection = channel.connection
     cdef int count = -1, code
@@ -119,10 +119,10 @@ cdef int driver_input(void *data, char *buffer, int size, int *error) noexcept n
                 break
             count = receiver_read(connection, buffer, size, &code)
     source_unlock(&connection.source)
-    # A copy in the background goes on reading, up to the first byte.
+    # A background fcopy goes on reading after a close of the reading side, until its first byte.
     if count > 0 and channel.input_closed:
         count, code = -1, WSAESHUTDOWN
-    if count >= 0 or code == WSAECONNRESET:             # a reset ends the stream, as everywhere in Tcl
+    if count >= 0 or code == WSAECONNRESET:             # Tcl treats a reset as the end of the stream
         error[0] = 0
         return count if count >= 0 else 0
     error[0] = failure_errno(code)
@@ -130,9 +130,9 @@ cdef int driver_input(void *data, char *buffer, int size, int *error) noexcept n
 
 
 cdef int driver_output(void *data, const char *buffer, int size, int *error) noexcept nogil:
-    """Tcl writes: how many bytes were taken, or -1 with an errno. Without blocking they are taken before
-    there is a connection. At exit Tcl offers what a non-blocking channel still holds once, and there is no
-    event loop any more to come back for it: then such a write waits for room too."""
+    """Tcl writes: return how many bytes were taken, or -1 with an errno. A non-blocking channel takes bytes
+    before it is connected. At exit Tcl offers the remaining data of a non-blocking channel only once, because
+    no event loop runs any more. So at exit such a write waits for room too."""
     cdef Channel *channel = <Channel *>data
     cdef Connection *connection = channel.connection
     cdef bint waits = channel.blocking or driver_exit.deadline != 0
@@ -165,15 +165,16 @@ cdef inline int driver_put(Connection *connection, const char *buffer, int size,
 
 
 cdef void driver_refused(Channel *channel) noexcept nogil:
-    """A write was refused: Tcl holds what there is to send, and offers it when there is room."""
+    """A write was refused. Tcl holds the data and offers it again when there is room."""
     cdef TclThread *thread = notifier_thread()
     if thread != NULL:
         queue_prepend(&thread.refused, &channel.refused, channel)
 
 
 cdef void driver_flush_refused() noexcept nogil:
-    """Tcl ends. Have it offer what it holds of this thread's channels, as if there were room: full buffers at
-    first, and with the second call the part-filled one behind them, which it would not offer any more."""
+    """Tcl ends. Make it offer the data that it holds for this thread's channels, as if there were room. The
+    first call makes Tcl offer the full buffers, the second one the part-filled buffer behind them, which Tcl
+    would not offer any more."""
     cdef TclThread *thread = <TclThread *>TlsGetValue(notifier.tls)
     cdef Channel *channel
     cdef Source *source
@@ -182,7 +183,7 @@ cdef void driver_flush_refused() noexcept nogil:
         source = channel_source(channel)
         source_hold(source)
         Tcl_NotifyChannel(channel.channel, TCL_WRITABLE)
-        # Otherwise it is closed, or there is nothing to be had.
+        # Otherwise the channel is closed, or Tcl offers nothing.
         if source.context != NULL and channel.wrote > 0:
             Tcl_NotifyChannel(channel.channel, TCL_WRITABLE)
         elif source.context != NULL:
@@ -191,9 +192,9 @@ cdef void driver_flush_refused() noexcept nogil:
 
 
 cdef int driver_flushed(Channel *channel, int count, int *error) noexcept nogil:
-    """A blocking write is done when the kernel has the bytes, which then outlive the process; so is each at
-    exit, because Tcl does not close every channel then: `count`, or -1 with a Winsock code. With the lock
-    held."""
+    """A blocking write is done when the kernel has the bytes: they then outlive the process. This holds for
+    every write at exit too, because Tcl does not close every channel then. Return `count`, or -1 with a
+    Winsock code. With the lock held."""
     cdef Connection *connection = channel.connection
     driver_drain(channel)
     if connection.send.error:
@@ -203,8 +204,8 @@ cdef int driver_flushed(Channel *channel, int count, int *error) noexcept nogil:
 
 
 cdef bint driver_drain(Channel *channel) noexcept nogil:
-    """Wait until the kernel has what was written. False when the time of an exit is over, which a channel
-    that blocks extends as often as its peer takes something: the stock command waits there for ever. With the
+    """Wait until the kernel has the written bytes. False when the time for an exit is over. A blocking
+    channel extends that time whenever its peer takes some: the stock command waits for ever there. With the
     lock held."""
     cdef Connection *connection = channel.connection
     cdef ULONGLONG now, latest, seen = 0
@@ -226,12 +227,12 @@ cdef bint driver_drain(Channel *channel) noexcept nogil:
 
 
 cdef void driver_exit_begin() noexcept nogil:
-    """Tcl is ending, or was, and somebody has taken something: so long from now on is waited at most."""
+    """Tcl begins to end, or a peer took data during the exit: wait at most DRIVER_EXIT_TIME from now on."""
     driver_exit.deadline = GetTickCount64() + DRIVER_EXIT_TIME
 
 
 cdef bint driver_exit_left() noexcept nogil:
-    """Whether some of that time is left."""
+    """Whether any of that time is left."""
     return GetTickCount64() < driver_exit.deadline
 
 
@@ -241,8 +242,8 @@ cdef int driver_block_mode(void *data, int mode) noexcept nogil:
 
 
 cdef int driver_handle(void *data, int direction, void **handle) noexcept nogil:
-    """The SOCKET of a connection, which the caller may use from now on, or of a listener's first address. No
-    call on it blocks."""
+    """Give the caller the SOCKET of a connection, which it may use from now on, or of a listener's first
+    address. No call on that socket blocks."""
     cdef Channel *channel = <Channel *>data
     cdef SOCKET sock = INVALID_SOCKET
     cdef Endpoint *endpoint
@@ -252,16 +253,16 @@ cdef int driver_handle(void *data, int direction, void **handle) noexcept nogil:
         endpoint = <Endpoint *>queue_first(&channel.listener.endpoints)
         if endpoint != NULL:
             sock = endpoint.socket
-            # AcceptEx works on it all the same; an accepted socket has its own mode.
+            # AcceptEx works on a non-blocking socket too. An accepted socket has its own mode.
             winsock_nonblocking(sock)
     handle[0] = <void *>sock
     return TCL_OK if sock != INVALID_SOCKET else TCL_ERROR
 
 
 cdef int driver_close(void *data, Tcl_Interp *interp) noexcept nogil:
-    """The channel ends; what it has taken is still sent. When Tcl ends that is waited for, a bounded time;
-    then the other channels are closed all the same, because the process may go on without Tcl. 0 or an
-    errno."""
+    """Close the channel: 0 or an errno. The engine still sends the bytes that the channel has taken. When Tcl
+    ends, this waits for them until the deadline. The other channels are closed after that in any case,
+    because the process may go on without Tcl."""
     cdef Channel *channel = <Channel *>data
     cdef Source *source = channel_source(channel)
     cdef int code = 0
@@ -285,9 +286,9 @@ cdef int driver_close(void *data, Tcl_Interp *interp) noexcept nogil:
 
 
 cdef int driver_untold(Channel *channel) noexcept nogil:
-    """Before the close: 0, or the Winsock code of what the script has written in vain, to a connection that
-    then failed, and has not heard of. A channel that blocks waits for the connection if it has written to
-    it."""
+    """Called before the close. Return the Winsock code if the script has written to a connection that failed
+    later, and has not learnt of the failure; otherwise 0. A blocking channel that has written waits for the
+    connection."""
     cdef Connection *connection = channel.connection
     cdef int code = 0
     source_lock(&connection.source)
@@ -300,9 +301,9 @@ cdef int driver_untold(Channel *channel) noexcept nogil:
 
 
 cdef int driver_close_half(void *data, Tcl_Interp *interp, int flags) noexcept nogil:
-    """Half a close: 0 or an errno. Tcl 9 announces every full close as a close of the reading side, with
-    output still to come, so nothing is shut down for that: data that arrives would then reset the connection.
-    What the stream failed with is told by its reads and writes."""
+    """Close one side: 0 or an errno. Tcl 9 announces every full close as a close of the reading side, while
+    output is still to come. So closing the reading side shuts nothing down: arriving data would then reset
+    the connection. The channel's reads and writes report a failure of the stream."""
     cdef Channel *channel = <Channel *>data
     cdef Connection *connection = channel.connection
     cdef int code = 0

@@ -1,5 +1,5 @@
-# Failure: the Tcl side's one gate from Winsock codes to errno, messages and errorCode. The table is data:
-# tcl_tables.h.
+# Failure: the only place of the Tcl side that translates Winsock codes to errno, messages and errorCode. The
+# table is in tcl_tables.h.
 # Threads: the interpreter's.
 
 cdef enum:
@@ -7,7 +7,7 @@ cdef enum:
 
 
 cdef int failure_errno(int error) noexcept nogil:
-    """The errno for a Winsock code."""
+    """Return the errno for a Winsock code."""
     cdef int row
     for row in range(ERRNO_ROWS):
         if errno_table[row].winsock == error:
@@ -16,13 +16,13 @@ cdef int failure_errno(int error) noexcept nogil:
 
 
 cdef bint failure_is_lookup(int error) noexcept nogil:
-    """Whether the code came from name resolution (WSAHOST_NOT_FOUND and the codes around it), which errno
-    cannot say."""
+    """Whether the code came from name resolution (WSAHOST_NOT_FOUND and the codes around it), which has no
+    errno."""
     return WSASERVICE_NOT_FOUND <= error <= WSANO_DATA or error == WSATYPE_NOT_FOUND
 
 
 cdef void failure_lookup_message(int error, char *message) noexcept nogil:
-    """The system's words for a name resolution error, as gai_strerror gives them, in UTF-8."""
+    """Get the system's message for a name resolution error, as gai_strerror gives it, in UTF-8."""
     cdef WCHAR wide[TCL_MESSAGE_MAX]
     cdef DWORD length = FormatMessageW(FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS
                                         | FORMAT_MESSAGE_MAX_WIDTH_MASK,
@@ -43,7 +43,8 @@ cdef void failure_append_message(Tcl_DString *target, int error) noexcept nogil:
 
 
 cdef int failure_report(Tcl_Interp *interp, const char *what, int error) noexcept nogil:
-    """Leave "what: message" in the interpreter, and the POSIX errorCode; TCL_ERROR. `interp` may be NULL."""
+    """Set the interpreter's result to "what: message", and its errorCode to the POSIX one. Return TCL_ERROR.
+    `interp` may be NULL."""
     cdef char message[TCL_MESSAGE_MAX]
     if failure_is_lookup(error):
         if interp != NULL:
@@ -57,6 +58,6 @@ cdef int failure_report(Tcl_Interp *interp, const char *what, int error) noexcep
 
 
 cdef int failure_refuse(Tcl_Interp *interp, const char *message) noexcept nogil:
-    """Leave a fixed message in the interpreter; TCL_ERROR."""
+    """Set the interpreter's result to a fixed message. Return TCL_ERROR."""
     Tcl_SetObjResult(interp, Tcl_NewStringObj(message, -1))
     return TCL_ERROR

@@ -1,51 +1,52 @@
-# Notifier: the event source that brings the engine's news into a Tcl thread's event loop.
+# Notifier: the Tcl event source that passes the engine's notifications to a Tcl thread's event loop.
 #
-# Each Tcl thread that has sockets owns one consumer. A completion thread that has news puts the source on the
-# consumer's queue and alerts the thread, once for a batch. The thread's check procedure turns each ready
-# source into one Tcl event, so `vwait` and `update` see them one by one, as with the stock sockets; the event
-# asks the source what is true then.
+# Each Tcl thread that has sockets owns one consumer. When a source becomes ready, a completion thread puts it
+# on the consumer's queue and alerts the Tcl thread, once for a batch. The thread's check procedure queues one
+# Tcl event for each ready source, so `vwait` and `update` process them one by one, as with the stock sockets.
+# When Tcl services the event, the event asks the source for its current state.
 #
-# A thread whose sleeps are short, because the next message comes at once, becomes hot: it receives itself
-# (engine/direct.pyx) and, before Tcl sleeps, waits a moment for the next message. If that goes well it
-# becomes eager: it waits already at the end of its event, so that Tcl need not ask all its event sources in
-# between. A wait that brings nothing ends the one or the other, and each time it takes longer to come back.
-# Tcl's timers, idle tasks and other sources have their turn at least every NOTIFIER_TURN milliseconds.
+# A thread becomes hot when its sleeps are short because the next message comes at once. A hot thread receives
+# without a completion thread (engine/direct.pyx), and waits a moment for the next message before Tcl sleeps.
+# If those waits succeed, the thread becomes eager: it waits at the end of its event already, so that Tcl need
+# not ask all its event sources in between. A wait that brings nothing ends the eager state, or the hot state
+# if the thread is not eager, and doubles the streak that is needed to return to it. Tcl's timers, idle tasks
+# and other event sources get their turn at least every NOTIFIER_TURN milliseconds.
 #
 #     asleep  --`needed` short sleeps in a row-->  hot  --`needed` good waits in a row-->  eager
 #             <--a wait that brings nothing------       <--a wait that brings nothing-----
 #     `needed` begins at NOTIFIER_STREAK; each wait that brings nothing doubles it; a full streak while eager
 #     sets it back.
 #
-# An event takes its source off the queue, and Tcl asks anew for what it wants to hear of when the handlers
-# have run. A handler may run the event loop itself before that, and what it was told of may still hold. So a
-# channel whose handlers run is in the list `told`, which setup and check look at: one for which something
-# still holds gets another event.
+# An event takes its source off the queue. Tcl sets the channel's watch mask again only after the handlers
+# have run. Before that, a handler may run the event loop itself, while the condition that it was called for
+# still holds. So a channel whose handlers run is in the list `told`. Setup and check go through that list,
+# and a channel whose condition still holds gets another event.
 # Owner: the thread, until its exit handler. A queued Tcl event holds a reference to its source.
 # Threads: all on the Tcl thread, except notifier_wake.
 
 cdef enum:
     NOTIFIER_LINGER = 1             # milliseconds to wait for the next message (polling_wait: or two)
-    NOTIFIER_SHORT = 16             # milliseconds of a short sleep: a tick of Windows' clock, by which Tcl's
-                                    # own waits end
-    NOTIFIER_STREAK = 8             # short sleeps in a row to become hot, good waits in a row to become eager
-                                    # ...
-    NOTIFIER_STREAK_MOST = 8192     # ... at first; twice as many after each wait in vain, up to this
-    NOTIFIER_TURN = 5               # milliseconds of waits of our own before Tcl asks its other event sources
+    NOTIFIER_SHORT = 16             # milliseconds of a short sleep: one tick of Windows' clock. Tcl's own
+                                    # waits end at such a tick
+    NOTIFIER_STREAK = 8             # initially: short sleeps in a row to become hot, good waits in a row to
+                                    # become eager
+    NOTIFIER_STREAK_MOST = 8192     # the streak doubles after each wait that brings nothing, up to this
+    NOTIFIER_TURN = 5               # milliseconds of our own waits before Tcl asks its other event sources
 
 cdef struct TclThread:
     Consumer *consumer
     Tcl_ThreadId identifier
-    int events                      # Tcl events of ours in the queue
-    Queue told                      # channels that were told of something, and have not been asked since
-    Queue refused                   # channels whose last write was refused: Tcl holds what they are to send
+    int events                      # our events in Tcl's queue
+    Queue told                      # channels whose handlers were called, and that were not asked since
+    Queue refused                   # channels whose last write was refused: Tcl holds their unsent data
     bint eager
     int streak                      # short sleeps in a row; when hot, good waits in a row
-    int needed                      # how long a streak has to be
+    int needed                      # length that the streak must reach
     LONGLONG asleep                 # performance counter when Tcl went to sleep; 0 once it was woken
     LONGLONG short_sleep            # ticks of the performance counter in NOTIFIER_SHORT
-    LONGLONG turn                   # performance counter when Tcl's other event sources had their turn;
-                                    # GetTickCount64 has a
-    LONGLONG turn_length            # grain of 16 milliseconds, three times a turn. Its ticks in NOTIFIER_TURN
+    LONGLONG turn                   # performance counter when Tcl's other event sources last had their turn.
+                                    # GetTickCount64 has a grain of 16 milliseconds, three times a turn
+    LONGLONG turn_length            # ticks of the performance counter in NOTIFIER_TURN
 
 cdef struct SourceEvent:
     Tcl_Event event                 # first: Tcl frees it
@@ -70,8 +71,8 @@ cdef bint notifier_start() noexcept nogil:
 
 
 cdef TclThread *notifier_thread() noexcept nogil:
-    """The calling thread's record, made and registered with Tcl at first use. Tcl_Alloc does not return
-    without memory; NULL when the engine has none."""
+    """Return the calling thread's record, made and registered with Tcl at first use. Tcl_Alloc does not
+    return when memory is exhausted. NULL when the engine is out of memory."""
     cdef TclThread *thread = <TclThread *>TlsGetValue(notifier.tls)
     if thread != NULL:
         return thread
@@ -93,7 +94,7 @@ cdef TclThread *notifier_thread() noexcept nogil:
 
 
 cdef void notifier_thread_exit(void *data) noexcept nogil:
-    """The thread ends. Its channels are closed by Tcl after this, and need no record for that."""
+    """The thread ends. Tcl closes its channels after this, and that needs no record."""
     cdef TclThread *thread = <TclThread *>data
     while thread.told.first != NULL:
         queue_take(&thread.told)
@@ -115,7 +116,7 @@ cdef void notifier_wake(void *identifier) noexcept nogil:
 
 
 cdef void notifier_setup(void *data, int flags) noexcept nogil:
-    """Before Tcl waits: it must not, if there is news, or while the thread receives itself."""
+    """Tcl calls this before it waits. Tcl must not wait if a source is ready, or while the thread is hot."""
     cdef TclThread *thread = <TclThread *>data
     if not flags & TCL_FILE_EVENTS:
         return
@@ -124,7 +125,7 @@ cdef void notifier_setup(void *data, int flags) noexcept nogil:
         if notifier_may_poll(thread):
             notifier_poll(thread)
         else:
-            # This time Tcl asks everybody, and nobody waits.
+            # This time Tcl asks all its event sources, and nobody waits.
             QueryPerformanceCounter(<LARGE_INTEGER *>&thread.turn)
     if thread.consumer.hot or consumer_has_ready(thread.consumer):
         tcl_poll_now()
@@ -139,13 +140,13 @@ cdef inline bint notifier_may_poll(TclThread *thread) noexcept nogil:
 
 
 cdef bint notifier_poll(TclThread *thread) noexcept nogil:
-    """Wait a moment for news, and learn from it whether that is worth while: whether there are any."""
+    """Wait a moment for a ready source: True if there is one. The result adjusts the streak."""
     if polling_wait(thread.consumer, NOTIFIER_LINGER):
         thread.streak += 1
         if thread.streak >= thread.needed:
             thread.streak = 0
             if thread.eager:
-                thread.needed = NOTIFIER_STREAK             # all is forgiven
+                thread.needed = NOTIFIER_STREAK             # a full streak while eager sets it back
             thread.eager = True
         return True
     thread.streak = 0
@@ -158,7 +159,8 @@ cdef bint notifier_poll(TclThread *thread) noexcept nogil:
 
 
 cdef void notifier_woke(TclThread *thread) noexcept nogil:
-    """Tcl's sleep is over: was it news that ended it, and did they come soon, or were there before?"""
+    """Tcl's sleep is over. If a ready source ended it, a short sleep adds to the streak and a long one ends
+    the streak. A source that became ready before the sleep counts as a short one."""
     cdef LONGLONG slept = thread.consumer.filled - thread.asleep
     if thread.asleep == 0 or not consumer_has_ready(thread.consumer):
         return
@@ -173,7 +175,7 @@ cdef void notifier_woke(TclThread *thread) noexcept nogil:
 
 
 cdef void notifier_check(void *data, int flags) noexcept nogil:
-    """After Tcl waited."""
+    """Tcl calls this after it has waited."""
     cdef TclThread *thread = <TclThread *>data
     if flags & TCL_FILE_EVENTS:
         notifier_woke(thread)
@@ -190,14 +192,14 @@ cdef void notifier_tell(Channel *channel) noexcept nogil:
 
 
 cdef inline void notifier_untell(Channel *channel) noexcept nogil:
-    """The channel has been asked what holds, or is the thread's no more."""
+    """The channel has been asked for its state, or no longer belongs to the thread."""
     if channel.told.queue != NULL:
         queue_remove(&channel.told)
 
 
 cdef void notifier_ask_told(TclThread *thread) noexcept nogil:
-    """The event loop runs: put on the ready queue those told channels for which something holds. What comes
-    about for the others is news."""
+    """The event loop runs. Put those told channels on the ready queue that are ready for what Tcl watches.
+    The others are notified when they become ready."""
     cdef Channel *channel = <Channel *>queue_take(&thread.told)
     while channel != NULL:
         channel_ask(channel)
@@ -213,7 +215,7 @@ cdef void notifier_drain(TclThread *thread) noexcept nogil:
         if source == NULL:
             return
         channel = <Channel *>source.context
-        # Closed, or the queued event will see this news too.
+        # It is closed, or its queued event will see this change too.
         if channel == NULL or channel.event_queued:
             source_drop(source)
             continue
@@ -231,14 +233,14 @@ cdef void notifier_queue(Source *source) noexcept nogil:
 
 
 cdef int notifier_event(Tcl_Event *event, int flags) noexcept nogil:
-    """Tcl services the event: 1 when done, 0 to be asked again."""
+    """Tcl services the event. Return 1 when it is done, 0 to be called again."""
     cdef Source *source = (<SourceEvent *>event).source
     cdef Channel *channel = <Channel *>source.context
     if not flags & TCL_FILE_EVENTS:
         return 0
     notifier_taken()
-    # Before the handlers, as one of them may end the thread. The channel, while it is open, holds a reference
-    # of its own.
+    # Drop it before the handlers run, as one of them may end the thread. An open channel holds a reference of
+    # its own.
     source_drop(source)
     if channel == NULL:
         return 1
@@ -250,14 +252,14 @@ cdef int notifier_event(Tcl_Event *event, int flags) noexcept nogil:
 
 
 cdef void notifier_taken() noexcept nogil:
-    """An event of ours leaves the queue."""
+    """One of our events leaves the queue."""
     cdef TclThread *thread = <TclThread *>TlsGetValue(notifier.tls)
     if thread != NULL:
         thread.events -= 1
 
 
 cdef void notifier_after_event() noexcept nogil:
-    """The last of our events is served: an eager thread waits for the next message here."""
+    """Called after each of our events. After the last one an eager thread waits here for the next message."""
     cdef TclThread *thread = <TclThread *>TlsGetValue(notifier.tls)
     if thread == NULL or not thread.eager or not thread.consumer.hot or thread.events:
         return
@@ -266,7 +268,7 @@ cdef void notifier_after_event() noexcept nogil:
 
 
 cdef int notifier_discard(Tcl_Event *event, void *source) noexcept nogil:
-    """For Tcl_DeleteEvents: forget the events of `source`, or all of ours if NULL."""
+    """For Tcl_DeleteEvents: discard the events of `source`, or all of ours if it is NULL."""
     if event.proc != notifier_event or (source != NULL and (<SourceEvent *>event).source != source):
         return 0
     notifier_taken()

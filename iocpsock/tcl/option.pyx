@@ -1,14 +1,14 @@
-# Option: what fconfigure tells and changes, as the stock sockets of the interpreter's Tcl version do.
+# Option: the options that fconfigure reads and sets, as with the stock sockets of the interpreter's Tcl.
 #
-# Names may be abbreviated. Only Tcl's own options appear when all are listed, because programs compare that
-# list. The engine's settings (engine/settings.pyx) are options too, by their full names only.
+# Names may be abbreviated. A list of all options contains only Tcl's own, because programs compare that list.
+# The engine's settings (engine/settings.pyx) are options too, by their full names only.
 # Threads: the channel's.
 
 cdef enum:
     OPTION_ADDRESS = 0              # option_append_name: which address of a socket
     OPTION_PEER
-    OPTION_LISTED = 512             # bytes of the names of all options
-    OPTION_NEAR = 4                 # letters of a name, with its dash, that make it look like one of ours
+    OPTION_LISTED = 512             # bytes for the names of all options
+    OPTION_NEAR = 4                 # characters, dash included, that make an unknown name look like a setting
 
 
 cdef bint option_matches(const char *name, const char *option) noexcept nogil:
@@ -29,8 +29,8 @@ cdef int option_set(void *data, Tcl_Interp *interp, const char *name, const char
 
 
 cdef int option_refuse(Tcl_Interp *interp, const char *name, const char *options) noexcept nogil:
-    """An unknown option: TCL_ERROR. The message lists the `options` of the stock command; and the settings,
-    if the name begins like one of them."""
+    """Report an unknown option: TCL_ERROR. The message lists the `options` of the stock command. It also
+    lists the settings if the name begins like one of them."""
     cdef char listed[OPTION_LISTED]
     cdef int setting
     cdef bint near = False
@@ -44,7 +44,7 @@ cdef int option_refuse(Tcl_Interp *interp, const char *name, const char *options
 
 
 cdef int option_setting(const char *name) noexcept nogil:
-    """The setting of a channel with the name, or -1."""
+    """Return the setting of a channel that has this name, or -1."""
     cdef int setting
     for setting in range(SETTING_PROCESS):
         if strcmp(name, setting_table[setting].option) == 0:
@@ -64,7 +64,7 @@ cdef int option_servers_only(Tcl_Interp *interp, int setting) noexcept nogil:
 
 
 cdef int option_read_setting(Tcl_Interp *interp, int setting, const char *text, int *value) noexcept nogil:
-    """Read a setting's value; the error names what is legal. Numbers are written as everywhere in Tcl."""
+    """Parse a setting's value. The error message names the legal values. Numbers have Tcl's usual syntax."""
     if settings_word(setting, 0) != NULL:
         if settings_parse(setting, text, strlen(text), value):
             return TCL_OK
@@ -109,8 +109,8 @@ cdef int option_get_setting(Channel *channel, Tcl_Interp *interp, int setting,
 
 
 cdef int option_set_flag(Channel *channel, Tcl_Interp *interp, const char *value, int flag) noexcept nogil:
-    """-keepalive or -nodelay; on a connection that is still being made it holds for the socket that it will
-    get, and on a server for the connections that it will accept."""
+    """Set -keepalive or -nodelay. On a connection that is still connecting it applies to the socket that the
+    connection will get. On a server it applies to the connections that it will accept."""
     cdef int on, error = 0
     if Tcl_GetBoolean(interp, value, &on) != TCL_OK:
         return TCL_ERROR
@@ -126,7 +126,7 @@ cdef int option_set_flag(Channel *channel, Tcl_Interp *interp, const char *value
 
 
 cdef const char *option_get_flag(Channel *channel, int flag) noexcept nogil:
-    """What the sockets of the channel have, or will have."""
+    """Return the value that the sockets of the channel have, or will have."""
     cdef int wanted = (channel.listener.wanted_flags[flag] if channel.listener != NULL
                        else channel.connection.wanted_flags[flag])
     if wanted < 0:                                          # the program has not asked for anything
@@ -135,7 +135,7 @@ cdef const char *option_get_flag(Channel *channel, int flag) noexcept nogil:
 
 
 cdef int option_get(void *data, Tcl_Interp *interp, const char *name, Tcl_DString *result) noexcept nogil:
-    """One option's value, or all names and values when `name` is NULL."""
+    """Append one option's value, or all names and values when `name` is NULL or empty."""
     cdef Channel *channel = <Channel *>data
     if name == NULL or name[0] == 0:
         return option_get_all(channel, interp, result)
@@ -159,8 +159,8 @@ cdef int option_get(void *data, Tcl_Interp *interp, const char *name, Tcl_DStrin
 
 
 cdef int option_get_all(Channel *channel, Tcl_Interp *interp, Tcl_DString *result) noexcept nogil:
-    """The stock list of the Tcl version. A listener has no -peername, nor has a connection that failed or was
-    reset."""
+    """Append the stock list of the Tcl version. A listener has no -peername, and neither has a connection
+    that failed or was reset."""
     cdef sockaddr_storage address
     cdef int length
     if channel.connection != NULL and (option_connecting(channel) or not option_address(
@@ -191,7 +191,7 @@ cdef bint option_connecting(Channel *channel) noexcept nogil:
 
 
 cdef void option_append_error(Channel *channel, Tcl_DString *result) noexcept nogil:
-    """Why an -async connection failed, once. What breaks a stream is told by its reads and writes."""
+    """Append why an -async connection failed, once. Reads and writes report a failure of the stream."""
     cdef int error
     if channel.connection == NULL:
         return
@@ -205,8 +205,8 @@ cdef void option_append_error(Channel *channel, Tcl_DString *result) noexcept no
 
 cdef int option_append_names(Channel *channel, Tcl_Interp *interp, Tcl_DString *result,
                              int which) noexcept nogil:
-    """Append {address name port} of the socket's peer or of its own end; of a listener, for each of its
-    addresses. Nothing while connecting."""
+    """Append {address name port} of the socket's peer or of its own end. For a listener, append one triple
+    for each of its addresses. Append nothing while connecting."""
     cdef Endpoint *endpoint
     cdef int error = 0
     if option_connecting(channel):
@@ -227,7 +227,7 @@ cdef int option_append_names(Channel *channel, Tcl_Interp *interp, Tcl_DString *
 
 
 cdef int option_address(SOCKET sock, int which, sockaddr_storage *address, int *length) noexcept nogil:
-    """One address of a socket: 0 or a Winsock code."""
+    """Get one address of a socket: 0 or a Winsock code."""
     length[0] = sizeof(sockaddr_storage)
     if sock == INVALID_SOCKET:
         return WSAENOTCONN
@@ -258,7 +258,7 @@ cdef int option_append_name(SOCKET sock, Tcl_Interp *interp, Tcl_DString *result
 
 cdef void option_name_info(const sockaddr *address, int length, char *host, char *service,
                            int flags) noexcept nogil:
-    """Names for an address; where there is none, its digits; empty if it is no address."""
+    """Get the names of an address; its digits if it has none; empty strings if it is not an address."""
     host[0] = service[0] = 0
     if getnameinfo(address, length, host, ADDRESS_HOST_MAX, service, 32, flags):
         getnameinfo(address, length, host, ADDRESS_HOST_MAX, service, 32,

@@ -1,7 +1,7 @@
-# Package: what `load iocpsock.dll` calls, the commands it adds, and the process's exit.
+# Package: the procedures that `load iocpsock.dll` calls, the commands that they add, and the process's exit.
 #
-# Threads: the interpreter's. The DLL is never unloaded (no _Unload procedures): completion threads may be
-# inside it.
+# Threads: the interpreter's. The DLL is never unloaded (it has no _Unload procedures), because completion
+# threads may run in it.
 
 cdef public int Iocpsock_Init(Tcl_Interp *interp) noexcept nogil:
     """Load into a trusted interpreter."""
@@ -11,7 +11,7 @@ cdef public int Iocpsock_Init(Tcl_Interp *interp) noexcept nogil:
 
 
 cdef public int Iocpsock_SafeInit(Tcl_Interp *interp) noexcept nogil:
-    """Load into a safe interpreter: the command exists but is hidden, as `socket` is there."""
+    """Load into a safe interpreter: the command exists there but is hidden, as `socket` is."""
     if package_init(interp) != TCL_OK:
         return TCL_ERROR
     return Tcl_HideCommand(interp, b"socket2", b"socket2")
@@ -40,15 +40,15 @@ cdef int package_init(Tcl_Interp *interp) noexcept nogil:
 
 cdef struct Package:
     SRWLOCK lock
-    void *life                      # one of Tcl's mutexes, made at its first use: Tcl takes it back when it
-                                    # has ended altogether
+    void *life                      # a Tcl mutex. Tcl makes it at its first use, and resets it to NULL when
+                                    # it has ended completely
 
 cdef Package package
 
 
 cdef void package_watch_exit() noexcept nogil:
-    """Have Tcl call package_exit, once in its life. A runtime may end Tcl and begin anew: then nothing ends
-    any more. An interpreter that loads the package while Tcl ends changes nothing."""
+    """Make Tcl call package_exit once, when it ends. A program may end Tcl and start it again: this then
+    undoes the exit state. An interpreter that loads the package while Tcl ends changes nothing."""
     AcquireSRWLockExclusive(&package.lock)
     if package.life == NULL:
         Tcl_MutexLock(&package.life)
@@ -60,15 +60,15 @@ cdef void package_watch_exit() noexcept nogil:
 
 
 cdef void package_exit(void *unused) noexcept nogil:
-    """Tcl ends: what the engine holds, what Tcl holds of others, and what it flushes after this, get some
-    time in all."""
+    """Tcl ends. One deadline applies to the data that the engine holds, the data that Tcl holds for refused
+    writes, and the data that Tcl flushes after this."""
     driver_exit_begin()
     driver_flush_refused()
     tcp_flush_all(driver_exit.deadline)
 
 
 cdef int package_stats(void *data, Tcl_Interp *interp, int objc, Tcl_Obj *const *objv) noexcept nogil:
-    """`iocpsock::stats`: a dictionary of the engine's counters."""
+    """`iocpsock::stats`: return a dictionary of the engine's counters."""
     cdef Tcl_Obj *result
     cdef int counter
     if objc != 1:

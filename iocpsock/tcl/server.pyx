@@ -1,17 +1,18 @@
-# Server: what a listening channel calls for each connection, and the call.
+# Server: the script that a listening channel evaluates for each connection, and its evaluation.
 #
-# Owner: the listener's channel record. The interpreter may be deleted first, or the channel moved to another
-# thread, where the interpreter must not be used: then there is nobody to call, and connections are closed.
-# The script may close anything, the listener included, so nothing of it is used after the call.
-# Threads: the channel's; the record of a channel that was closed in another thread, or by the deletion of the
-# interpreter, is freed by the interpreter's callback.
+# Owner: the listener's channel record. The interpreter may be deleted first, or the channel may move to
+# another thread, where the interpreter must not be used. Then there is no script to evaluate, and the driver
+# closes the connections. The script may close anything, the listener included, so nothing of the listener is
+# used after the call.
+# Threads: the channel's. The interpreter's deletion callback frees the record if the channel was closed in
+# another thread, or by the deletion of the interpreter.
 
 cdef struct Server:
-    Tcl_Interp *interp              # NULL once it is deleted
+    Tcl_Interp *interp              # NULL after it is deleted
     Tcl_Obj *script                 # held
     Tcl_ThreadId thread             # the interpreter's
-    LONG abandoned                  # set by whichever of the channel and the interpreter goes first; the
-                                    # other one frees
+    LONG abandoned                  # set by the channel or the interpreter, whichever goes first; the other
+                                    # one frees the record
 
 
 cdef Server *server_new(Tcl_Interp *interp, Tcl_Obj *script) noexcept nogil:
@@ -25,7 +26,7 @@ cdef Server *server_new(Tcl_Interp *interp, Tcl_Obj *script) noexcept nogil:
 
 
 cdef void server_attach(Server *server, Channel *channel) noexcept nogil:
-    """The channel is the one whose connections are accepted for the server."""
+    """From now on the server's script is called for the connections of this channel."""
     channel.server = server
     channel.event = server_event
     channel.closed = server_free
@@ -39,8 +40,8 @@ cdef void server_interp_deleted(void *data, Tcl_Interp *interp) noexcept nogil:
 
 
 cdef void server_free(Server *server) noexcept nogil:
-    """The channel is closed. If that is part of the interpreter's deletion, its callback is certain to come,
-    and cannot be taken back any more in Tcl 8.6."""
+    """The channel is closed. If the interpreter's deletion closes it, Tcl is certain to call the deletion
+    callback, and Tcl 8.6 cannot remove it any more."""
     if server.thread != Tcl_GetCurrentThread() or (server.interp != NULL
                                                    and Tcl_InterpDeleted(server.interp)):
         if InterlockedExchange(&server.abandoned, 1):
@@ -57,7 +58,7 @@ cdef void server_destroy(Server *server) noexcept nogil:
 
 
 cdef void server_event(Channel *listener_channel) noexcept nogil:
-    """Hand one accepted connection to the script; if there are more, another event follows."""
+    """Pass one accepted connection to the script. If there are more, another event follows."""
     cdef Listener *listener = listener_channel.listener
     cdef Server *server = listener_channel.server
     cdef Connection *connection
@@ -83,7 +84,7 @@ cdef void server_event(Channel *listener_channel) noexcept nogil:
 
 cdef Tcl_Obj *server_command(Tcl_Obj *script, Tcl_Channel channel, const char *address,
                              int port_number) noexcept nogil:
-    """The script with the three words appended: 8.6 pastes text, 9 joins lists."""
+    """Return the script with the three words appended. Tcl 8.6 appends text, 9 concatenates lists."""
     cdef Tcl_Obj *words[2]
     cdef Tcl_Obj *command
     if tcl_major < 9:
@@ -107,7 +108,7 @@ cdef void server_call(Tcl_Interp *interp, Tcl_Obj *script, Tcl_Channel channel, 
     cdef int code
     Tcl_Preserve(interp)
     Tcl_RegisterChannel(interp, channel)
-    Tcl_RegisterChannel(NULL, channel)                      # keeps the channel over whatever the script does
+    Tcl_RegisterChannel(NULL, channel)                      # keeps the channel, whatever the script does
     code = Tcl_EvalObjEx(interp, command, TCL_EVAL_DIRECT | TCL_EVAL_GLOBAL if tcl_major >= 9 else 0)
     tcl_obj_drop(command)
     if code != TCL_OK:

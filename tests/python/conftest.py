@@ -35,7 +35,7 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture(autouse=True)
 def watchdog(request):
-    """A test stuck in a call that cannot be interrupted would stop everything: say where it is stuck, and end
+    """A test in a call that cannot be interrupted would block the whole run: print where it hangs, and end
     the process."""
     capture = request.config.pluginmanager.getplugin("capturemanager")
     patience = LONG_HANG if request.node.get_closest_marker("long") else HANG
@@ -55,7 +55,7 @@ def watchdog(request):
 
 @pytest.fixture(scope="session")
 def engine_stats():
-    """iocpsock's stats(), after a first connection has made what the engine keeps for good."""
+    """iocpsock's stats(), after a first connection has made the objects that the engine keeps for good."""
     import iocpsock
     with Net("iocpsock").pair() as (client, server):
         client.sendall(b"x")
@@ -65,8 +65,8 @@ def engine_stats():
 
 @pytest.fixture
 def balance(request, engine_stats):
-    """The counters' balance, asserted at the end of a test that has not failed already: a failed one keeps
-    its frames."""
+    """The counters' balance, asserted at the end of a test unless it has failed: a failed test keeps its
+    frames alive."""
     balance = Balance(engine_stats)
     yield balance
     if not request.node.stash.get(FAILED, False):
@@ -83,7 +83,7 @@ def net(request):
 
 @pytest.fixture(scope="session")
 def audit_hook():
-    """One for the process, as no hook is ever taken away: it appends to the list that is there."""
+    """One hook for the process, because hooks cannot be removed. It appends to the current list."""
     heard = []
     sys.addaudithook(lambda event, arguments: heard and heard[-1].append(event))
     return heard
@@ -110,7 +110,7 @@ def pair(net):
 
 @pytest.fixture
 def handler():
-    """Put a handler in place for SIGINT; the one before is back after the test."""
+    """Set a handler for SIGINT. After the test the former one is set again."""
     before = signal.getsignal(signal.SIGINT)
     yield lambda function: signal.signal(signal.SIGINT, function)
     signal.signal(signal.SIGINT, before)
@@ -118,7 +118,7 @@ def handler():
 
 @pytest.fixture
 def strikes(handler):
-    """Each SIGINT that came: the handler takes note of it and returns."""
+    """The SIGINTs that arrived: the handler records each one and returns."""
     noted = []
     handler(lambda number, frame: noted.append(number))
     return noted
@@ -126,19 +126,19 @@ def strikes(handler):
 
 @pytest.fixture(params=VERSIONS)
 def version(request):
-    """Of TLS, each in turn."""
+    """Each version of TLS in turn."""
     return request.param
 
 
 @pytest.fixture
 def secured(net, version):
-    """A client and a server that have shaken hands."""
+    """A client and a server after the TLS handshake."""
     with secured_pair(net, version) as ends:
         yield ends
 
 
 @pytest.fixture
 def by_hand(net, version):
-    """A server that has shaken hands with its client, a ByHand."""
+    """A server after the TLS handshake with its client, a ByHand."""
     with served_by_hand(net, version, suppress_ragged_eofs=False) as ends:
         yield ends

@@ -1,7 +1,7 @@
 """Small servers, for the clients of the standard library to talk to: mail, files, and one that echoes.
 
-Each is a handler for `serving`, which runs it in a threading server of socketserver's. They know what the
-tests ask for, and answer anything else with an error.
+Each is a handler for `serving`, which runs it in a threading server of socketserver's. They implement the
+commands that the tests use, and answer anything else with an error.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ class Watched:
 
 @contextlib.contextmanager
 def serving(handler, kind=socketserver.ThreadingTCPServer, context=None, **attributes):
-    """A server of this kind on a port of its own; the handler finds it as `self.server`, with these
+    """A server of this kind on a port of its own. The handler has it as `self.server`, with these
     attributes."""
     server = type("Server", (Watched, kind), {"context": context, **attributes})(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)

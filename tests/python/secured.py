@@ -10,7 +10,7 @@ VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
 def contexts(version):
-    """(of a server, of a client) that speak this version."""
+    """(a server's context, a client's context) for this version of TLS."""
     both = server_context(), client_context()
     for context in both:
         context.minimum_version = context.maximum_version = VERSIONS[version]
@@ -19,7 +19,7 @@ def contexts(version):
 
 @contextlib.contextmanager
 def secured_pair(net, version, **options):
-    """A client and a server that have shaken hands; the options are the server's."""
+    """A client and a server after the handshake; the options are the server's."""
     server_side, client_side = contexts(version)
     with net.pair() as (client, server):
         accepting = spawn(lambda: server_side.wrap_socket(server, server_side=True, **options))
@@ -29,7 +29,7 @@ def secured_pair(net, version, **options):
 
 
 class ByHand:
-    """A client whose TLS is in memory: the test says which bytes travel, and when."""
+    """A client whose TLS is in memory: the test decides which bytes are sent, and when."""
 
     def __init__(self, sock, context):
         self.sock = sock
@@ -37,7 +37,7 @@ class ByHand:
         self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
 
     def carry(self, operation, *arguments):
-        """What the operation returns, everything carried that it takes."""
+        """Run the operation, transfer the bytes that it needs, and return its result."""
         while True:
             try:
                 outcome = operation(*arguments)
@@ -58,7 +58,7 @@ class ByHand:
         return bytes(data)
 
     def encrypted(self, data):
-        """The record, which is then the caller's to send."""
+        """The encrypted record, which the caller has to send."""
         self.tls.write(data)
         return self.outgoing.read()
 
@@ -71,7 +71,7 @@ class ByHand:
 
 @contextlib.contextmanager
 def served_by_hand(net, version, **options):
-    """A wrapped server that has shaken hands with a client ByHand: (server, client)."""
+    """A wrapped server after the handshake with a client ByHand: (server, client)."""
     server_side, client_side = contexts(version)
     with net.pair() as (near, far):
         client = ByHand(near, client_side)

@@ -1,9 +1,9 @@
-"""What the Python scenarios share: the two socket modules behind one face, threads with a result,
-recognisable data.
+"""The common part of the Python scenarios: the two socket modules behind one interface, threads with a
+result, recognisable data.
 
-A scenario asks for the `net` fixture and uses nothing but what it offers, so it runs on the stock sockets and
-on iocpsock's. A call that has to wait while another is made runs in a thread of `spawn`, and its result is
-asked for with a deadline: a hang is a failure of that one test.
+A scenario uses the `net` fixture and nothing else, so it runs on the stock sockets and on iocpsock's. A call
+that has to wait while another is made runs in a thread of `spawn`, and the test waits for its result with a
+deadline: so a hang fails only that one test.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ import pytest
 
 DEADLINE = 20           # seconds after which something that should happen counts as never happening
 PATIENCE = 0.2          # seconds for which something that should wait is watched waiting
-# Seconds: by far less than DEADLINE, after which an interrupted call would end by its own time-out.
+# Seconds: much less than DEADLINE, after which an interrupted call would end by its own timeout.
 SOON = 5
 LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 MODULES = {"stock": "socket", "iocpsock": "iocpsock"}
@@ -57,7 +57,7 @@ class Net:
 
 
 def spawn(function, *arguments):
-    """Run the call in a thread; the Future has its result."""
+    """Run the call in a thread. The Future gets its result."""
     future = Future()
 
     def run():
@@ -71,14 +71,14 @@ def spawn(function, *arguments):
 
 
 def still_waits(future):
-    """True if the call has not ended, and does not for a while."""
+    """True if the call has not ended, and does not end for a while."""
     with contextlib.suppress(TimeoutError):
         future.exception(PATIENCE)
     return not future.done()
 
 
 def interrupt(delay=PATIENCE, then=None):
-    """Ctrl-C a little later, as the console's thread does it; and then something else."""
+    """Raise Ctrl-C a little later, as the console's thread does it, and then call `then`."""
     def strike():
         time.sleep(delay)
         signal.raise_signal(signal.SIGINT)
@@ -89,8 +89,8 @@ def interrupt(delay=PATIENCE, then=None):
 
 
 def outlasts(strikes, call, then):
-    """What the call returns though Ctrl-C comes in the middle, and then something that lets it end; `strikes`
-    is the fixture, which takes note."""
+    """Return the result of a call that goes on after Ctrl-C, until `then` lets it end. `strikes` is the
+    fixture that records the Ctrl-C."""
     striking = interrupt(then=then)
     outcome = call()
     striking.result(DEADLINE)
@@ -99,7 +99,7 @@ def outlasts(strikes, call, then):
 
 
 def assert_interrupted(call, *arguments):
-    """The call ends soon after Ctrl-C, with what the default handler raises."""
+    """Check that the call ends soon after Ctrl-C, with the exception of the default handler."""
     start = time.monotonic()
     striking = interrupt()
     with pytest.raises(KeyboardInterrupt):
@@ -109,7 +109,7 @@ def assert_interrupted(call, *arguments):
 
 
 def pattern(size, seed=0):
-    """Bytes in which any loss, repetition or change of order shows."""
+    """Bytes that show any loss, repetition or change of order."""
     return hashlib.shake_128(b"%d" % seed).digest(size)
 
 
@@ -129,24 +129,24 @@ def read_all(sock):
 
 
 def readable(*socks, timeout=DEADLINE):
-    """Those of the sockets that select finds readable, in time."""
+    """Those of the sockets that select reports as readable within the time."""
     return select.select(socks, [], [], timeout)[0]
 
 
 def reset(sock):
-    """Close without a farewell: the peer gets a reset instead of the end of the stream."""
+    """Close by a reset: the peer gets the reset instead of the end of the stream."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("HH", 1, 0))
     sock.close()
 
 
 def closed_port(family=socket.AF_INET):
-    """A port on which nobody listens. It stays bound until the context is left, so that nobody else can begin
-    to."""
+    """A port on which nobody listens. It stays bound until the context ends, so that nobody else can listen
+    on it."""
     return contextlib.closing(_bound(family))
 
 
 def free_port():
-    """A port that can be bound: one of those that no system hands out, so that nobody is given it
+    """A port that can be bound: one that no system assigns by itself, so that no other program gets it
     meanwhile."""
     while True:
         with contextlib.suppress(OSError), socket.socket() as sock:
@@ -161,7 +161,7 @@ def _bound(family):
 
 
 def eventually(condition):
-    """Wait until the condition holds, looking again as seldom as is needed; true if it did in time."""
+    """Wait until the condition holds, and test it no more often than needed. True if it held in time."""
     end = time.monotonic() + DEADLINE
     pause = threading.Event()
     while not condition():
@@ -176,7 +176,7 @@ def live_counters(stats):
 
 
 class Balance:
-    """Checks that every object the engine has made since is gone again."""
+    """Checks that every object that the engine has made since is gone again."""
 
     def __init__(self, stats):
         self.stats = stats
@@ -187,6 +187,6 @@ class Balance:
                 if count > self.before.get(name, 0)}
 
     def check(self):
-        """Closes finish on completion threads, so the counters are given time."""
+        """Completion threads finish closes, so wait some time for the counters."""
         gc.collect()
         assert eventually(lambda: not self.excess()), f"still alive after the test: {self.excess()}"

@@ -181,7 +181,7 @@ def test_arguments_missing_or_too_many(pair):
 
 
 def test_a_buffer_stays_in_place_while_it_is_being_filled(pair):
-    """Growing a bytearray may move it; that is refused as long as the system may write to it."""
+    """Growing a bytearray may move it, so it is refused as long as the system may write to it."""
     client, server = pair
     buffer = bytearray(8)
     waiting = spawn(server.recv_into, buffer)

@@ -1,5 +1,5 @@
-"""A sendall of many pieces keeps two sends outstanding; whatever ends it early, what the peer gets has no
-hole."""
+"""A sendall of many pieces keeps two sends outstanding. Whatever ends it early, the peer's data has no
+gap."""
 
 import socket
 
@@ -58,7 +58,7 @@ def test_no_more_than_sendlimit_goes_alone(ends, engine_stats):
 
 
 def beginning(server, data):
-    """What the peer gets, and how it ends, is a beginning of what was sent."""
+    """Receive until the end, and check that it is a beginning of `data`. Return its length."""
     got = bytearray()
     try:
         while chunk := server.recv(65536):

@@ -1,4 +1,4 @@
-"""configure() and IOCPSOCK_SETTINGS: what is tuned for the whole process."""
+"""configure() and IOCPSOCK_SETTINGS: the settings of the whole process."""
 
 import os
 import subprocess
@@ -53,7 +53,7 @@ def test_an_unknown_name_is_refused_with_those_there_are(configure):
 
 
 def test_sockets_of_python_need_no_completion_thread(configure, balance):
-    """So their number can still be chosen, for a Tcl that the process may load."""
+    """So the number of these threads can still be set, for a Tcl that the process may load."""
     with Net("iocpsock").pair() as (client, server):
         client.sendall(b"x")
         assert server.recv(1) == b"x"
@@ -63,7 +63,7 @@ def test_sockets_of_python_need_no_completion_thread(configure, balance):
 
 
 def imported_with(text):
-    """What a new process says that imports the package with this text in IOCPSOCK_SETTINGS."""
+    """The output of a new process that imports the package with this text in IOCPSOCK_SETTINGS."""
     script = "import iocpsock; print(sorted(iocpsock.configure().items()))"
     return subprocess.run([sys.executable, "-c", script], env={**os.environ, "IOCPSOCK_SETTINGS": text},
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)

@@ -1,5 +1,4 @@
-"""Coming together: connect, accept, the addresses of both ends, and everything that can be wrong with
-them."""
+"""connect, accept, the addresses of both ends, and everything that can be wrong with them."""
 
 import errno
 import socket
@@ -70,7 +69,7 @@ def test_connect_by_name(net):
 
 
 def test_by_name_where_no_thread_can_be_started(net, monkeypatch):
-    """The lookup needs none."""
+    """The lookup then needs no thread."""
     def refuse(*arguments):
         raise RuntimeError("can't start new thread")
 
@@ -88,7 +87,7 @@ def forbidden(*arguments, **options):
 
 @pytest.mark.parametrize("call", ["connect", "connect_ex"])
 def test_the_program_has_its_own_getaddrinfo(net, monkeypatch, call):
-    """connect asks the system, whatever stands under the public name."""
+    """connect asks the system, even if the public name has another function."""
     with net.listener() as listener, net.socket() as client:
         monkeypatch.setattr(socket, "getaddrinfo", forbidden)
         getattr(client, call)(("localhost", listener.getsockname()[1]))
@@ -97,7 +96,7 @@ def test_the_program_has_its_own_getaddrinfo(net, monkeypatch, call):
 
 
 def test_create_connection_asks_the_programs_getaddrinfo(net, monkeypatch):
-    """Once, on the thread that calls, with the arguments of the stock function."""
+    """It calls it once, on the calling thread, with the arguments of the stock function."""
     calls, real = [], socket.getaddrinfo
 
     def redirect(host, *rest):
@@ -132,7 +131,7 @@ HOSTS = ["a" * 64 + ".invalid", "a..invalid", ".invalid", "a.b..", "x" * 300, "\
 @pytest.mark.parametrize("call", ["connect", "connect_ex"])
 @pytest.mark.parametrize("host", HOSTS, ids=ascii)
 def test_a_name_that_is_none(net, host, call):
-    """An ASCII name is the system's to refuse, and another's IDNA; never UnicodeError."""
+    """The system refuses an ASCII name, and IDNA any other. No call raises UnicodeError."""
     with net.socket() as client:
         client.settimeout(DEADLINE)
         refused = host in ("a\0b", "\xe9\udc80", "\u200d.invalid") or isinstance(host,

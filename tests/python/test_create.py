@@ -1,4 +1,4 @@
-"""create_connection and create_server: the module's two conveniences."""
+"""create_connection and create_server: the module's two convenience functions."""
 
 import errno
 import socket
@@ -80,7 +80,7 @@ def test_address_in_use(net):
 
 
 def test_an_address_can_be_used_again(net):
-    """Also at once, and after connections on it were closed by the server's end."""
+    """This holds immediately too, and after the server's end has closed connections on it."""
     address = LOOPBACK[socket.AF_INET], free_port()
     with net.create_server(address) as listener:
         client, server = net.connect(listener)
@@ -148,7 +148,7 @@ def test_a_refused_bind_is_final(taken, code, said, monkeypatch):
 @pytest.mark.parametrize("first", ["127.0.0.1", ""])
 @pytest.mark.parametrize("second", ["127.0.0.1", ""])
 def test_a_port_that_is_taken(first, second):
-    """Windows says WSAEACCES of some of these pairs."""
+    """Windows reports WSAEACCES for some of these pairs."""
     import iocpsock
     with iocpsock.create_server((first, 0)) as holder:
         with pytest.raises(OSError) as caught:

@@ -1,6 +1,5 @@
-"""Ending the process: at any moment, with sockets open and calls waiting, promptly and with the status it
-asked for; and what the peer gets then: all that the calls which returned have sent, and the end of the
-stream."""
+"""The end of the process at any moment, with sockets open and calls waiting: it is prompt, and has the
+requested status. The peer gets all that the returned calls have sent, and the end of the stream."""
 
 import os
 import socket
@@ -14,7 +13,7 @@ import pytest
 from peers import PEM, server_context
 from support import DEADLINE, MODULES, spawn
 
-# What each script starts with: a listener, a connected pair, and a way to leave a call waiting in the
+# The beginning of each script: a listener, a connected pair, and a function that leaves a call waiting in the
 # background.
 OPENING = """
 import sys, threading, {module} as net
@@ -77,7 +76,7 @@ if {secure}:
 PATCHES = {"stock": "", "iocpsock": "import iocpsock; iocpsock.patch()"}
 SENT = 60_000
 ALL = "sock.sendall(data(SENT)[:SENT])\n"
-# How it ends; the status; whether more than SENT may arrive, of the same stream.
+# How it ends; the status; whether more bytes of the same stream than SENT may arrive.
 LAST_WORDS = {
     "at the end of the script": (ALL, 0, False),
     "by sys.exit": (ALL + "sys.exit(7)", 7, False),
@@ -117,9 +116,9 @@ def test_what_was_sent_arrives(module, secure, ending):
 
 
 def hear(listener, secure, ended):
-    """Everything up to the end of the stream, which is not read before the process has ended. TLS 1.2: of 1.3
-    there would be tickets that the process has not read, and over unread bytes the system resets the
-    connection, whichever sockets it has."""
+    """Receive up to the end of the stream, but read nothing before the process has ended. TLS 1.2 is used
+    because 1.3 sends tickets, which the process does not read, and the system resets a connection that has
+    unread bytes, with any kind of sockets."""
     heard = bytearray()
     sock, _ = listener.accept()
     context = server_context()

@@ -1,4 +1,4 @@
-"""Every call as the first that a fresh process makes on the engine, and sockets from every source."""
+"""Every call as the first call of a fresh process on the engine, and sockets from every source."""
 
 import os
 import subprocess

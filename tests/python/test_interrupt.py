@@ -18,12 +18,12 @@ from support import DEADLINE, PATIENCE, SOON, Net, assert_interrupted, interrupt
 
 
 class Handled(Exception):
-    """What a handler of ours raises."""
+    """The exception of our handler."""
 
 
 @pytest.fixture
 def net(balance):
-    """Only ours: the stock calls cannot be interrupted."""
+    """Only our sockets: the stock calls cannot be interrupted."""
     return Net("iocpsock")
 
 
@@ -83,10 +83,10 @@ def test_accept(net, before, timeout):
 
 @pytest.fixture(params=["a full listener", "an address that nobody has"])
 def unanswered(request):
-    """An address from which no answer comes. Of a listener without room Windows refuses what others leave
-    waiting."""
+    """An address that does not answer. One is that of a full listener: Windows refuses its connections, other
+    systems let them wait."""
     if request.param == "an address that nobody has":
-        yield "192.0.2.1", 9                # kept for documentation
+        yield "192.0.2.1", 9                # reserved for documentation
         return
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, contextlib.ExitStack() as stack:
         for _ in range(8):
@@ -127,8 +127,7 @@ def test_data_are_not_lost(pair):
 
 
 def test_data_are_not_lost_to_many(pair, strikes):
-    """Ctrl-C comes again and again into the stream, and each byte arrives: the handler takes note and
-    returns."""
+    """Ctrl-C interrupts the stream many times, and each byte arrives: the handler records it and returns."""
     client, server = pair
     data = pattern(40_000)
 
@@ -146,7 +145,7 @@ def test_data_are_not_lost_to_many(pair, strikes):
 
 @pytest.mark.parametrize("into", [False, True])
 def test_the_rest_of_a_receive(pair, into):
-    """Some of what MSG_WAITALL asks for is there already."""
+    """Some of the bytes that MSG_WAITALL waits for have arrived already."""
     client, server = pair
     client.sendall(b"some")
     if not into:
@@ -182,7 +181,7 @@ def test_a_send_that_is_timed_goes_on_after_a_handler_that_returns(pair, strikes
 
 @pytest.fixture
 def lookup(monkeypatch):
-    """Looking up a name takes until the test is over; an address is one at once."""
+    """The lookup of a name lasts until the test is over; an address needs no time."""
     over, real = threading.Event(), _socket.getaddrinfo
 
     def getaddrinfo(host, port, family=0, type=0, proto=0, flags=0):
@@ -271,7 +270,7 @@ def test_an_earlier_signal_does_not_end_a_later_call(pair, handler):
 
 
 def test_other_threads_go_on(pair, handler):
-    """Handlers run in the main thread; a wait of another one is not disturbed."""
+    """Handlers run in the main thread, and do not end a wait of another thread."""
     client, server = pair
     handler(lambda number, frame: None)
     waiting = spawn(server.recv, 10)

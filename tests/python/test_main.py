@@ -69,8 +69,7 @@ def test_a_wrong_call(arguments):
 
 
 def patched(outcome):
-    """What is expected of a program under the patch, which prints as its last word where its socket class is
-    from."""
+    """The outcome to expect under the patch of a program that prints the module of its socket class last."""
     status, said, complaint = outcome
     return status, said.replace("|socket\n", "|iocpsock\n"), complaint
 

@@ -1,4 +1,4 @@
-"""The package as such: what it offers, what its stubs promise, importing it again."""
+"""The package itself: its names, the declarations of its stub file, importing it again."""
 
 import ast
 import importlib
@@ -71,7 +71,7 @@ def stub_functions(nodes):
 
 
 def parameters(node):
-    """Of a function in the stub: (name, whether it can be left out), by kind."""
+    """The parameters of a function in the stub: (name, whether it can be omitted), by kind."""
     arguments = node.args
     required = len(arguments.args) - len(arguments.defaults)
     return {"positional": [(item.arg, index >= required) for index, item in enumerate(arguments.args)],
@@ -81,7 +81,7 @@ def parameters(node):
 
 
 def parameters_of(function):
-    """The same of the real one."""
+    """The same for the real function."""
     found = inspect.signature(function).parameters.values()
 
     def of_kind(kind):
@@ -103,7 +103,7 @@ def test_the_stubs_have_the_same_parameters(engine_stats):
 
 
 def test_the_stubs_say_what_the_docstrings_say(engine_stats):
-    """Each sentence of the stub file is how the docstring begins."""
+    """Each docstring begins with the sentence of the stub file."""
     import iocpsock
     body = stub_of(iocpsock)
     cls = next(node for node in body if isinstance(node, ast.ClassDef) and node.name == "socket")

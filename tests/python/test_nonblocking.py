@@ -9,15 +9,15 @@ import pytest
 
 from support import DEADLINE, LOOPBACK, closed_port, pattern, read_exactly, readable, spawn, still_waits
 
-# What a non-blocking connect says at first.
+# The result of a non-blocking connect that has begun.
 IN_PROGRESS = (errno.EWOULDBLOCK, errno.EINPROGRESS)
 
-# Bytes for one send, hundreds of which are more than the system takes before somebody reads.
+# Bytes for one send. Hundreds of such sends are more than the system takes before somebody reads.
 PIECE = 65536
 
 
 def writable(*socks, timeout=DEADLINE):
-    """Windows reports a failed connect among the exceptional ones, other systems among the writable."""
+    """Windows reports a failed connect as exceptional, other systems report it as writable."""
     _, ready, failed = select.select([], socks, socks, timeout)
     return ready or failed
 
@@ -51,7 +51,7 @@ def test_nothing_to_read_is_not_readable(pair):
 
 
 def test_send_until_it_would_wait(pair):
-    """In pieces: a single send may be taken whole, however much it is."""
+    """The test sends in pieces, because the system may take a single send completely, whatever its size."""
     client, server = pair
     client.setblocking(False)
     data = pattern(32_000_000)
@@ -85,8 +85,8 @@ def test_accept(net):
 
 
 def accept_after_waiting(net, listener):
-    """An accept that has to wait for its connection, so that the implementation does whatever it does for
-    waiting."""
+    """Make an accept that has to wait for its connection, so that the implementation prepares what it uses
+    for waiting."""
     waiting = spawn(listener.accept)
     assert still_waits(waiting)
     with net.create_connection(listener.getsockname()):
@@ -94,8 +94,8 @@ def accept_after_waiting(net, listener):
 
 
 def test_a_listener_is_readable_after_a_waiting_accept(net):
-    """Whatever accept has prepared for later, the next connection must show, and be accepted without
-    waiting."""
+    """Whatever accept has prepared for later, the next connection must make the listener readable, and accept
+    must return it without waiting."""
     with net.listener() as listener:
         accept_after_waiting(net, listener)
         assert readable(listener, timeout=0) == []
@@ -123,7 +123,7 @@ def test_a_listener_accepts_without_waiting_after_a_time_out(net):
 
 
 def test_a_listener_passed_on_after_a_waiting_accept(net):
-    """The handle may go to other code, which finds the connections that come from then on."""
+    """Other code may get the handle, and finds the connections that arrive from then on."""
     with net.listener() as listener:
         accept_after_waiting(net, listener)
         with socket.socket(fileno=listener.detach()) as stock:
@@ -192,7 +192,7 @@ def test_closing_while_connecting(net):
 
 
 def test_a_handle_that_another_object_has_made_non_blocking(net, pair):
-    """An object waits as its own time-out says; the stock socket as the handle is set."""
+    """Our object waits according to its own timeout, the stock socket according to the handle's mode."""
     client, server = pair
     with client.dup() as other:
         client.setblocking(False)

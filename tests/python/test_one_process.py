@@ -1,7 +1,7 @@
 """Tcl and Python in one process, through tkinter: one DLL, loaded by both, with one engine.
 
-The interpreter's event loop runs in the thread that made it, so that thread only hands events out (`update`),
-while the waiting calls of the Python side run in threads of their own.
+The interpreter's event loop runs in the thread that made the interpreter. So that thread only services events
+(`update`), while the waiting calls of the Python side run in threads of their own.
 """
 
 import ctypes
@@ -62,7 +62,7 @@ def test_the_number_of_threads_is_settled_once_the_engine_runs(tcl):
 
 @pytest.fixture
 def tcl(balance):
-    """An interpreter with the package, from the folder that Python has loaded the module from."""
+    """An interpreter with the package, from the folder from which Python has loaded the module."""
     import iocpsock
     interpreter = tkinter.Tcl()
     interpreter.call("lappend", "auto_path", pathlib.Path(iocpsock.__file__).parent.as_posix())
@@ -74,7 +74,7 @@ def tcl(balance):
 
 
 def run_events_until(tcl, condition):
-    """Serve Tcl's events until the condition holds."""
+    """Service Tcl's events until the condition holds."""
     end = time.monotonic() + DEADLINE
     tcl.eval("proc tick {} {after 10 tick}; tick")      # so that waiting for an event returns now and then
     while not condition():
@@ -84,7 +84,7 @@ def run_events_until(tcl, condition):
 
 
 def handle_of(tcl, channel):
-    """The socket of a channel, from Tcl's own functions."""
+    """The socket handle of a channel, from Tcl's own functions."""
     library = ctypes.CDLL("tcl86t.dll" if tkinter.TclVersion < 9 else "tcl90.dll")
     for name in ("Tcl_GetChannel", "Tcl_GetChannelHandle"):
         getattr(library, name).restype = ctypes.c_void_p
@@ -103,7 +103,7 @@ def no_delay(tcl, channel):
 
 
 def test_there_is_no_nagle_unless_it_is_asked_for(tcl):
-    """Of the two ends of a connection, and of one whose server and client have asked for it."""
+    """Tested for both ends of a connection, and of one whose server and client have asked for it."""
     tcl.eval("""
         proc take {channel args} {lappend ::accepted $channel}
         set server [socket2 -server take -myaddr 127.0.0.1 0]

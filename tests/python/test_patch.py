@@ -19,7 +19,7 @@ TLS_STOCK = ssl.SSLContext.sslsocket_class
 
 @pytest.fixture
 def ours(balance):
-    """The module, in a process that is not patched before the test and must not be after it."""
+    """The module. The process is not patched before the test, and must not be patched after it."""
     import iocpsock
     assert in_force(iocpsock) is False
     yield iocpsock
@@ -28,7 +28,7 @@ def ours(balance):
 
 
 def in_force(iocpsock):
-    """Whether the patch is in force; everything or nothing."""
+    """Whether the patch is in force, completely or not at all."""
     new = {socket.socket is iocpsock.socket, issubclass(ssl.SSLContext.sslsocket_class, iocpsock.socket)}
     old = {socket.socket is STOCK, ssl.SSLContext.sslsocket_class is TLS_STOCK}
     assert len(new) == len(old) == 1 and new != old
@@ -188,7 +188,7 @@ def test_other_kinds_of_sockets(ours):
 
 
 def test_a_context_of_its_own_class(ours):
-    """Whoever has chosen a class for the sockets of TLS keeps it."""
+    """A context that has its own class for TLS sockets keeps it."""
     class Chosen(ssl.SSLSocket):
         pass
 
@@ -209,7 +209,8 @@ def test_pickle_refuses_them_as_before(ours):
 
 
 def test_multiprocessing_sends_them(ours):
-    """By the pickler of its queues and connections; read here in the same process, after the patch."""
+    """The pickler of its queues and connections sends them. They are read in the same process, after the
+    patch."""
     with ours.patched():
         listener = socket.create_server(("127.0.0.1", 0))
         client = socket.create_connection(listener.getsockname())
@@ -221,7 +222,7 @@ def test_multiprocessing_sends_them(ours):
 
 
 def answer(channel):
-    """In another process, which knows nothing of a patch: answer on the socket that comes."""
+    """Runs in another process, without a patch: answer on the socket that arrives."""
     with channel.recv() as sock:
         sock.sendall(sock.recv(100).upper() + type(sock).__module__.encode())
 

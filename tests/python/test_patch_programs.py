@@ -1,6 +1,6 @@
 """Programs of the standard library under the patch: clients and servers that only know `socket.socket`.
 
-Each runs without the patch too. Each looks at its sockets, on both sides: under the patch every one must be
+Each runs without the patch too. Each checks its sockets on both sides: under the patch every one must be
 ours.
 """
 
@@ -30,8 +30,7 @@ TLS = pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 
 @pytest.fixture(params=MODULES)
 def check(request, engine_stats):
-    """The world that a program finds: the stock one, or the patched one. A call checks that sockets are of
-    its kind."""
+    """The environment of a program: stock, or patched. A call checks that sockets are of its kind."""
     import iocpsock
 
     def all_are_right(*sockets):
@@ -108,7 +107,7 @@ def test_urllib(check, tls):
 
 
 def test_urllib_refuses_a_stranger(check):
-    """A certificate that nobody vouches for, seen on these sockets as on others."""
+    """urllib detects an untrusted certificate on these sockets as on others."""
     with serving(Pages, http.server.ThreadingHTTPServer, server_context(),
                  handle_error=lambda *arguments: None) as server:
         with pytest.raises(urllib.error.URLError) as caught:
@@ -225,8 +224,8 @@ def test_xmlrpc(check):
 
 @pytest.mark.parametrize("wrapped", ["connected", "unconnected"])
 def test_tls_sockets(check, wrapped):
-    """wrap_socket on both sides: after the connection is made, or before, so that connect and accept are
-    those of TLS."""
+    """wrap_socket on both sides, after the connection is made or before. Before, connect and accept are those
+    of TLS."""
     data = pattern(300_000)
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
         if wrapped == "unconnected":

@@ -44,7 +44,7 @@ class Pages(http.server.BaseHTTPRequestHandler):
 
 
 class running:
-    """A server of the socketserver kind, on a listener of the module's, in a thread of its own, as its
+    """Runs a server of socketserver on a listener of the module, in a thread of its own; gives its
     address."""
 
     def __init__(self, net, kind, handler):
@@ -104,7 +104,7 @@ def test_http(net):
 
 
 def test_a_program_that_knows_nothing_of_it(net, monkeypatch):
-    """The class in the place of the stock one: what the library opens by itself is then of it."""
+    """The class replaces the stock one, so the sockets that the library opens by itself are of this class."""
     monkeypatch.setattr(socket, "socket", net.socket)
     with running(net, http.server.ThreadingHTTPServer, Pages) as address:
         with urllib.request.urlopen(f"http://127.0.0.1:{address[1]}/50000", timeout=DEADLINE) as answer:
@@ -112,7 +112,7 @@ def test_a_program_that_knows_nothing_of_it(net, monkeypatch):
 
 
 def anonymous_tls(side):
-    """TLS without certificates: the older version still has key exchanges that need none."""
+    """TLS without certificates: the older version still has key exchanges that do not need them."""
     context = ssl.SSLContext(side)
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("aNULL:@SECLEVEL=0")
@@ -138,7 +138,7 @@ def test_tls(pair):
 
 
 def test_asyncio_drives_the_sockets(net):
-    """The loop's own socket calls, on sockets that were only made by the module."""
+    """The loop makes its own socket calls, on sockets that the module has only created."""
     data = pattern(300_000)
 
     async def serve(listener):
@@ -189,7 +189,7 @@ def test_asyncio_streams_on_a_given_socket(net):
 
 
 def test_asyncio_takes_over_a_listener(net):
-    """One that has waited for a connection by itself before."""
+    """The listener has waited for a connection by a call of its own before."""
     with net.listener() as listener:
         waiting = spawn(listener.accept)
         assert still_waits(waiting)
@@ -213,7 +213,7 @@ def test_asyncio_takes_over_a_listener(net):
 
 
 def test_asyncio_takes_over_a_connected_socket(net):
-    """Connected by a call that waits, then handed to the loop."""
+    """A waiting call connects the socket, and the loop gets it then."""
     with net.listener() as listener:
         client, server = net.connect(listener)
 

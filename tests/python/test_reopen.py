@@ -1,10 +1,10 @@
 """A handle number that is used again: ten thousand times a call begins, its socket is closed, and a new one
 gets the number.
 
-Windows gives the number of a closed socket to the next one at once. Whatever an old call takes, sends or
-accepts on the new connection shows, because all bytes of a connection name it. The closing thread begins its
-work at a random moment about when the call begins; a short switch interval lets the threads meet anywhere in
-it. (The stock sockets have no such promise to keep.)
+Windows gives the number of a closed socket to the next one at once. All bytes of a connection identify it, so
+the test detects anything that an old call receives, sends or accepts on the new connection. The closing
+thread begins its work at a random moment near the start of the call. A short switch interval lets the threads
+meet at any point of it. (The stock sockets give no such guarantee.)
 """
 
 import contextlib
@@ -26,7 +26,7 @@ NAME = struct.Struct("!Q")
 
 
 class Caller:
-    """A thread that makes one call after the other, each when it is let go."""
+    """A thread that makes one call after the other, each when it is released."""
 
     def __init__(self):
         self.gate, self.ended = threading.Semaphore(0), threading.Semaphore(0)
@@ -45,7 +45,7 @@ class Caller:
             self.ended.release()
 
     def overtake(self, call, pause, close):
-        """Let the call go, and close its socket after so many turns of a loop."""
+        """Release the call, and close its socket after so many iterations of a loop."""
         self.call = call
         self.gate.release()
         for _ in range(pause):
@@ -77,7 +77,7 @@ def caller():
 
 
 def refused(result):
-    """The call on the closed socket heard of it, and nothing else."""
+    """Whether the call on the closed socket failed because of the close, and got nothing else."""
     return isinstance(result, ValueError) or isinstance(result, OSError) and result.winerror == CLOSED
 
 
@@ -171,8 +171,7 @@ def test_connectors(net, caller):
 
 @pytest.mark.long
 def test_tls(net, caller):
-    """The bytes of a plain connection are not taken by the reader of the TLS connection that had the number
-    before."""
+    """The reader of the TLS connection that had the number before takes no bytes of the plain connection."""
     chance = random.Random(3)
     serving, calling = contexts("1.2")      # nothing comes unasked: 1.3 sends tickets
     with iocpsock.patched(), net.listener(backlog=100) as listener:

@@ -1,10 +1,10 @@
-"""The same calls on the stock sockets and on ours, and what each of them says: result, or type and codes of
-the exception.
+"""The same calls on the stock sockets and on ours, and the outcome of each: the result, or the type and codes
+of the exception.
 
-Each case gets a fresh connection, (client, server), or a fresh socket, and whatever it returns or raises must
-be the same. Not here are the calls that can never end well and for which the stock socket waits until its
-time-out, or for ever: ours say at once what is wrong (accept where nothing listens; with a time-out, recv and
-sendall where nothing is connected).
+Each case gets a fresh connection, (client, server), or a fresh socket, and must return or raise the same on
+both. Excluded are calls that cannot succeed, and for which the stock socket waits until its timeout, or for
+ever. Our sockets report the error at once: accept on a socket that does not listen; with a timeout, recv and
+sendall on one that is not connected.
 """
 
 import array
@@ -23,7 +23,7 @@ PEEK = socket.MSG_PEEK
 
 
 def wait_for(sock, data):
-    """Until these are there, without taking them."""
+    """Wait until these bytes have arrived, without taking them."""
     sock.settimeout(DEADLINE)
     while sock.recv(len(data), PEEK) != data:
         pass
@@ -219,7 +219,7 @@ SINGLE = {
 
 
 def outcome(call, argument):
-    """What there is to compare: addresses apart from ports, which differ."""
+    """The outcome to compare: the result, or the type and codes of the exception."""
     try:
         return "returned", plain(call(argument))
     except Exception as error:              # of any kind: it is what is compared

@@ -1,5 +1,4 @@
-"""sendfile: files of every kind, from any position, in part and as a whole, and where they stand
-afterwards."""
+"""sendfile: files of every kind, from any position, in part and as a whole, and their position afterwards."""
 
 import io
 import os
@@ -38,7 +37,7 @@ def file(request, path):
 
 
 def transfer(pair, file, *arguments):
-    """What sendfile returns, and what arrives."""
+    """The result of sendfile, and the bytes that arrive."""
     client, server = pair
     reading = spawn(read_all, server)
     sent = client.sendfile(file, *arguments)
@@ -73,7 +72,7 @@ def test_an_offset_and_a_count(pair, file):
 
 
 def test_a_file_that_was_read_before(pair, file):
-    """The offset counts from the beginning, and the buffer that the file object has does not matter."""
+    """The offset counts from the beginning, and the file object's buffer does not matter."""
     assert file.read(10) == DATA[:10]
     assert transfer(pair, file, 5, 20) == (20, DATA[5:25])
     assert file.tell() == 25
@@ -112,8 +111,8 @@ def test_a_large_file(pair, tmp_path):
 
 
 class Decoded:
-    """A file object over another: with its descriptor, but other bytes, as those that unpack or decrypt
-    have."""
+    """A file object on top of another: with its descriptor but other bytes, like one that unpacks or
+    decrypts."""
 
     def __init__(self, file):
         self.file = file
@@ -167,7 +166,7 @@ def test_a_file_that_cannot_be_read(pair, tmp_path):
 
 
 def test_a_time_out(pair, tmp_path):
-    """The position tells how much was sent for certain."""
+    """The position shows how much was certainly sent."""
     client, server = pair
     data = pattern(PLENTY)
     (tmp_path / "large").write_bytes(data)
@@ -202,8 +201,8 @@ def test_on_a_socket_that_is_not_connected(net, file):
 
 
 def test_a_time_out_counts_from_the_last_progress(net, file):
-    """A peer that reads slowly, but all the time, takes longer for the file than the time-out, and gets all
-    of it."""
+    """A peer that reads slowly but steadily takes longer for the file than the timeout, and gets all of
+    it."""
     pause = threading.Event()
     with net.listener() as listener, net.socket() as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
@@ -225,12 +224,12 @@ def test_a_time_out_counts_from_the_last_progress(net, file):
             assert client.sendfile(file) == SIZE
             took = time.monotonic() - start
             assert reading.result(DEADLINE) == DATA
-    # A send may be taken whole, but not the next one too.
+    # The system may take one send completely, but not the next one too.
     assert took > 1, f"the peer was too fast to tell: {took}"
 
 
 def test_a_time_out_tells_where_the_file_stands(net, file):
-    """What was sent until then is counted; the rest can follow."""
+    """The bytes sent until then are counted, and the rest can follow."""
     with net.pair() as (client, server):
         client.settimeout(0.2)
         with pytest.raises(TimeoutError):

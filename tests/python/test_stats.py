@@ -1,4 +1,4 @@
-"""stats(): the engine's own account of what it has made and what is still there."""
+"""stats(): the engine's counters of the objects that it has made, and of those that still exist."""
 
 from support import DEADLINE, Net, eventually, live_counters, spawn, still_waits
 

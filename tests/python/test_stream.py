@@ -1,4 +1,4 @@
-"""The stream itself: every byte arrives, once, in order, and the end is seen as the end."""
+"""The stream itself: every byte arrives once, in order, and the end arrives as the end."""
 
 import hashlib
 import io
@@ -13,7 +13,7 @@ MEGABYTE = 1 << 20
 
 
 def digest_of_stream(sock):
-    """Read to the end; what was read, as a length and a digest."""
+    """Read to the end, and return the length and a digest of the bytes."""
     digest, size = hashlib.sha256(), 0
     while chunk := sock.recv(65536):
         digest.update(chunk)
@@ -187,7 +187,7 @@ def test_small_writes_keep_their_order(pair):
 
 
 def test_one_thread_reads_while_another_writes(pair):
-    """A reader that waits must not keep a writer on the same socket from its work."""
+    """A waiting reader must not block a writer on the same socket."""
     client, server = pair
     waiting = spawn(client.recv, 10)
     assert still_waits(waiting)
@@ -211,7 +211,7 @@ def test_two_threads_read_the_same_socket(pair):
 def test_a_waiting_call_lets_other_threads_run(pair):
     client, server = pair
     waiting = spawn(server.recv, 10)
-    # This thread goes on: the waiting one has released the interpreter lock.
+    # This thread goes on, because the waiting one has released the GIL.
     assert still_waits(waiting)
     assert sum(range(1000)) == 499500
     client.sendall(b"x")
@@ -290,7 +290,7 @@ def test_sendfile(pair):
 
 
 def test_sends_from_several_threads_are_whole(pair):
-    """sendall calls of different threads may come in any order; the bytes of small ones are not mixed."""
+    """sendall calls of different threads may arrive in any order. The bytes of small ones are not mixed."""
     client, server = pair
     messages = [bytes([number]) * 100 for number in range(20)]
     start = threading.Barrier(len(messages))

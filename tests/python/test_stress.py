@@ -12,7 +12,7 @@ from support import DEADLINE, pattern, read_all, read_exactly, spawn
 
 
 def serve_echo(sock):
-    """Send everything back until the peer has had enough, in whichever way it says so."""
+    """Send everything back until the peer ends the connection in any way."""
     with sock:
         try:
             while data := sock.recv(4096):
@@ -22,7 +22,7 @@ def serve_echo(sock):
 
 
 def test_clients_of_every_temper(net):
-    """Polite ones, ones that reset, ones that go away with an answer unread or do not wait for it."""
+    """Some close properly, some reset, some close with an answer unread or do not wait for it."""
     threads, turns = 8, 25
 
     def polite(sock, chance):
@@ -55,7 +55,7 @@ def test_clients_of_every_temper(net):
     def accept(listener):
         serving = []
         while not finished.is_set():
-            with contextlib.suppress(OSError):          # a time-out, or a peer that has reset already
+            with contextlib.suppress(OSError):          # a timeout, or a peer that has reset already
                 serving.append(spawn(serve_echo, listener.accept()[0]))
         return serving
 

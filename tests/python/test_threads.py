@@ -1,5 +1,5 @@
-"""Threads and processes: many on one socket, one for each direction, and closing meanwhile; and that nothing
-is left behind."""
+"""Threads and processes: many on one socket, one for each direction, and a close meanwhile. Nothing is left
+behind."""
 
 import gc
 import socket
@@ -19,7 +19,7 @@ def ours(balance):
 
 
 def test_one_thread_for_each_direction(pair):
-    """Both ends send and receive at the same time, with other time-outs in between."""
+    """Both ends send and receive at the same time."""
     datas = [pattern(3_000_000, seed) for seed in range(2)]
     sending = [spawn(lambda sock=sock, data=data: (sock.sendall(data), sock.shutdown(socket.SHUT_WR)))
                for sock, data in zip(pair, datas)]
@@ -44,7 +44,7 @@ def test_many_threads_share_a_socket(pair):
 
 @pytest.mark.parametrize("timeout", [None, 2 * DEADLINE])
 def test_closing_wakes_every_thread(ours, timeout):
-    """With an error that says what happened."""
+    """Each gets an error that describes what happened."""
     with ours.pair() as (client, server):
         server.settimeout(timeout)
         waiting = [spawn(server.recv, 10) for _ in range(5)] + [spawn(server.recv_into, bytearray(10)),
@@ -86,7 +86,7 @@ def test_an_end_by_the_peer_is_not_taken_for_a_close(ours):
 
 
 def test_closing_in_the_middle_of_traffic(ours):
-    """At any moment: all calls end, and nothing crashes."""
+    """The close may come at any moment: all calls end, and nothing crashes."""
     for turn in range(20):
         with ours.pair() as (client, server):
             calls = [spawn(client.sendall, bytes(4_000_000)), spawn(client.recv, 100),
@@ -116,7 +116,7 @@ CHILD = """
 
 
 def test_sharing_with_another_process(ours):
-    """The child has a socket of its own on the connection; the parent may close its one."""
+    """The child has its own socket on the connection. The parent may close its socket."""
     with ours.pair() as (client, server):
         child = subprocess.Popen([sys.executable, "-c", textwrap.dedent(CHILD)], stdin=subprocess.PIPE,
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -137,7 +137,7 @@ HEIR = "import sys; sys.stdin.read()"
 
 
 def test_no_handle_is_inherited(ours):
-    """A child that inherits what can be inherited does not keep a connection open."""
+    """A child that inherits all inheritable handles does not keep a connection open."""
     with ours.listener() as listener:
         client, server = ours.connect(listener)
         late, later = ours.connect(listener)                # one that was accepted ahead
@@ -155,15 +155,15 @@ def test_no_handle_is_inherited(ours):
 
 
 def handles():
-    """About how many this process has: a new one gets the lowest number that is free, and numbers go by four.
-    (Under Wine GetProcessHandleCount says 0.)"""
+    """About how many handles this process has: a new one gets the lowest free number, and numbers are
+    multiples of four. (Under Wine GetProcessHandleCount returns 0.)"""
     with socket.socket() as sock:
         return sock.fileno() // 4
 
 
 @pytest.mark.long
 def test_nothing_grows(capsys, ours, engine_stats):
-    """Handles, objects and the engine's memory after 100 000 connections: what they were after the first
+    """Handles, objects and the engine's memory are the same after 100 000 connections as after the first
     few."""
     def live(listener, connections):
         for _ in range(connections):

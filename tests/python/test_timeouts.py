@@ -1,5 +1,5 @@
-"""Time-outs: none, zero and small ones, on every call that can wait; and that no byte or connection is lost
-to one."""
+"""Timeouts: none, zero and small ones, on every call that can wait. None of them loses a byte or a
+connection."""
 
 import errno
 import socket
@@ -73,7 +73,7 @@ def test_recv_goes_on_after_one(pair):
 
 
 def test_the_buffer_is_free_after_one(pair):
-    """What comes later must not be written to a buffer that the caller has back."""
+    """Later data must not be written to a buffer that belongs to the caller again."""
     client, server = pair
     buffer = bytearray(10)
     server.settimeout(SHORT)
@@ -106,7 +106,7 @@ def test_nothing_is_lost_to_many(pair):
         for start in range(0, len(data), 10):
             client.sendall(data[start:start + 10])
             if start % 300 == 0:
-                time.sleep(5 * TINY)        # long enough for the reader to run into its time-out
+                time.sleep(5 * TINY)        # long enough for the reader's timeout to expire
         client.close()
 
     server.settimeout(TINY)
@@ -126,7 +126,7 @@ def test_nothing_is_lost_to_many(pair):
 
 
 def test_sendall(pair):
-    """In pieces: a single send may be taken whole, however much it is."""
+    """The test sends in pieces, because the system may take a single send completely, whatever its size."""
     client, server = pair
     data = pattern(32_000_000)
     client.settimeout(SHORT)
@@ -142,7 +142,7 @@ def test_sendall(pair):
 
 
 def test_send(pair):
-    """What has been sent when the time is up is known to the byte."""
+    """When the time is up, the number of sent bytes is known exactly."""
     client, server = pair
     data = pattern(32_000_000)
     client.settimeout(SHORT)
@@ -177,7 +177,7 @@ def test_send_waits_for_room(pair):
 
 @pytest.mark.parametrize("end", ["shutdown", "reset"])
 def test_send_hears_of_the_end(pair, end):
-    """It waits for room when the connection goes."""
+    """The connection ends while the send waits for room."""
     client, server = pair
     client.settimeout(DEADLINE)
 
@@ -272,7 +272,7 @@ def test_connect_within_one(net):
 
 
 def test_connect_to_a_listener_that_is_full(net):
-    """Windows refuses what does not fit into the backlog; other systems leave it unanswered."""
+    """Windows refuses connections beyond the backlog. Other systems leave them unanswered."""
     with socket.create_server(("127.0.0.1", 0), backlog=1) as listener:
         address = listener.getsockname()
         clients = [net.socket() for _ in range(8)]
@@ -287,7 +287,7 @@ def test_connect_to_a_listener_that_is_full(net):
 
 
 def test_connect_ex_to_a_listener_that_is_full(net):
-    """A time-out is a code, too."""
+    """connect_ex returns a timeout as a code too."""
     with socket.create_server(("127.0.0.1", 0), backlog=1) as listener:
         clients = [net.socket() for _ in range(8)]
         try:
@@ -313,7 +313,7 @@ def test_the_default(net):
 
 
 def test_changing_while_in_use(pair):
-    """Blocking, with a time-out, without waiting, and back: the same connection all the time."""
+    """Blocking, with a timeout, non-blocking, and back, on the same connection."""
     client, server = pair
     for timeout in (None, DEADLINE, 0, DEADLINE, None):
         client.sendall(b"x")
@@ -341,7 +341,7 @@ LIMITED = {
 
 @pytest.mark.parametrize("call", LIMITED)
 def test_the_sockets_own_time_out(pair, call):
-    """SO_RCVTIMEO holds where Python's time-out is None; the socket is as it was afterwards."""
+    """SO_RCVTIMEO applies where Python's timeout is None. The socket works as before afterwards."""
     client, server = pair
     limited(server, SO_RCVTIMEO)
     with pytest.raises(TimeoutError) as caught:
@@ -372,7 +372,7 @@ def test_the_sockets_own_time_out_to_send(pair, call):
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_connections_inherit_the_listeners_own_time_out(net, count):
-    """Whether they were accepted ahead or not. It is not one of accept."""
+    """This holds for connections accepted ahead and others. The option does not limit accept itself."""
     with net.listener() as listener:
         limited(listener, SO_RCVTIMEO)
         accepting = spawn(listener.accept)
@@ -391,7 +391,7 @@ def test_connections_inherit_the_listeners_own_time_out(net, count):
 
 
 def test_a_time_out_of_a_receive_into_much_memory(pair):
-    """The system is not given all of it at once."""
+    """The engine does not give the system all the memory at once."""
     with pytest.raises(TimeoutError):
         received = bytearray(1 << 28)
         pair[1].settimeout(0.05)

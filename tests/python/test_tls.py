@@ -1,5 +1,5 @@
-"""TLS: what `ssl.SSLSocket` does, on the stock sockets and on ours, where OpenSSL works in memory and the
-engine waits."""
+"""TLS: the behaviour of `ssl.SSLSocket` on the stock sockets and on ours, where OpenSSL works in memory and
+the engine waits."""
 
 import contextlib
 import select
@@ -18,7 +18,7 @@ LARGE = 32_000_000              # bytes: more than the system takes before someb
 
 @pytest.fixture
 def net(net):
-    """Each implementation in turn, ours as programs get it."""
+    """Each implementation in turn, ours through the patch, as programs use it."""
     with iocpsock.patched() if net.name == "iocpsock" else contextlib.nullcontext():
         yield net
 
@@ -50,7 +50,7 @@ def test_a_write_of_nothing(secured):
 
 
 def test_select_and_pending(secured):
-    """A loop that waits only when nothing is pending gets every byte, in whatever pieces it reads."""
+    """A loop that waits only when nothing is pending gets every byte, in pieces of any size."""
     client, server = secured
     server.setblocking(False)
     data = pattern(200_000)
@@ -108,8 +108,8 @@ def test_without_waiting_in_the_middle_of_a_record(by_hand):
 
 @pytest.mark.parametrize("timeout", [0, PATIENCE])
 def test_a_write_that_is_made_again(by_hand, timeout):
-    """Nothing is lost or sent twice, though the thread ends that began; and meanwhile the socket can be
-    read."""
+    """Nothing is lost or sent twice, although the thread that began the write ends. Meanwhile the socket can
+    be read."""
     server, client = by_hand
     data = pattern(LARGE)
     server.settimeout(timeout)
@@ -132,7 +132,7 @@ def test_a_write_that_is_made_again(by_hand, timeout):
 
 
 def test_a_write_that_is_made_again_with_less(by_hand):
-    """What has begun cannot be taken back."""
+    """A write that has begun cannot be taken back."""
     server, _ = by_hand
     server.settimeout(0)
     with pytest.raises(ssl.SSLWantWriteError):
@@ -143,7 +143,7 @@ def test_a_write_that_is_made_again_with_less(by_hand):
 
 
 def test_echo_with_selectors(net, version):
-    """A server that never waits, and a client that does."""
+    """The server never waits, and the client does."""
     server_side, client_side = contexts(version)
     data = pattern(500_000)
 
@@ -187,7 +187,7 @@ def test_echo_with_selectors(net, version):
 
 @pytest.mark.parametrize("timeout", [None, 0, DEADLINE])
 def test_what_follows_the_end_of_tls(by_hand, timeout):
-    """It is there for the plain socket, even if it came together with the end."""
+    """The plain socket can read it, even if it arrived together with the end."""
     server, client = by_hand
     server.settimeout(timeout)
     client.sock.sendall(client.encrypted(b"last") + client.farewell() + b"plain")
@@ -257,7 +257,7 @@ def test_a_stream_that_is_cut_off_between_records(net, version):
                                            (b"nothing of the sort", "WRONG_VERSION_NUMBER"),
                                            (b"\x16\x03\x01\xff\xff....", "PACKET_LENGTH_TOO_LONG")])
 def test_a_client_that_speaks_no_tls(net, hello, reason):
-    """Nothing more is waited for than what tells."""
+    """The server waits for no more bytes than it needs to detect this."""
     with net.pair() as (client, server):
         client.sendall(hello)
         server.settimeout(DEADLINE)
@@ -267,7 +267,7 @@ def test_a_client_that_speaks_no_tls(net, hello, reason):
 
 
 def test_a_client_that_does_not_trust_the_server(net, version):
-    """It says so: the alert is sent before the error is raised."""
+    """It sends the alert before it raises the error."""
     server_side, _ = contexts(version)
     distrustful = ssl.create_default_context()
     with net.pair() as (near, far):
@@ -292,7 +292,7 @@ def test_files(secured, tmp_path):
 
 
 def test_a_session_is_taken_up_again(net, version):
-    """What is set on the socket reaches OpenSSL's object."""
+    """The session that is set on the socket reaches OpenSSL's object."""
     server_side, client_side = contexts(version)
     session = None
     for reused in (False, True):
@@ -309,7 +309,7 @@ def test_a_session_is_taken_up_again(net, version):
 
 
 def test_no_call_meets_the_records_of_a_socket_that_is_being_closed(secured, net, monkeypatch):
-    """`ssl` takes the TLS away before it closes the handle, and another thread may receive in between."""
+    """`ssl` removes the TLS object before it closes the handle, and another thread may receive in between."""
     if net.name == "stock":
         pytest.skip("the stock socket returns ciphertext there")
     client, server = secured
@@ -344,7 +344,7 @@ CALLS = {
 
 @pytest.mark.parametrize("call", CALLS)
 def test_a_close_between_any_two_looks_at_the_stream(net, call, monkeypatch):
-    """The close of another thread is played at each look in turn."""
+    """The test simulates another thread's close at each look in turn."""
     if net.name == "stock":
         pytest.skip("the stock socket raises AttributeError there")
     for last in range(LOOKS):

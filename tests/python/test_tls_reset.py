@@ -1,9 +1,9 @@
 """TLS after the peer has reset the connection: the same results and classes of exceptions on the stock
 sockets and on ours.
 
-Each case is a call, made three times, because what the first one met is remembered in other ways than it was
-met. A call that waits is compared with the stock one without a time-out: with one that waits in select, and
-some systems tell a reset once only, to whoever asks first.
+Each case is a call that is made three times, because the later calls may report the reset in another way than
+the first. A call that waits is compared with the stock one without a timeout: with a timeout the stock call
+waits in select, and some systems report a reset only once, to the first call that asks.
 """
 
 import iocpsock
@@ -33,7 +33,7 @@ def outcome(call, sock):
 
 
 def both(story, stock_timeout, our_timeout):
-    """What the story tells of the stock sockets, and what of ours."""
+    """The outcome of the story on the stock sockets, and on ours."""
     with iocpsock.patched():
         ours = story(Net("iocpsock"), our_timeout)
     return story(Net("stock"), stock_timeout), ours

@@ -1,5 +1,4 @@
-"""TLS on the engine: Ctrl-C and a close end its waits, nothing is lost by that, and threads share a
-socket."""
+"""TLS on the engine: Ctrl-C and a close end its waits, and lose no data; threads share a socket."""
 
 import contextlib
 import signal
@@ -18,14 +17,15 @@ TIMEOUTS = pytest.mark.parametrize("timeout", [None, DEADLINE])
 
 @pytest.fixture
 def net(balance):
-    """Only ours. OpenSSL's own waits are deaf, and its object for a socket is not for several threads."""
+    """Only our sockets: Ctrl-C does not end OpenSSL's own waits, and its object for a socket does not support
+    several threads."""
     with iocpsock.patched():
         yield Net("iocpsock")
 
 
 @TIMEOUTS
 def test_interrupted_reading(by_hand, timeout):
-    """Before a record, and in the middle of one: it is complete in the end."""
+    """Interrupted before a record, and in the middle of one, which is complete in the end."""
     server, client = by_hand
     server.settimeout(timeout)
     record = client.encrypted(b"after all")
@@ -59,7 +59,7 @@ def test_interrupted_in_wrap_socket(net, version):
 
 @TIMEOUTS
 def test_interrupted_writing(by_hand, timeout):
-    """The write that is made again goes on where it was."""
+    """The repeated write continues where it stopped."""
     server, client = by_hand
     server.settimeout(timeout)
     data = pattern(LARGE)
@@ -73,14 +73,14 @@ def test_interrupted_writing(by_hand, timeout):
 
 
 class Interrupted(Exception):
-    """What a handler raises."""
+    """The exception of a handler."""
 
 
 @TIMEOUTS
 def test_interrupted_while_it_encrypts(by_hand, handler, timeout):
-    """The peer keeps up, so most signals come while OpenSSL works. Its object runs their handlers when it has
-    written a record. The signals end while much is unsent: of a write that is complete nobody can tell
-    whether the exception came behind it."""
+    """The peer keeps up, so most signals arrive while OpenSSL works. Its object runs their handlers after it
+    has written a record. The signals end while much is unsent: after a complete write nobody can tell whether
+    the exception came behind it."""
     server, client = by_hand
     server.settimeout(timeout)
     data, received, interrupts, writing = pattern(LARGE), bytearray(), 0, []
@@ -144,7 +144,7 @@ def test_interrupted_unwrap(by_hand, timeout):
 
 
 def test_interrupted_waiting_for_another_thread(secured):
-    """One thread receives; the main one waits for its turn, and hears Ctrl-C."""
+    """One thread receives. The main thread waits for its turn, and Ctrl-C ends that wait."""
     client, server = secured
     waiting = spawn(server.recv, 10)
     assert still_waits(waiting)
@@ -201,13 +201,13 @@ def test_a_handshake_closed_by_another_thread(net, version):
 @TIMEOUTS
 @pytest.mark.parametrize("end", ["close", "shutdown"])
 def test_an_unfinished_write_is_given_up(secured, end, timeout):
-    """What the system has not taken yet is taken back; the peer sees a stream that is cut off."""
+    """The bytes that the system has not taken yet are taken back, and the peer gets a truncated stream."""
     client, server = secured
     client.settimeout(timeout)
     assert_interrupted(client.send, bytes(LARGE))
     client.close() if end == "close" else client.shutdown(socket.SHUT_RDWR)
     received = 0
-    # Or the end, which up to CPython 3.12 that looks like.
+    # It may also be the end of the stream: up to CPython 3.12 a reset looks like one.
     with contextlib.suppress(ConnectionError):
         while chunk := server.recv(1 << 20):
             received += len(chunk)
@@ -248,7 +248,7 @@ def test_a_reader_and_a_writer_at_each_end(secured, timeout):
 
 
 def test_several_readers_and_writers(secured):
-    """Each write arrives as a whole, each byte is read once."""
+    """Each write arrives completely, and each byte is read once."""
     client, server = secured
     writes = [bytes([number]) * 10_000 for number in range(8)]
     writing = [spawn(client.sendall, data) for data in writes]

@@ -1,9 +1,9 @@
 # all.tcl ?FILE ...? ?--socket stock|socket2?: runs the scenario files without pytest, for people who have Tcl and no Python.
 #
 # Package iocpsock must be on auto_path (TCLLIBPATH names its parent folder). Without FILE all files run, with
-# both commands unless --socket chooses one. Each run is a process of its own (harness.tcl). The names of
-# failed tests are printed, with what those tests printed; the exit status is 1 if there are any. Files that
-# need Tcl's test shell are named and left out.
+# both commands unless --socket chooses one. Each run is a process of its own (harness.tcl). all.tcl prints
+# the names and the output of failed tests; its exit status is 1 if there are any. It names the files that
+# need Tcl's test shell, and does not run them.
 
 proc usage {} {
     puts stderr "usage: tclsh all.tcl ?FILE ...? ?--socket stock|socket2?"

@@ -1,8 +1,8 @@
 # child.tcl: a child process of a scenario: tclsh child.tcl IMPLEMENTATION
 #
-# Its script comes over stdin, its length in characters on the line before it, so that no file is written;
-# what the scenario says to it later comes over stdin too. `socket` and support.tcl are there as in the
-# scenario itself.
+# It reads its script from stdin, so that no file is written: first a line with the script's length in
+# characters, then the script. The scenario's later input comes over stdin too. `socket` and support.tcl are
+# available as in the scenario itself.
 
 source [file join [file dirname [file normalize [info script]]] support.tcl]
 foreach channel {stdin stdout} {

@@ -3,16 +3,17 @@
 #
 #     tclsh harness.tcl stock|socket2 FILE ?TEST ...?
 #
-# The scenario says `socket`; with `socket2` that is the command of package iocpsock, the stock one being
-# `stock_socket` in both cases. No TEST means all of them. The report, on stdout, is read by conftest.py: what
-# a test prints stands between its `@@ start` line and its verdict, and a file that ran to its end says so.
+# The scenario calls `socket`. With `socket2` that is the command of package iocpsock. The stock command is
+# `stock_socket` in both cases. Without TEST all tests run. conftest.py reads the report from stdout: the
+# output of a test is between its `@@ start` line and its verdict, and `@@ end` says that the file ran to its
+# end.
 #
 #     @@ start NAME
 #     @@ passed NAME  |  @@ failed NAME  |  @@ skipped NAME REASON
 #     @@ end
 #
 # Runs on the main thread. After each test it checks that nothing is left: no channel, no interpreter, no
-# background error that the test did not take, and, for socket2, no live object of the engine.
+# background error that the test did not consume, and, for socket2, no live object of the engine.
 
 package require tcltest 2.5
 source [file join [file dirname [file normalize [info script]]] support.tcl]

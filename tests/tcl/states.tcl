@@ -1,5 +1,5 @@
-# states.tcl: a child process of states.test, which ends channels in every state. Sourced by the child, and by
-# its threads.
+# states.tcl: the script of a child process of states.test, which ends channels in every state. The child and
+# its threads source it.
 #
 # A cell is a dictionary: how its channel is opened (`connected`, `address`, `name`: the last two with
 # -async), its `shape` (`plain`, `half`, `unread`, `input`, `stacked`), its `load` (see states::size), whether

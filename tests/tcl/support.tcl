@@ -1,6 +1,6 @@
-# support.tcl: what the scenarios share. Sourced by harness.tcl on the main thread; nothing here names an
-# implementation except implementation_script, which is also how a child interpreter or a child process gets
-# its `socket`.
+# support.tcl: the common procedures of the scenarios. harness.tcl sources it on the main thread. Nothing here
+# names an implementation except implementation_script, by which a child interpreter or a child process gets
+# its `socket` too.
 
 # Longest wait for something that must happen, in milliseconds. Only a failing test ever waits that long.
 set ::patience 30000

@@ -1,1 +1,1 @@
-"""What everything else in the rig stands on: what it says, its cache, its child processes."""
+"""The base of the rig: its messages, its cache, its child processes."""

@@ -1,8 +1,8 @@
-"""The cache: directories that are either complete or not there, and locks between dev.py processes.
+"""The cache: directories that are either complete or absent, and locks between dev.py processes.
 
-Whatever is made here is made under a temporary name and renamed when it is whole, so an interrupted step is
-repeated and never half used. A lock for each name lets several dev.py run at once: the second waits for the
-first.
+Everything here is made under a temporary name and renamed when it is complete. So an interrupted step is
+repeated, and nobody uses half a result. Each name has a lock, so several dev.py can run at once: the second
+waits for the first.
 """
 
 import contextlib
@@ -56,7 +56,7 @@ def try_lock(path):
 
 
 def fingerprint(*parts):
-    """A short name for the recipe made of `parts`: texts, bytes, and files (by their content)."""
+    """Return a short hash of the recipe that consists of `parts`: texts, bytes, and files (their content)."""
     digest = hashlib.sha256()
     for part in parts:
         content = part.read_bytes() if isinstance(part, Path) else part
@@ -66,7 +66,7 @@ def fingerprint(*parts):
 
 
 def directory(name, recipe, what, make):
-    """The cached directory `name` for this `recipe`; when it is not there, `make(path)` fills it."""
+    """Return the cached directory `name` for this `recipe`. If it does not exist, `make(path)` fills it."""
     final = root() / f"{name}-{recipe}"
     if final.is_dir():
         return final
@@ -83,8 +83,8 @@ def directory(name, recipe, what, make):
 
 
 def clear():
-    """Remove all that is cached: how many bytes that were. Problem, and nothing is removed, while a dev.py
-    uses it."""
+    """Remove the whole cache and return its size in bytes. While another dev.py uses it, remove nothing and
+    raise Problem."""
     with contextlib.ExitStack() as held:
         for path in sorted((root() / "locks").glob("*")):
             lock = try_lock(path)
@@ -102,6 +102,6 @@ def clear():
 
 
 def _mounts():
-    """Where something is mounted on this machine, if it says so."""
+    """Return the mount points of this machine, if it lists them."""
     table = Path("/proc/self/mountinfo")
     return [Path(line.split()[4]) for line in table.read_text().splitlines()] if table.exists() else []

@@ -1,9 +1,9 @@
 """Child processes: quiet tools, and programs whose output is passed on while they run.
 
 A followed child gets pipes, never our own files: under Wine a program whose stdout is a plain file dies at
-start. It leads a session of its own, so that it and whatever it started can be ended together. The caller's
-thread passes on what comes; reading each pipe, waiting for the end and feeding stdin each have a thread,
-which lives as long as the pipe.
+start. It leads a session of its own, so that it and its descendants can be ended together. The caller's
+thread passes on the output. One thread each reads a pipe, waits for the end, and feeds stdin; it lives as
+long as the pipe.
 """
 
 import concurrent.futures
@@ -20,7 +20,7 @@ from typing import IO
 
 from tools.base.report import Problem
 
-# After the child has ended its own children may still hold the pipes: wait this long for a last word.
+# After the child has ended, its own children may still hold the pipes: wait this long for more output.
 LAST_WORD = 0.5
 # Files that one of our programs may have open: ten thousand sockets, at both ends, and a Wine server that
 # holds them too.
@@ -31,7 +31,7 @@ _stopping = threading.Event()
 
 
 class Hung(Problem):
-    """The child was ended because it took too long, or was silent for too long."""
+    """The child was killed because it ran too long, or printed nothing for too long."""
 
 
 def raise_file_limit():
@@ -45,7 +45,7 @@ def raise_file_limit():
 
 
 class Piped(subprocess.Popen):
-    """A child that has a pipe of ours at each of its three standard files."""
+    """A child whose three standard files are pipes of ours."""
     stdin: IO
     stdout: IO
     stderr: IO
@@ -56,7 +56,7 @@ class Piped(subprocess.Popen):
 
 
 class Lines:
-    """Cuts what a followed child says into lines, each of which is handed to `line` when it is whole."""
+    """Splits the output of a followed child into lines, and passes each complete one to `line`."""
 
     def __init__(self):
         self.rest = {1: b"", 2: b""}
@@ -90,8 +90,8 @@ def follow(argv, env, on_output, *, cwd=None, stdin=subprocess.DEVNULL, timeout=
 
     `started` is called with the child's process id before any output is handed on.
 
-    `timeout` bounds the whole run and `silence` the time between two pieces of output, in seconds; past
-    either the child and its session are killed and Hung is raised.
+    `timeout` bounds the whole run and `silence` the time between two pieces of output, in seconds. When one
+    of them has passed, the child and its session are killed, and Hung is raised.
     """
     if _stopping.is_set():
         raise KeyboardInterrupt
@@ -112,11 +112,11 @@ def follow(argv, env, on_output, *, cwd=None, stdin=subprocess.DEVNULL, timeout=
 
 
 def side_by_side(function, items, waiting=0):
-    """The results of function(item) for each item, as many at a time as there are CPUs, up to two, and
-    `waiting` more.
+    """Return the results of function(item) for each item. As many run at a time as there are CPUs, at most
+    two, and `waiting` more.
 
-    When one of them raises, or we are interrupted, the children of the others are ended before the exception
-    goes on.
+    When one of them raises, or we are interrupted, the children of the others are killed before the exception
+    propagates.
     """
     pool = concurrent.futures.ThreadPoolExecutor(min(2, os.cpu_count() or 1) + waiting)
     try:
@@ -132,7 +132,7 @@ def side_by_side(function, items, waiting=0):
 
 
 def stop_all():
-    """End every followed child, on whichever thread it is followed, and let none start any more."""
+    """Kill every followed child, on whichever thread it is followed, and let no more start."""
     _stopping.set()
     for child in list(_children):
         _kill(child)
@@ -147,12 +147,12 @@ def _kill(child):
 
 
 def pass_through(argv, env, cwd=None):
-    """Run `argv` as if it were this process: its output and exit status, our standard input."""
+    """Run `argv` as if it were this process: with our standard input, its output and its exit status."""
     return follow(argv, env, _echo, cwd=cwd, stdin=_standard_input())
 
 
 def _pump(child, on_output, timeout, silence):
-    """Pass on what the child says until it has ended and its pipes are closed, or silent for LAST_WORD
+    """Pass on the child's output until the child has ended and its pipes are closed, or silent for LAST_WORD
     seconds."""
     events: queue.Queue = queue.Queue(64)    # a child does not get far ahead of a slow reader of its output
     for stream, pipe in ((1, child.stdout), (2, child.stderr)):
@@ -180,8 +180,8 @@ def _pump(child, on_output, timeout, silence):
 
 
 def _read(pipe, stream, events):
-    """A reader's thread. The pipe is closed here and nowhere else: a grandchild may keep it open for longer
-    than us."""
+    """The thread that reads a pipe. Only this closes the pipe: a grandchild may keep it open for longer than
+    we run."""
     with pipe:
         while data := os.read(pipe.fileno(), 65536):
             events.put((stream, data))
@@ -200,7 +200,7 @@ def _echo(fd, data):
 
 
 def _standard_input():
-    """What the child's stdin shall be: ours where a Wine program can use it as it is, else a pipe that we
+    """Return the child's stdin: ours where a Wine program can use it directly, otherwise a pipe that we
     feed."""
     if sys.stdin is None:
         return subprocess.DEVNULL

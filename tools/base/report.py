@@ -1,4 +1,4 @@
-"""What the rig says while it works: steps with their time, and problems that a person can act on.
+"""The rig's messages: steps with their time, and problems that the reader can act on.
 
 Everything here goes to stderr: stdout belongs to the program that dev.py runs.
 """
@@ -12,22 +12,22 @@ _lock = threading.Lock()
 
 
 class Problem(Exception):
-    """Something is wrong that the reader of the message can put right. Shown without a traceback."""
+    """An error that the reader of the message can correct. Shown without a traceback."""
 
 
 class Unavailable(Problem):
-    """A thing that this machine cannot get; what needs it does not run, and the matrix says so."""
+    """Something that this machine cannot get. Whatever needs it does not run, and the matrix reports that."""
 
 
 def say(text):
-    """One line, whole, whichever thread says it."""
+    """Print one line. Lines of several threads do not mix."""
     with _lock:
         print(text, file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
 def step(what):
-    """Announce `what`, and say how long it took. A failure is said by whoever catches the exception."""
+    """Announce `what`, and print how long it took. Whoever catches an exception reports the failure."""
     say(f"-- {what} ...")
     started = time.monotonic()
     yield

@@ -1,1 +1,1 @@
-"""`dev.py bench`: us and the other sockets in every scenario, measured, told and drawn."""
+"""`dev.py bench`: measures our sockets and the others in every scenario, as tables and charts."""

@@ -1,7 +1,7 @@
-"""dev.py bench: every contender in every scenario, round by round in turn, and what it comes to.
+"""dev.py bench: runs every contender in every scenario, in rounds, and sums up the results.
 
-In a round each contender has one run, so whatever slows the machine for a while slows all of them. All run in
-one Wine prefix, pinned to its CPU.
+In a round each contender has one run, so anything that slows the machine for a while slows all of them. All
+run in one Wine prefix, pinned to its CPU.
 """
 
 import contextlib
@@ -24,25 +24,25 @@ OPEN_FILES = 65536      # the idle connections have both their ends on this mach
 
 
 class Bench:
-    """What a sample needs to know: the session, how long a run takes, the page that web servers serve."""
+    """The parameters of a sample: the session, the length of a run, the page that web servers serve."""
 
     def __init__(self, windows, length, folder, until):
         self.windows, self.length, self.until = windows, length, until
         held = windows.prefix if isinstance(windows, run.WineSession) else None
         self.prefix = held and held.folder
-        # how to run a program that shall not be in the way
+        # how to run a program that must not disturb the measured one
         self.beside = load.another_cpu(held.pin) if held else []
         self.page = Path(folder, "page.bin")
         self.page.write_bytes(b"x" * PAGE)
 
     @functools.cached_property
     def traced(self):
-        """A session under a wineserver that writes down its requests, from the first use until the end."""
+        """A session whose wineserver logs its requests, made at the first use and kept until the end."""
         return self.until.enter_context(requests.traced())
 
 
 def main(options):
-    """Measure what was asked for; 0 unless nothing could be measured."""
+    """Measure the selected scenarios. Return 0 unless nothing could be measured."""
     quick = "--quick" in options
     length = scenarios.QUICK if quick else scenarios.FULL
     chosen = choose(quick, options.get("--only"), options.get("--who"))
@@ -63,13 +63,12 @@ def main(options):
 def draw(path):
     try:
         charts.draw(path)
-    except Problem as reason:       # the figures are there all the same
+    except Problem as reason:       # the figures exist in any case
         say(f"-- no charts: {reason}")
 
 
 def choose(quick, only=None, who=None):
-    """The scenarios that were named, or all, or the key ones if it is to be quick; each with the contenders
-    that were named."""
+    """Return the named scenarios, or all, or the key ones if `quick`; each with the named contenders."""
     if only or not quick:
         found = named("--only", only, scenarios.ALL)
     else:
@@ -80,8 +79,8 @@ def choose(quick, only=None, who=None):
 
 
 def named(option, names, things):
-    """Those that have one of the comma-separated `names`, or else a name that begins so; all if there are
-    none."""
+    """Return the things with one of the comma-separated `names`, or else those whose names begin with it; all
+    things if there are no names."""
     if not names:
         return things
     found = []
@@ -106,8 +105,8 @@ def measure(bench, chosen):
 
 
 def rounds(bench, scenario):
-    """The samples of each contender, and of those that failed in a round the reasons. One that failed first
-    is not asked again."""
+    """Return the samples of each contender, and the reasons of those that failed in a round. A contender that
+    fails in its first round does not run again."""
     taken: dict = {}
     failures: dict = {}
     for _ in range(scenario.rounds or bench.length.rounds):
@@ -141,7 +140,7 @@ def sum_up(scenario, taken, failures):
 
 
 def machine():
-    """Where the figures come from."""
+    """Return a description of the machine that the figures come from."""
     model = ""
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo") as info:
@@ -164,7 +163,8 @@ def write(results, name):
 
 
 def _raise_file_limit():
-    """The wineserver inherits it: let the thousands of connections of a scenario be possible."""
+    """Raise the limit of open files, which the wineserver inherits: a scenario has thousands of
+    connections."""
     if os.name == "nt":
         return              # Windows knows no such limit
     import resource

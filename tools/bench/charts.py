@@ -3,9 +3,9 @@ wheels on its path.
 
     python -m tools.bench.charts RESULTS.json FOLDER        (what `draw` runs)
 
-A chart is a row or square of panels, a panel the bars of one scenario. Ours are in colour, the sockets they
-replace dark, all others light; a thin line over the end of a bar reaches from the lowest round to the
-highest.
+A chart is a row or a square of panels, and a panel has the bars of one scenario. Our bars are in colour,
+those of the sockets that ours replace are dark, and all others light. A thin line over the end of a bar
+reaches from the lowest round to the highest.
 """
 
 import json
@@ -36,7 +36,7 @@ STOCK, OTHER, INK = "#5b6470", "#c3cad2", "#20262e"
 
 
 def draw(results):
-    """Draw the charts of the results at this path, beside it."""
+    """Draw the charts of the results at this path. The files are put beside it."""
     def make(path):
         linux_python.pip(linux_python.python(), "install", "--quiet", "--target", path, *linux_python.PINNED,
                          REQUIREMENTS)
@@ -49,7 +49,7 @@ def draw(results):
 
 
 def colour(name):
-    """Of a contender's bar."""
+    """The colour of a contender's bar."""
     language = name.split()[0]
     if name.endswith(("socket2", "iocpsock")):
         return OURS[language]
@@ -93,7 +93,7 @@ def chart(path, title, panel, scenarios, machine):
 
 
 def frame(axes, scenario, names):
-    """What both kinds of panel have: a row for each contender, and a title."""
+    """Draw the parts that both kinds of panel have: a row for each contender, and a title."""
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.set_title(f"{scenario['title']} ({scenario['unit']})", loc="left", size=10)
@@ -123,7 +123,7 @@ def bars_panel(axes, scenario):
 
 
 def label(scenario, name):
-    """The median, and of ours how many times that of the stock sockets it is."""
+    """The median, and for our sockets its ratio to the median of the stock sockets."""
     measured = scenario["contenders"]
     text = report.number(measured[name]["median"])
     stock = name.replace("socket2", "socket").replace("iocpsock", "socket")

@@ -1,7 +1,7 @@
-"""Who is measured: the program of each contender, and how it is started.
+"""The contenders: the program of each, and how it is started.
 
-A contender is one way to use sockets from one interpreter. All of a family run the same file in benchmarks/,
-which is told which sockets to use.
+A contender is one way to use sockets from one interpreter. All contenders of a family run the same file in
+benchmarks/; an argument selects the sockets.
 """
 
 from typing import NamedTuple
@@ -35,7 +35,7 @@ class Contender(NamedTuple):
         if self.family == "tcl":
             return windows.tclsh(self.version, path, self.which, *words)
         command = windows.python(self.version, path, self.which, *words)
-        # on Windows they are there, or are not
+        # on Windows they are installed, or they are not
         if self.which in PEERS and isinstance(windows, run.WineSession):
             command.env["PYTHONPATH"] += "".join(";" + windows.path(folder) for folder in _peers(windows))
         return command
@@ -60,7 +60,7 @@ def program(windows, source, *arguments):
 
 
 def _peers(windows):
-    """The folders with the peers' packages; pywin32 expects its own to be on the path."""
+    """The folders with the peers' packages. pywin32 expects its own folders on the path."""
     def make(path):
         linux_python.pip(linux_python.python(), "install", "--quiet", "--target", path, "--platform",
                          "win_amd64", "--python-version", PYTHON, "--implementation", "cp",

@@ -1,11 +1,11 @@
-"""Figures: what several rounds come to, and how contenders compare."""
+"""Figures: the statistics of several rounds, and how contenders compare."""
 
 import math
 import statistics
 
 
 def percentile(ordered, share):
-    """The smallest of the ordered values that `share` of them do not exceed (nearest rank); None of none."""
+    """The smallest of the ordered values that `share` of them do not exceed (nearest rank); None if empty."""
     if not ordered:
         return None
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
@@ -19,7 +19,7 @@ def summary(values):
 
 
 def medians(samples):
-    """Of dicts with the same keys, the median of each."""
+    """The median of each key of dicts that have the same keys."""
     return {key: statistics.median(sample[key] for sample in samples if key in sample)
             for key in dict.fromkeys(key for sample in samples for key in sample)}
 
@@ -31,7 +31,7 @@ def latency(microseconds):
 
 
 def ratio(value, other, better):
-    """How many times better `value` is than `other`; `better` is "more" or "less". None when there is no such
-    number."""
+    """How many times better `value` is than `other`. `better` is "more" or "less". None if it is
+    undefined."""
     above, below = (value, other) if better == "more" else (other, value)
     return above / below if below else None

@@ -1,8 +1,8 @@
-"""What is to be reached, as ratios of medians in one run under Wine. They are shown, never asserted."""
+"""The goals, as ratios of medians in one run under Wine. They are shown, never asserted."""
 
 from tools.bench import figures, report
 
-# Scenario, whose figure, against whom, how many times as good it is to be.
+# Scenario, contender, the contender it is compared with, how many times as good it has to be.
 GOALS = [
     *((f"echo-{what}", f"Tcl {version} socket2", f"Tcl {version} socket", 8)
       for version in ("8.6", "9.0") for what in ("64B-1", "1KiB-20")),
@@ -18,7 +18,7 @@ GOALS = [
 
 
 def table(scenarios):
-    """The goals that these scenarios speak of; empty if there is none."""
+    """The goals for these scenarios; empty if there is none."""
     measured = {scenario["name"]: scenario for scenario in scenarios}
     rows = []
     for name, whose, against, least in GOALS:

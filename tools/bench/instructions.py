@@ -1,7 +1,7 @@
-"""Counting what a round trip takes: instructions in user mode, as perf reads them from the processor's
+"""Counts the instructions of a round trip: those in user mode, as perf reads them from the processor's
 counters.
 
-They are those of the whole program: the engine, the interpreter, and the part of Wine that runs in the
+The count covers the whole program: the engine, the interpreter, and the part of Wine that runs in the
 process. As with the requests, two runs of different length are compared.
 """
 
@@ -27,14 +27,14 @@ def sample(bench, contender):
 
 
 def countable():
-    """Raise Unavailable if this machine cannot count: a program that does nothing tells."""
+    """Raise Unavailable if this machine cannot count, which a program that does nothing shows."""
     if not shutil.which("perf"):
         raise Unavailable("perf is not installed (Debian: the package linux-perf)")
     count(run.Command(["true"], {}))
 
 
 def count(command, event=EVENT):
-    """How often perf counts `event` while `command` runs."""
+    """The number of `event`s that perf counts while `command` runs."""
     with tempfile.NamedTemporaryFile() as said:
         argv = ["perf", "stat", "--field-separator", ",", "--event", event, "--output", said.name,
                 *command.argv]
@@ -45,7 +45,7 @@ def count(command, event=EVENT):
 
 
 def read(text, event, status=0):
-    """The count in what perf wrote: lines of comma-separated fields, the count first, the event third."""
+    """The count in perf's output: lines of comma-separated fields, the count first, the event third."""
     fields = next((line.split(",") for line in text.splitlines() if line.split(",")[2:3] == [event]), None)
     if status or fields is None:
         raise runner.Failed(f"perf ended with status {status}: {runner.last_word(text)}")

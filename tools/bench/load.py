@@ -1,7 +1,7 @@
-"""The clients of scenarios that measure servers: of this machine itself, the same for every server.
+"""The clients of scenarios that measure servers: native programs of this machine, the same for every server.
 
-A client hears the events of its server (runner.py), and what it returns for one of them is the result of the
-run.
+A client receives the events of its server (runner.py). The value that it returns for one of them is the
+result of the run.
 """
 
 import errno
@@ -25,7 +25,7 @@ HTTP_CONNECTIONS = 20
 
 
 class Clients:
-    """Connections to a server, each begun without waiting, kept until the `with` ends, then reset."""
+    """Connections to a server. Each is begun without waiting, kept until the `with` ends, then reset."""
 
     def __init__(self):
         self.sockets = []
@@ -54,8 +54,8 @@ class Clients:
 
 
 class Burst(Clients):
-    """All at once, so many times, each time after a quiet. The result is the median of the times until the
-    server has accepted them all."""
+    """Makes all connections at once, so many times, each time after a pause. The result is the median of the
+    times until the server has accepted them all."""
 
     def __init__(self, times):
         super().__init__()
@@ -80,8 +80,8 @@ class Burst(Clients):
 
 
 class Idle(Clients):
-    """Wave after wave. The result is what the server has grown by: its handles, its memory, and that of its
-    wineserver."""
+    """Makes the connections in waves. The result is the growth of the server: its handles, its memory, and
+    the memory of its wineserver."""
 
     def __init__(self, count, handles):
         super().__init__()
@@ -107,7 +107,7 @@ class Idle(Clients):
 
 
 class Http:
-    """wrk. The result is what its script prints (benchmarks/wrk.lua)."""
+    """Runs wrk. The result is the output of its script (benchmarks/wrk.lua)."""
 
     def __init__(self, path, seconds, pin=(), headers=()):
         if not shutil.which("wrk"):
@@ -132,8 +132,8 @@ class Http:
 
 
 def another_cpu(pin):
-    """How to run a client beside a server that is pinned by `pin` (taskset -c CPU): on the other CPUs, if
-    there are any."""
+    """The command prefix for a client of a server that is pinned by `pin` (taskset -c CPU): it runs on the
+    other CPUs, if there are any."""
     others = os.sched_getaffinity(0) - {int(pin[-1])} if pin else ()
     return ["taskset", "-c", ",".join(map(str, sorted(others)))] if others else []
 

@@ -10,7 +10,7 @@ def text(results):
 
 
 def table(scenario):
-    """One row for each contender: its figures, and how many times as good each of ours is."""
+    """One row for each contender: its figures, and for ours how many times as good they are."""
     measured = scenario["contenders"]
     ours = [name for name in scenario["ours"] if name in measured]
     latency = any("latency" in row for row in measured.values())
@@ -32,7 +32,7 @@ def table(scenario):
 
 
 def failed(scenario):
-    """A line for each reason why somebody has not all his rounds."""
+    """A line for each reason why a contender lacks some of its rounds."""
     reasons: dict = {}
     for name, those in scenario["failures"].items():
         what = f"{len(those)} rounds failed" if name in scenario["contenders"] else "not measured"
@@ -41,7 +41,7 @@ def failed(scenario):
 
 
 def columns(rows):
-    """The rows with their cells one below the other: names to the left, figures to the right."""
+    """The rows with their cells in columns: names aligned to the left, figures to the right."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     for row in rows:
         cells = [cell.ljust(width) if at == 0 else cell.rjust(width)
@@ -50,7 +50,7 @@ def columns(rows):
 
 
 def number(value):
-    """Three significant digits, or whole."""
+    """The number with three significant digits, or as an integer."""
     if value is None:
         return ""
     if value >= 100 or value == int(value):

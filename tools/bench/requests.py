@@ -1,7 +1,7 @@
-"""Counting what a round trip takes: requests to the wineserver, a number without noise.
+"""Counts the requests of a round trip to the wineserver, a number without noise.
 
-With WINEDEBUG=+server the wineserver names every request on its stderr, each with the thread that made it.
-Two runs of different length are compared, so what starting, warming up and ending take cancels out.
+With WINEDEBUG=+server the wineserver logs every request on its stderr, with the thread that made it. Two runs
+of different length are compared, so the requests of start, warm-up and end cancel out.
 """
 
 import contextlib
@@ -23,8 +23,7 @@ _REQUEST = re.compile(rb"([0-9a-f]{4}): \w+\((?!\) = )")
 
 
 def count(lines, pid):
-    """How many of the traced requests came from the threads of the process that this machine knows by
-    `pid`."""
+    """The number of traced requests from the threads of the process that has `pid` on this machine."""
     threads, requests = set(), 0
     for line in lines:
         if found := _FIRST_THREAD.match(line):
@@ -41,10 +40,10 @@ def count(lines, pid):
 
 @contextlib.contextmanager
 def traced():
-    """A session whose wineserver writes its requests down, and the file where it does."""
+    """A session whose wineserver logs its requests, and the file of that log."""
     with tempfile.TemporaryFile() as trace, wine.prefix(trace) as prefix:
-        # The first process to ask for the trace turns it on, and is not seen to begin: let it be one that
-        # does not matter.
+        # The first process that asks for the trace turns it on, and the trace lacks its beginning: so let it
+        # be a process that does not matter.
         process.check(prefix.command("cmd", "/c", "exit"), "turning on the trace",
                       env={**prefix.environment(), **TRACED})
         yield run.WineSession("", prefix), trace
@@ -62,7 +61,7 @@ def sample(bench, contender):
 def _requests(windows, trace, contender, trips):
     argv, env = contender.command(windows, "echo", "limit", trips, "warm", 0)
     pids: list = []
-    # The wineserver shares our file, and with it the place where it writes: read elsewhere.
+    # The wineserver shares our file, and so the position at which it writes: read through another file.
     with open(f"/proc/self/fd/{trace.fileno()}", "rb") as lines:
         lines.seek(0, os.SEEK_END)
         status = process.follow(argv, {**env, **TRACED}, lambda stream, data: None, timeout=runner.TIMEOUT,

@@ -1,12 +1,12 @@
 """One run of one program: its events, and the processor time it took.
 
-A program prints JSON, one event a line: `begin` and `end` when what it measures begins and ends, and
-`result`. From begin to end the processor time of the program and of its wineserver is taken, for there the
-work of a kernel is done that is Wine's.
+A program prints JSON, one event a line: `begin` and `end` when its measurement begins and ends, and `result`.
+From begin to end the processor time of the program and of its wineserver is measured, because the wineserver
+does a kernel's work for Wine.
 
-A server has no end of its own. It prints `listening`, and `accepted` when it has had so many of its guests; a
-client of ours (load.py) hears what it prints, and the server is ended when the client says what has come of
-it.
+A server does not end by itself. It prints `listening`, and `accepted` when it has accepted so many
+connections. A client of ours (load.py) receives these events, and the server is ended when the client has a
+result.
 """
 
 import contextlib
@@ -23,15 +23,15 @@ _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 0
 
 
 class Failed(Problem):
-    """The program did not bring a result; the message is its last word."""
+    """The program gave no result. The message is its error, or its last line of output."""
 
 
 class _Enough(Exception):
-    """The server has done what it was wanted for."""
+    """The server is no longer needed."""
 
 
 class Run:
-    """A run of `command`; `prefix` is the Wine prefix, if there is one, `client` who loads a server."""
+    """A run of `command`. `prefix` is the Wine prefix, if there is one; `client` is the load of a server."""
 
     def __init__(self, command, prefix=None, client=None, timeout=TIMEOUT):
         self.command, self.client, self.timeout = command, client, timeout
@@ -40,8 +40,8 @@ class Run:
         self.rest, self.complaints = b"", []
 
     def measure(self):
-        """Run to the end, and return the result, with the seconds of processor time as `cpu` where they can
-        be had."""
+        """Run to the end, and return the result, with the seconds of processor time as `cpu` where they are
+        available."""
         try:
             status = process.follow(self.command.argv, self.command.env, self._output, timeout=self.timeout,
                                     started=self.meter.watch)
@@ -78,7 +78,7 @@ class Run:
 
 
 class _Meter:
-    """The processor time between `begin` and `end`, and what the server's process is called here."""
+    """The processor time between `begin` and `end`, and the process id of the wineserver."""
 
     def __init__(self, prefix):
         self.server = server_pid(prefix) if prefix else None
@@ -96,13 +96,13 @@ class _Meter:
             self.seconds = round(now - self.before, 3)
 
     def _now(self):
-        """None where there is nothing to look at, and when the program has ended before we came to look."""
+        """The processor time so far. None where it is not available, or if the program has ended already."""
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             return sum(processor_seconds(pid) for pid in (self.program, self.server)) if self.server else None
 
 
 def last_word(text):
-    """What a program died of: the last line that names an error, or the last."""
+    """Why a program failed: the last line that names an error, or the last line."""
     lines = text.strip().splitlines() or [""]
     return next((line for line in reversed(lines) if re.match(r"\w*(Error|Exception)\b", line)), lines[-1])
 
@@ -117,7 +117,7 @@ def server_pid(prefix):
     """The wineserver of this prefix."""
     wanted = f"WINEPREFIX={prefix}".encode()
     for folder in Path("/proc").iterdir():
-        # A process may end while we look, and those of others are closed to us.
+        # A process may end while we look, and we may not read those of other users.
         with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
             if folder.name.isdigit() and (folder / "comm").read_text().startswith("wineserver"):
                 if wanted in (folder / "environ").read_bytes().split(b"\0"):

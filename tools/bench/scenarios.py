@@ -1,7 +1,7 @@
-"""What is measured: each scenario, its unit, and how one sample of it is taken.
+"""The scenarios: for each its unit, and how one sample of it is taken.
 
-A sample is a dict: `value`, the figure; perhaps `latencies`, all of them, or their percentiles as `latency`;
-and `extras`, further figures by the heading they are shown under.
+A sample is a dict: `value`, the figure; optionally all `latencies`, or their percentiles as `latency`; and
+`extras`, further figures, each under the heading that shows it.
 """
 
 import subprocess
@@ -23,7 +23,7 @@ class Scenario(NamedTuple):
 
 
 class Length(NamedTuple):
-    """How long a run takes, in seconds, and how many rounds there are."""
+    """The length of a run in seconds, and the number of rounds."""
     warm: float
     seconds: float
     rounds: int

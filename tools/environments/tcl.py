@@ -2,12 +2,11 @@
 
 * The shell is a small program of ours (tclsh.c) around Tcl's DLL. For 8.6 that is python.org's tcl86t.dll:
   the package index is all it needs. For 9.0 and 9.1 it is cross-built from the upstream tarball.
-* tcltest.exe with the suites of all is cross-built from the upstream tarballs. What needs one that is not to
-  be had is Unavailable.
+* tcltest.exe with the suites of all is cross-built from the upstream tarballs. If a tarball is not available,
+  everything that needs it is Unavailable.
 
-For the suites there is a second script library whose init.tcl ends with ours (suite_init.tcl): every trusted
-interpreter of every process that the suite starts reads init.tcl, so each finds socket2 in the place of
-socket.
+The suites have a second script library, whose init.tcl ends with ours (suite_init.tcl). Every trusted
+interpreter of every process that the suite starts reads init.tcl, so each has socket2 in the place of socket.
 """
 
 import os
@@ -58,8 +57,8 @@ def shell(version):
 
 
 def _hosted(version, dll, origin, bring):
-    """The directory where `bring` has put Tcl's DLL, of this origin, and where our program around it
-    is compiled."""
+    """The directory with Tcl's DLL of this origin, which `bring` puts there, and with our program around
+    it."""
     def make(path):
         bring(path)
         process.check([f"{TARGET}-gcc", "-Wall", "-Wextra", "-O2", "-municode", f'-DTCL_DLL="{dll}"',
@@ -70,8 +69,7 @@ def _hosted(version, dll, origin, bring):
 
 
 def extension(source):
-    """The DLL of an extension of the tests', which needs Tcl's stub table alone and so serves every
-    version."""
+    """The DLL of an extension for tests. It needs only Tcl's stub table, and so works with every version."""
     headers = Path(__file__).parents[2] / "include"
 
     def make(path):

@@ -1,10 +1,10 @@
-"""Wine: prefixes of ours for each installation, one for each tree of programs that runs at the same time.
+"""Wine: our prefixes for each installation, one for each tree of programs that runs at the same time.
 
-A prefix has its wineserver and one CPU. It is held under a lock by one dev.py, so two of them never meet in
-it. Pinned to one CPU a wineserver request costs an eighth of what it costs when client and server run on two.
-The wineserver starts when the prefix is taken and stays until it is given back; then it is ended, and with it
-every Windows program that is still there. All prefixes of an installation are copies of one model, and share
-the files of Wine's own programs with it, which are most of their size.
+A prefix has its own wineserver and one CPU. One dev.py holds it under a lock, so two never use it together.
+Pinned to one CPU, a wineserver request costs an eighth of what it costs when client and server run on two.
+The wineserver starts when a dev.py takes the prefix. When that dev.py releases the prefix, the wineserver
+ends with every Windows program that still runs there. All prefixes of an installation are copies of one
+model, and share with it the files of Wine's own programs, which are most of their size.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ _SETTINGS = [
     ["wine", "reg", "add", r"HKCU\Software\Wine\Drivers", "/v", "Graphics", "/d", "null", "/f"],
     ["wine", "winecfg", "-v", "win10"],
 ]
-# Wine's own programs in a prefix, which nobody changes.
+# Wine's own programs in a prefix, which nothing changes.
 _SHARED = (".dll", ".exe", ".sys", ".drv", ".ocx", ".cpl", ".acm", ".ax", ".tlb", ".ttf", ".fon", ".nls")
 # A developer's own settings for the interpreters of this machine are not meant for those under Wine; and the
 # languages' suites leave out tests where they see that a service for automatic runs has started them.
@@ -59,12 +59,12 @@ class Prefix:
     def start(self, trace=subprocess.DEVNULL):
         """Start the wineserver, after ending one that a killed dev.py may have left in this prefix.
 
-        `trace` is an open file for what the server says; under WINEDEBUG=+server it names each request there.
+        `trace` is an open file for the server's stderr. Under WINEDEBUG=+server it logs each request there.
         """
         process.raise_file_limit()
         self.end_server()
         self._run([*self.pin, "wineserver", "--persistent"], stderr=trace)
-        # The services start with the first program: let them not inherit the pipes of a program that matters.
+        # The services start with the first program, and must not inherit the pipes of a program that matters.
         self._run(self.command("cmd", "/c", "exit"))
 
     def _run(self, argv, stderr=subprocess.DEVNULL):
@@ -88,7 +88,7 @@ class Prefix:
 
 
 def _copy(model, path):
-    """Copy a prefix, but for the files that it shares with its model."""
+    """Copy a prefix, except the files that it shares with its model."""
     def copy(source, target):
         if source.lower().endswith(_SHARED):
             os.link(source, target)
@@ -99,12 +99,12 @@ def _copy(model, path):
 
 @functools.cache
 def fixed_addresses():
-    """What to put before a command whose memory is to lie at the same addresses each time, if this machine
+    """The words before a command that make its memory have the same addresses each time, if this machine
     allows it.
 
-    Otherwise Linux begins the heap anywhere in the GiB behind Wine's program (0x7d000000), and in one start
-    of some thousands it has the page 0x7ffe0000, which Wine needs: then Wine ends with status 1 before the
-    program begins.
+    Otherwise Linux begins the heap anywhere in the GiB behind Wine's program (0x7d000000). In one start of
+    some thousands the heap covers the page 0x7ffe0000, which Wine needs: then Wine ends with status 1 before
+    the program begins.
     """
     argv = ["setarch", "--addr-no-randomize"]
     if not shutil.which(argv[0]):
@@ -149,6 +149,6 @@ def windows_path(path):
 
 
 def prepare(count):
-    """Make those of the first `count` prefixes that are not made yet. Those in use exist already."""
+    """Make the missing ones of the first `count` prefixes. Those in use exist already."""
     for number in range(count):
         Prefix(number)

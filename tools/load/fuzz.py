@@ -1,11 +1,11 @@
-"""The fuzzers: random sequences of calls, with the stock sockets and with ours, compared; and a storm of
-threads, in which every byte tells whose it is. The exit status is 1 if anything differs, or is wrong.
+"""The fuzzers: random sequences of calls on the stock sockets and on ours, compared; and a storm of threads,
+in which every byte identifies its owner. The exit status is 1 if anything differs, or is wrong.
 
     python3 dev.py fuzz tcl|python|storm [--seconds N] [--seed S] [--version V] [--planted] [--show SEED]
 
-The programs are in tests/fuzz and run under Wine; here they are started and watched. One that dies, or
-says nothing for SILENCE seconds, is a finding too: its last seed is named, and the next program begins
-behind it.
+The programs are in tests/fuzz and run under Wine; this module starts and watches them. A program that dies,
+or prints nothing for SILENCE seconds, is a finding too: its last seed is named, and the next program begins
+with the seed after it.
 """
 
 import time
@@ -23,7 +23,7 @@ SELF_TEST = 300         # seconds in which a planted fault must be found, on a b
 
 
 class Watch(process.Lines):
-    """Takes the output of a program: passes it on, and knows the seed it is at."""
+    """Reads the output of a program: passes it on, and remembers the current seed."""
 
     def __init__(self, show):
         super().__init__()
@@ -81,7 +81,7 @@ def fuzz(language, version=None, seed=1, seconds=60, planted=False, show=say):
 
 
 def planted(language):
-    """A planted fault is found: else the fuzzer is blind."""
+    """Check that the fuzzer finds a planted fault."""
     lines: list = []
     fuzz(language, seconds=SELF_TEST, planted=True, show=lines.append)
     return any(line.startswith(("DIFFERENCE: ", "FAULT: ")) for line in lines)

@@ -1,7 +1,7 @@
 """Native peers: many connections from this machine to one server under test, driven by one event loop.
 
 A Peers owns its sockets and its loop; everything runs on the thread that calls it. Each conversation compares
-what comes back from an echo server, byte by byte, with what was said.
+the bytes that come back from an echo server, one by one, with those that were sent.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import socket
 import struct
 
 TIMEOUT = 60            # seconds for one connection or one conversation
-AT_ONCE = 100           # connections being made at a time, which the server's backlog must hold
+AT_ONCE = 100           # connection attempts at a time, which the server's backlog must hold
 RESET = struct.pack("ii", 1, 0)
 
 
@@ -35,7 +35,7 @@ class Peers:
         return self.loop.run_until_complete(coroutine)
 
     def open(self, count, at_once=AT_ONCE):
-        """`count` connections more."""
+        """Open `count` more connections."""
         turns = asyncio.Semaphore(at_once)
 
         async def one():
@@ -55,8 +55,8 @@ class Peers:
         return sock
 
     def converse(self, sockets, sizes):
-        """On each of the sockets, say as many bytes as each of the sizes has, and hear them again; their
-        number in all."""
+        """On each socket and for each size, send that many bytes and receive them again. Return their total
+        number."""
         return sum(self.run(_all(self.conversation(sock, sizes) for sock in sockets)))
 
     async def conversation(self, sock, sizes):
@@ -70,7 +70,7 @@ class Peers:
         return sum(sizes)
 
     async def hear(self, sock, size=None):
-        """So many bytes, or all there are up to the end of the stream; fewer if it ends before."""
+        """Receive `size` bytes, or all up to the end of the stream; fewer if the stream ends first."""
         heard = bytearray()
         while size is None or len(heard) < size:
             data = await self.loop.sock_recv(sock, 65536 if size is None else min(65536, size - len(heard)))
@@ -80,14 +80,14 @@ class Peers:
         return bytes(heard)
 
     def close(self, reset=0.0):
-        """Close all; the given share of them by a reset."""
+        """Close all sockets, the given share of them by a reset."""
         for sock in self.sockets:
             hang_up(sock, reset=self.chance.random() < reset)
         self.sockets = []
 
 
 def hang_up(sock, reset=False):
-    """Close the socket; by a reset, if so told."""
+    """Close the socket, by a reset if `reset`."""
     if reset:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     sock.close()

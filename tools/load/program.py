@@ -1,8 +1,8 @@
-"""A Windows Tcl process that plays one part in a scenario: scripts go in, results come out.
+"""A Windows Tcl process that plays one part in a scenario: it receives scripts and returns results.
 
 The other end is tests/programs/program.tcl, which makes `socket` the stock command or socket2, and whose
-event loop runs between two scripts. A thread collects what the process prints on stderr, and a timer ends it
-when a script takes too long; everything else is called on the scenario's thread.
+event loop runs between two scripts. A thread collects the stderr of the process, and a timer ends the process
+when a script takes too long. Everything else is called on the scenario's thread.
 """
 
 import re
@@ -26,7 +26,7 @@ def word(value):
 
 
 def dictionary(text):
-    """What a Tcl dict of plain words says."""
+    """The Python dict for a Tcl dict of plain words."""
     words = text.split()
     return dict(zip(words[::2], words[1::2]))
 
@@ -79,13 +79,14 @@ class Program:
         return self.windows.path(path).replace("\\", "/")
 
     def listen(self, script, close="close $listener", **variables):
-        """Start a server: the script returns its port. `close` ends it when the scenario is done."""
+        """Start a server: the script returns its port. The script `close` ends it at the end of the
+        scenario."""
         port = int(self.eval(script, **variables))
         self.closing.append(close)
         return port
 
     def finish(self):
-        """End the process the orderly way: no listener, nothing live, no complaint."""
+        """End the process in order: no listener, nothing live, no output on stderr."""
         for script in reversed(self.closing):
             self.eval(script)
         self.check()
@@ -93,7 +94,7 @@ class Program:
         assert self.process.wait(TIMEOUT) == 0
 
     def check(self, timeout=TIMEOUT):
-        """Nothing is live, and there was no complaint since the last check."""
+        """Check that nothing is live, and that nothing was printed on stderr since the last check."""
         live, complaints, self.complaints = self.eval("program::live", timeout), self.complaints, []
         assert live == "", f"live in the engine: {live}"
         assert complaints == [], "".join(complaints)

@@ -1,10 +1,9 @@
-"""The puppet: a native peer of the Tcl fuzzer's connections, told what to do over a control connection.
+"""The puppet: a native peer of the Tcl fuzzer's connections. It takes commands over a control connection.
 
-It sends, takes, shuts down, closes and resets. When the program is about to make a call that may wait for
-one of these connections, it says so (`wait`): then the puppet does what it was told to do `later`, and if
-that does not end the call either, it resets its connections (it *strikes*), which does. So nothing hangs
-on how fast the program is. Each connection has a thread; the table of them, and everything else here, has
-one lock.
+It sends, receives, shuts down, closes and resets. Before the program makes a call that may wait for one of
+these connections, it sends `wait`. Then the puppet runs the commands that it was given for `later`. If these
+do not end the call, the puppet resets its connections (it *strikes*), which does. So no result depends on the
+speed of the program. Each connection has a thread. One lock guards their table and everything else here.
 """
 
 import socket
@@ -13,14 +12,14 @@ import threading
 import time
 import zlib
 
-LATER = 0.03            # seconds from `wait` to what was to be done later
+LATER = 0.03            # seconds from `wait` to the commands for later
 STRIKE = 0.7            # seconds from `wait` to the reset of all connections
-SILENCE = 60            # seconds without a word of the program, after which it hangs on one of them
+SILENCE = 60            # seconds without a command, after which the program hangs on a connection
 RESET = struct.pack("ii", 1, 0)
 
 
 class Puppet:
-    """Connections known by the port of the program's end (if it serves: of ours)."""
+    """Connections, by the port of the program's end (if the program is the server: of our end)."""
 
     def __init__(self):
         self.lock = threading.RLock()
@@ -112,13 +111,13 @@ class Puppet:
         return "ok"
 
     def do_now(self):
-        """What was to be done later is done."""
+        """Run the commands for later now."""
         while self.deferred:
             self.answer(self.deferred.pop(0))
         return "ok"
 
     def do_wait(self):
-        """The program is about to wait."""
+        """The program will wait next."""
         self.struck = False
         self.waits += 1
         for seconds, act in (LATER, self.do_now), (STRIKE, self.strike):
@@ -128,12 +127,12 @@ class Puppet:
         return "ok"
 
     def do_waited(self):
-        """The program waits no more: whether that took a strike."""
+        """The program no longer waits. Return whether a strike was needed."""
         self.waits += 1
         return "struck" if self.struck else "quiet"
 
     def do_take(self, port):
-        """Begin to take everything that comes, until its end."""
+        """Begin to receive everything up to the end of the stream."""
         s, got = self.sockets.get(int(port)), []
         if s is None:
             return "gone"
@@ -148,7 +147,7 @@ class Puppet:
         return "ok"
 
     def do_taken(self, port):
-        """Whether everything has come, and what it was."""
+        """Return whether everything has arrived, and what it was."""
         thread, got = self.taking[int(port)]
         return got[0] if not thread.is_alive() and got else "not yet"
 
@@ -168,7 +167,7 @@ class Puppet:
         return self.with_socket(port, look)
 
     def do_close(self, port):
-        """After everything was read, so that the end is none by a reset."""
+        """Close after everything was read, so that the close sends no reset."""
         self.do_recv(port)
         return self.with_socket(port, lambda s: (s.close(), self.sockets.pop(int(port))) and None)
 
@@ -188,7 +187,7 @@ def reset(s):
 
 
 def receive(s):
-    """Everything, as far as the socket waits: how much, how it begins, its checksum, and how it ends."""
+    """Receive until the end or the socket's timeout: the size, the beginning, the checksum and the end."""
     data, state = bytearray(), "end"
     try:
         while piece := s.recv(65536):

@@ -1,7 +1,7 @@
 """Echo servers under test, each a Windows process: socket2 in Tcl, iocpsock.socket in Python; and the probe
-that weighs them.
+that measures their memory and handles.
 
-All have one face, so a scenario plays with either. They are called on the scenario's thread.
+All have the same interface, so a scenario works with either. They are called on the scenario's thread.
 """
 
 import contextlib
@@ -17,17 +17,17 @@ from tools.load.program import Program, dictionary
 
 PROGRAMS = run.ROOT / "tests" / "programs"
 TIMEOUT = 60            # seconds for one answer
-SETTLE = 60             # seconds for what was closed to be gone
+SETTLE = 60             # seconds until closed connections must be gone
 
 
 class Weight(NamedTuple):
-    """What a process holds."""
+    """The resources that a process holds."""
     bytes: int          # private memory
     handles: int
 
 
 class Lines:
-    """A process that answers lines with lines; a timer ends it when it takes too long, and a thread passes on
+    """A process that answers lines with lines. A timer ends it when it takes too long, and a thread passes on
     its stderr."""
 
     def __init__(self, command):
@@ -55,7 +55,7 @@ class Lines:
         return self.hear(timeout)
 
     def end(self):
-        """End the process the orderly way."""
+        """End the process in order."""
         self.process.stdin.close()
         assert self.process.wait(TIMEOUT) == 0
 
@@ -66,7 +66,7 @@ class Lines:
 
 @contextlib.contextmanager
 def probe(windows):
-    """A function that weighs the process with the given number."""
+    """A function that measures the process with the given id."""
     lines = Lines(windows.python(run.DEFAULT_PYTHON, windows.path(PROGRAMS / "probe.py")))
     try:
         yield lambda process: Weight(*map(int, lines.ask(process).split()))
@@ -77,7 +77,7 @@ def probe(windows):
 
 @contextlib.contextmanager
 def ended(server):
-    """The server, which ends the orderly way with the block, or at once if that fails."""
+    """The server. At the end of the block it ends in order, or is killed if the block fails."""
     try:
         yield server
         server.end()
@@ -86,7 +86,7 @@ def ended(server):
 
 
 class TclServer:
-    """echo.tcl with socket2, in Tcl of the given version; `settings` are the listener's."""
+    """echo.tcl with socket2, in Tcl of the given version. `settings` are those of the listener."""
 
     def __init__(self, windows, version, **settings):
         self.name = f"socket2, Tcl {version}" + "".join(f", -{name} {value}"
@@ -107,15 +107,15 @@ class TclServer:
         return {name: int(count) for name, count in dictionary(self.eval("iocpsock::stats")).items()}
 
     def expect(self, count):
-        """So many connections are about to be open; nothing to do."""
+        """Called before `count` connections are opened; nothing to do."""
 
     def await_open(self, count):
-        """How many connections are open once there are so many, or TIMEOUT is over."""
+        """Wait until `count` connections are open, or TIMEOUT is over. Return their number."""
         return int(self.eval(f"echo::await $count {TIMEOUT * 1000}", count=count))
 
     def await_live(self, count):
-        """Fail unless no more connections than `count` live in the engine, within SETTLE seconds: closing
-        takes its time."""
+        """Fail unless the engine has at most `count` live connections within SETTLE seconds: closing takes
+        time."""
         live = self.eval("echo::await_live $count $milliseconds", count=count, milliseconds=SETTLE * 1000)
         assert int(live) == count, f"{live} connections live in the engine, not {count}"
 
@@ -123,11 +123,11 @@ class TclServer:
         return peers.converse(sockets, sizes)
 
     def hang_up(self):
-        """The peers have closed: so does the server, by itself."""
+        """The peers have closed. The server then closes too, by itself."""
         assert self.await_open(0) == 0
 
     def end(self):
-        """Nothing but the listener is left, and then not even that."""
+        """Close the listener, and check that nothing is left."""
         self.eval("close $echo::listener")
         self.program.check(TIMEOUT + SETTLE)
         self.program.finish()
@@ -157,7 +157,7 @@ class PythonServer:
         return json.loads(self.lines.hear())
 
     def converse(self, peers, sockets, sizes):
-        """One after another: the server has one thread."""
+        """Converse on one socket after another: the server has one thread."""
         total = 0
         for sock in sockets:
             self.lines.say(" ".join(map(str, ["talk", sock.getsockname()[1], *sizes])))

@@ -1,19 +1,20 @@
-"""Soak: everything at once, by chance, for as long as is wanted, with the server's memory and handles weighed
+"""Soak: random use of everything at once for a given time. The server's memory and handles are measured
 between the rounds.
 
     python3 dev.py soak [--minutes N] [--tcl V]
 
-One process of Windows Tcl serves echo on socket2 and makes connections of its own; native peers play against
-it. A round lasts ROUND seconds: conversations, bulk with a half-close at its end, connections that are reset
-before they say anything, in the middle and with an answer unread, peers that do not read, and, from the
-server, clients whose peer answers, resets or refuses. Every byte that either side hears is compared with what
-the other said: its value, its place and, where nobody has reset the connection, their number.
+One process of Windows Tcl serves echo on socket2 and makes connections of its own; native peers use it. A
+round lasts ROUND seconds. It has conversations, bulk transfers that end with a half-close, connections that
+are reset before they send anything, in the middle, or with an answer unread, and peers that do not read. From
+the server it has clients whose peer answers, resets or refuses. Every byte that either side receives is
+compared with what the other sent: its value, its place and, where nobody has reset the connection, their
+number.
 A hundred idle connections last from the first round to the last. After each round the peers are gone, the
-engine must count no connection but the idle ones, and the process is weighed.
+engine must count no connection except the idle ones, and the process is measured.
 
-The verdict: a figure is flat if the most it came to in the last third of the rounds is not above the most it
-came to in the third before by more than SLACK; the first third is for warming up. Everything here runs on one
-thread, in one event loop.
+The verdict: a figure is flat if its maximum in the last third of the rounds exceeds its maximum in the third
+before by at most SLACK. The first third is for warming up. Everything here runs on one thread, in one event
+loop.
 """
 
 import asyncio
@@ -35,13 +36,13 @@ PLAYERS = 12            # native peers at a time
 PAUSE = 0.2             # seconds between two acts of a player, at most
 IDLE = 100
 DIGITS = 10             # of the number of a call (tests/programs/caller.tcl)
-# What may come on top in the last third: bytes of the process, its handles, bytes of the engine.
+# The growth that is allowed in the last third: bytes of the process, its handles, bytes of the engine.
 SLACK = {"process bytes": 1 << 20, "handles": 8, "engine bytes": 256 << 10}
 
 
 def stream(number):
-    """What the caller of that number says after it, and the peer of the number before: caller.tcl has the
-    same."""
+    """The bytes that the caller with this number sends after the number, and that the peer of the number
+    before sends. caller.tcl has the same."""
     size, words = 1 + number * 7919 % 20000, []
     for _ in range(size // 4 + 1):
         number = (number * 1664525 + 1013904223) & 0xFFFFFFFF
@@ -60,7 +61,7 @@ class Sample(NamedTuple):
 
 
 class Players:
-    """The native side: peers of every temper, and a listener for the server's own connections."""
+    """The native side: peers of every kind, and a listener for the server's own connections."""
 
     def __init__(self, peers, seed):
         self.peers = peers
@@ -115,7 +116,7 @@ class Players:
             compare(await self.peers.hear(sock, 1), said, at_least=1)
 
     async def never_read(self):
-        """Until it is stuck, or has sent all."""
+        """Send without reading, until the connection is stuck or everything is sent."""
         sock = await self.peers.connect()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         with contextlib.suppress(TimeoutError):
@@ -123,8 +124,8 @@ class Players:
         hang_up(sock, reset=self.chance.random() < 0.5)
 
     async def answer(self, sock):
-        """A connection that the server made: both say their streams at the same time, or it is reset in the
-        middle."""
+        """Serve a connection that the server made: both ends send their streams at the same time, or this end
+        resets it in the middle."""
         number = int(await self.peers.hear(sock, DIGITS))
         theirs, ours = stream(number), stream(number + 1)
         self.count("answer")
@@ -139,14 +140,14 @@ class Players:
 
 
 def compare(heard, said, at_least):
-    """Fail unless what was heard is the beginning of what was said, so much of it or more."""
+    """Fail unless `heard` is the beginning of `said`, and has at least `at_least` bytes."""
     if len(heard) < at_least or not said.startswith(heard):
         raise AssertionError(f"of {len(said)} bytes came {len(heard)}, "
                              + ("the same" if said.startswith(heard) else "others"))
 
 
 class Soak:
-    """One run: the server, its weight, its peers."""
+    """One run: the server, its measurements, its peers."""
 
     def __init__(self, server, weigh, peers):
         self.server, self.weigh, self.peers = server, weigh, peers
@@ -168,7 +169,7 @@ class Soak:
         self.server.hang_up()
 
     async def round(self):
-        """Players and callers until the round is over; whatever one of them found wrong is raised."""
+        """Run players and callers until the round is over. Raise the error that one of them found."""
         with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
             listener.setblocking(False)
             accepting = asyncio.ensure_future(self.accept(listener))
@@ -188,7 +189,7 @@ class Soak:
                 answers.create_task(self.players.answer(sock))
 
     def rest(self):
-        """The server once it has nothing but the idle connections."""
+        """Measure the server once it has only the idle connections."""
         if (left := self.server.await_open(IDLE)) != IDLE:
             raise Problem(f"soak: {left} connections are open after a round, not {IDLE}")
         self.server.await_live(IDLE)
@@ -197,7 +198,7 @@ class Soak:
 
 
 def verdict(samples):
-    """Whether each figure is flat, and a line that says so."""
+    """Whether each figure is flat, and a line of text that reports it."""
     third = len(samples) // 3
     flat, words = True, []
     for name, slack in SLACK.items():

@@ -1,1 +1,1 @@
-"""What is given away, made from a commit."""
+"""The release artifacts, made from a commit."""

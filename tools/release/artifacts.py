@@ -1,7 +1,7 @@
-"""What is given away, in dist/: the wheels, the source distribution, and the folder for Tcl in a zip file.
+"""The release artifacts in dist/: the wheels, the source distribution, and the folder for Tcl in a zip file.
 
-All are made afresh from what is committed, and two builds of one commit are equal byte for byte: every file
-in them has the time of that commit. `twine check --strict` has the last word about the metadata.
+All are built from scratch from the committed files. Two builds of one commit are equal byte for byte: every
+file in them has the time of that commit. `twine check --strict` checks the metadata at the end.
 """
 
 import gzip
@@ -21,13 +21,13 @@ from tools.environments.run import BUILD, ROOT
 
 FOLDER = BUILD / "release"
 REQUIREMENTS = linux_python.REQUIREMENTS / "release.txt"
-EPOCH = "SOURCE_DATE_EPOCH"         # seconds: what tools that write times take in the place of now
+EPOCH = "SOURCE_DATE_EPOCH"         # seconds: tools that write times use it instead of the present time
 TCL_FILES = ("iocpsock.dll", "pkgIndex.tcl")
 PAGE = "docs/socket2.md"
 
 
 def main(dist=build.DIST):
-    """Make all of it. Problem if something is not committed, or the versions differ."""
+    """Make all artifacts. Problem if something is not committed, or the versions differ."""
     if changed := _git("status", "--porcelain"):
         raise Problem(f"a release is made from a commit, and these files differ from it:\n{changed}")
     number = version()
@@ -49,12 +49,12 @@ def main(dist=build.DIST):
 
 
 def check(*distributions):
-    """Problem unless an index of packages would take them, and show the README."""
+    """Problem unless a package index would accept them and show the README."""
     _tool("checking the metadata", "twine", "check", "--strict", *distributions)
 
 
 def _tool(what, *arguments):
-    """Run a module of the packages for releases: what it prints."""
+    """Run a module of the packages for releases, and return its output."""
     packages = linux_python.packages("release-tools", REQUIREMENTS, "twine and markdown-it")
     return process.check([linux_python.python(), "-m", *arguments], what, cwd=ROOT,
                          env={**os.environ, "PYTHONPATH": str(packages)})
@@ -96,7 +96,7 @@ def sdist(root, dist, epoch):
 
 
 def _retimed(source, target, epoch):
-    """The archive again, in the order of the names, with one time and nobody as the owner."""
+    """Write the archive again, sorted by name, with one time and no owner."""
     with tarfile.open(source) as old, open(target, "wb") as file, \
             gzip.GzipFile("", "wb", fileobj=file, mtime=epoch) as packed, \
             tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as new:
@@ -109,7 +109,7 @@ def _retimed(source, target, epoch):
 
 
 def tcl_zip(wheel, dist, version, epoch):
-    """Pack what Tcl people need: one folder to put beside their other packages."""
+    """Pack the folder that Tcl users put beside their other packages."""
     target = dist / f"iocpsock-{version}-tcl.zip"
     when = time.gmtime(int(epoch))[:6]
     with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:

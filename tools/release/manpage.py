@@ -1,9 +1,9 @@
-"""The manual page of a command in Tcl's man format, made of its page in docs/:
+"""The manual page of a command in Tcl's man format, made from its page in docs/:
 `python -m tools.release.manpage PAGE VERSION`.
 
-The page is Markdown; markdown-it-py parses it. Chapters become sections under the names that Tcl's own pages
-have, the paragraph below the title becomes the NAME section. What the page has and this file does not know is
-an error, not left out.
+The page is Markdown; markdown-it-py parses it. Chapters become sections with the names of Tcl's own pages,
+and the paragraph below the title becomes the NAME section. An element of the page that this file does not
+support is an error; it is not omitted.
 """
 
 import re
@@ -20,7 +20,8 @@ def escaped(text):
 
 
 def inline(tokens):
-    """One paragraph's text. Links keep their words only: the files they lead to are not installed."""
+    """One paragraph's text. Only the text of links is kept: the files that they point to are not
+    installed."""
     found = []
     for token in tokens:
         if token.type == "text":
@@ -39,7 +40,7 @@ def inline(tokens):
 
 
 def protected(text):
-    """A line that begins with a dot would be a command of roff's."""
+    """Protect a line that begins with a dot, which would be a roff command."""
     return re.sub(r"(?m)^(?=[.'])", "\\\\&", text)
 
 
@@ -111,8 +112,8 @@ class Page:
         self.cells = None
 
     def _table_close(self, token):
-        """Each row is an entry: its first cell, and below it the others, each with the word at the head of
-        its column."""
+        """Each row is an entry: its first cell, and below it the others, each with the heading of its
+        column."""
         head, *rows = self.rows
         for first, *others in rows:
             self.lines += [".TP", first]

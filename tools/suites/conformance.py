@@ -1,9 +1,9 @@
-"""docs/conformance.md: how our sockets do in the languages' own test suites, beside the stock ones on the
-same machine.
+"""docs/conformance.md: the results of our sockets in the languages' own test suites, beside those of the
+stock ones on the same machine.
 
-The page and the data in records/ are written by one command, `dev.py conformance [FILE…]`, which runs
-the files both ways; what it does not run stays as it was. What is written by hand is in conformance_tcl.py
-and conformance_python.py: why a test does not pass. The command fails without it.
+One command, `dev.py conformance [FILE…]`, writes the page and the data in records/. It runs the files both
+ways; the results of files that it does not run stay as they were. The reason why a test does not pass is
+written by hand, in conformance_tcl.py and conformance_python.py. The command fails if a reason is missing.
 """
 
 from tools.base.report import Problem, say
@@ -23,8 +23,8 @@ counts as failed, and its file is run again without it.
 
 
 def main(arguments):
-    """Run the files with both commands and write the page. 0 if each ran to its end and there is a reason for
-    all that did not pass."""
+    """Run the files with both commands and write the page. Return 0 if each ran to its end, and each test
+    that did not pass has a reason."""
     wanted = {suite.language: [file for file in suite.files if not arguments or file in arguments]
               for suite in SUITES}
     known = [file for files in wanted.values() for file in files]

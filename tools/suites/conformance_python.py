@@ -1,4 +1,4 @@
-"""What is written by hand about CPython's own suite: its files, and why a test does not pass."""
+"""The part about CPython's own suite that is written by hand: its files, and why a test does not pass."""
 
 from tools.environments import run
 from tools.suites import pysuite
@@ -18,7 +18,7 @@ _STORE = "Wine's store of that name is empty."
 _QUICKACK = "Wine does not have the option TCP_QUICKACK."
 _BORROWED = "A test of 3.13 that cannot be run by 3.12: it asks for what 3.13 has changed."
 
-# Why a test fails, with whichever sockets.
+# Why a test fails, with our sockets or the stock ones.
 REASONS = {
     "testNtoHErrors": _TESTCAPI,
     "testSetBlocking_overflow": _TESTCAPI,
@@ -52,7 +52,7 @@ REASONS = {
     "test_verify_strict": _BORROWED,
 }
 
-# Tests that judge by the clock: the speed that they assume, and a busy machine does not reach.
+# Tests that depend on timing: the speed that they assume, and that a busy machine does not reach.
 TIMED = {
     "test_host_port": "a dozen of contexts with the system's certificates are made within 40 s, the limit of "
                       "our test runner",
@@ -74,7 +74,7 @@ class that is skipped as a whole counts as one test. Nothing beyond the loopback
 
 
 def plain(test):
-    """The name of a test without its class: many are inherited by several."""
+    """The name of a test without its class: several classes inherit many of the tests."""
     return test.rpartition(".")[2]
 
 

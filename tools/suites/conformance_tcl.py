@@ -1,4 +1,4 @@
-"""What is written by hand about Tcl's own suite: its files, and why a test does not pass."""
+"""The part about Tcl's own suite that is written by hand: its files, and why a test does not pass."""
 
 from tools.environments import run
 from tools.suites import tcltest
@@ -7,8 +7,8 @@ from tools.suites.suite import STOCK, Suite
 FILES = ("socket.test", "ioCmd.test", "io.test", "chanio.test", "event.test", "iogt.test", "zlib.test",
          "http.test", "http11.test")
 
-# Tests that take minutes. The matrix leaves them out, and the stock command is never asked: with it they
-# count as failed.
+# Tests that take minutes. The matrix leaves them out. They never run with the stock command, where they count
+# as failed.
 SLOW = {"socket.test": ("socket_inet-2.13", "socket_inet6-2.13")}
 
 # Why a test fails, with whichever command. socket_inet-2.13 and socket_inet6-2.13 are one test, for two
@@ -24,7 +24,7 @@ REASONS = {
                     "out under Wine.",
 }
 
-# Tests that judge by the clock: the speed that they assume, and a busy machine does not reach, whatever the
+# Tests that depend on timing: the speed that they assume, and that a busy machine does not reach with either
 # command. chan-io-6.56 and io-6.56 are one test.
 TIMED = {
     "io-6.56": "a child process starts and answers within 500 ms",
@@ -73,8 +73,8 @@ def run_file(version, file, command, show, only=None, skip=()):
 
 
 def plain(test):
-    """The name of a test without what only says for which address family, or by which commands, it is
-    made."""
+    """The name of a test without the part that only names its address family, or the commands that it
+    uses."""
     return test.replace("_inet6-", "-").replace("_inet-", "-").removeprefix("chan-")
 
 

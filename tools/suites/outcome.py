@@ -1,6 +1,6 @@
-"""What a file of a language's own suite comes to, and how it is run: what the two suites do alike.
+"""The result of a file of a language's own suite, and how the file runs: the common part of the two suites.
 
-A test that hangs, or that takes the process with it, counts as failed, and the file goes on without it.
+A test that hangs, or that ends the process, counts as failed, and the file goes on without it.
 """
 
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from tools.base import process
 
 @dataclass
 class Result:
-    """What one file of the suite came to."""
+    """The result of one file of the suite."""
     file: str
     version: str
     command: str
@@ -37,8 +37,8 @@ class Result:
 
 
 class Reader(process.Lines):
-    """Takes the output of a test file apart, keeps all of it in a log, and shows the lines that a person
-    wants."""
+    """Parses the output of a test file, keeps all of it in a log, and shows the lines that matter to the
+    user."""
 
     def __init__(self, log, show):
         super().__init__()
@@ -53,11 +53,10 @@ class Reader(process.Lines):
 
 
 def attempts(result, most, attempt, show, then):
-    """Attempt to run the file, at `most` so many times, until one is not stopped in a test: the last one's
-    reader.
+    """Run the file at most `most` times, until a run is not stopped in a test. Return the last run's reader.
 
-    `attempt()` returns a reader and what stopped it, nothing at the end of the file; `then` says what becomes
-    of the file after a test that was.
+    `attempt()` returns a reader and what stopped the run, nothing at the end of the file. `then` says how the
+    file goes on after a test that stopped the run.
     """
     for _ in range(most):
         reader, result.verdict = attempt()
@@ -69,7 +68,7 @@ def attempts(result, most, attempt, show, then):
 
 
 def report(result):
-    """The lines that end the account of one file."""
+    """The lines at the end of one file's report."""
     yield result.summary()
     if result.failures:
         yield f"{result.file}: failed: " + " ".join(result.failures)
@@ -80,7 +79,7 @@ def report(result):
 
 
 def tell(results):
-    """Print each result as it comes: 0 only if every file ran to its end and nothing failed."""
+    """Print each result as it arrives. Return 0 only if every file ran to its end and nothing failed."""
     status = 0
     for result in results:
         for line in report(result):

@@ -2,8 +2,8 @@
 stock one.
 
 Each file runs in a process, a Wine prefix and a temporary directory of its own. A test that hangs, or that
-takes the process with it, counts as failed, and the file goes on after it in a new process. The full output
-is kept in build/pysuite/.
+ends the process, counts as failed, and the file goes on after it in a new process. The full output is kept in
+build/pysuite/.
 """
 
 import json
@@ -24,24 +24,24 @@ TIMEOUT = 1200      # seconds for a whole file
 ATTEMPTS = 20       # processes for one file
 
 _MARK = "\x1e"
-# what a reason to skip tells of paths and processes
+# paths and process ids in the reason of a skip
 _OF_ONE_RUN = re.compile(r" from '[^']*'|(?<=@test)_\d+")
 
 
 class Reader(outcome.Reader):
-    """What pysuite_run.py says of its tests, in one process after another."""
+    """Reads the output of pysuite_run.py about its tests, from one process after another."""
 
     def __init__(self, log, show):
         super().__init__(log, show)
         self.verdicts: dict = {}        # test -> "passed", "skipped" or "failed", the worst of what was said
         self.skips: dict = {}           # test -> why
         self.left_out: set = set()      # tests that were not to run
-        # how many our engine has run, in the process that came to the end of the file
+        # operations that our engine has run, in the process that reached the end of the file
         self.operations = None
         self.begin()
 
     def begin(self):
-        """Another process."""
+        """Another process begins."""
         self.current = None
         self.finished = self.timed_out = False
         self.rest = {1: b"", 2: b""}
@@ -49,7 +49,7 @@ class Reader(outcome.Reader):
     def line(self, line):
         _, mark, message = line.partition(_MARK)
         if not mark:
-            # the first word of faulthandler's
+            # faulthandler's output begins like this
             self.timed_out = self.timed_out or line.startswith("Timeout (")
             return
         what, test, more = json.loads(message)
@@ -99,7 +99,7 @@ def run_file(version, file, command, show=print, only=None, skip=()):
 
 
 def _attempt(version, plan, reader):
-    """Run what the plan says. Returns what stopped it, nothing if it ran to its end."""
+    """Run the plan once. Return what stopped it, nothing if it ran to its end."""
     reader.begin()
     with run.session() as windows, tempfile.TemporaryDirectory(prefix="pysuite-") as scratch:
         paper = Path(scratch, "plan.json")

@@ -1,14 +1,14 @@
-"""Run one file of CPython's own suite in this process, and tell how each test fares: a line of JSON after a
+"""Run one file of CPython's own suite in this process, and report each test's result: a line of JSON after a
 \\x1e.
 
 usage: python pysuite_run.py PLAN.json: {"file": "test_socket", "command": "stock" or "iocpsock", "only":
 names or null, "leave_out": names, "done": names, "timeout": seconds for one test}
 
 A line is [what, test, more]: "left out"; "start" and "stop"; "passed", "failed" (more: the traceback) and
-"skipped" (more: the reason), of which a test may have several; "end" for the whole file (more: how many
-operations our engine has run, null with the stock sockets). A test that takes too long ends the process, with
-the stack of every thread. Tests may replace sys.stdout and print without a newline: hence the file
-descriptor, and the mark.
+"skipped" (more: the reason), of which a test may have several; "end" for the whole file (more: the number of
+operations that our engine has run, null with the stock sockets). A test that takes too long ends the process,
+after the stack of every thread was printed. The lines use the file descriptor and a mark because tests may
+replace sys.stdout and print without a newline.
 """
 
 import faulthandler
@@ -27,14 +27,14 @@ def tell(*line):
 
 
 class Teller(unittest.TestResult):
-    """A result that only passes on what it is told."""
+    """A result that only reports what it receives."""
 
     def __init__(self, prefix, timeout):
         super().__init__()
         self.prefix, self.timeout = prefix, timeout
 
     def name(self, test):
-        """A subtest counts as its test, and a class that is skipped as a whole as one test."""
+        """The name to report. A subtest counts as its test, and a class that is skipped as a whole as one."""
         test = getattr(test, "test_case", test)
         whole = getattr(type(test), "__unittest_skip__", False)
         return type(test).__qualname__ if whole else test.id().removeprefix(self.prefix)
@@ -70,7 +70,7 @@ class Teller(unittest.TestResult):
 
 
 def tests(suite):
-    """The tests of a suite, without its nesting."""
+    """The tests of a suite, as a flat sequence."""
     for each in suite:
         if isinstance(each, unittest.TestSuite):
             yield from tests(each)
@@ -79,13 +79,13 @@ def tests(suite):
 
 
 def load(file):
-    """The tests of a file. Nothing goes beyond this machine: the resource "network" is for files that need it
-    to run at all and stay on the loopback interface, but for one name that test_timeout looks up without
-    need. The test_ssl of 3.13 asks its interpreter a question that ssl of 3.12 does not know."""
+    """The tests of a file. They use no network beyond this machine: the resource "network" is enabled because
+    some files need it to run at all. These stay on the loopback interface, except for one name that
+    test_timeout would look up without need. The test_ssl of 3.13 uses a constant that 3.12's ssl lacks."""
     from test import support
     from test.support import os_helper
     support.verbose = 0
-    # to find out it makes one, and Wine says that it has when it has not
+    # the probe for symbolic links makes one, and Wine reports success without making it
     os_helper._can_symlink = False
     support.use_resources = {"cpu": None, "walltime": None, **({"network": None} if file in LOOPBACK else {})}
     if file == "test_ssl" and not hasattr(ssl, "HAS_PSK"):

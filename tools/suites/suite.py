@@ -1,10 +1,10 @@
-"""Suite: a language's own tests, run with its stock sockets and with ours; what is recorded of them, and what
-is lost.
+"""Suite: a language's own tests, run with its stock sockets and with ours; their recorded results, and
+regressions.
 
-The data files, one for each Wine, are written by `dev.py conformance`. The matrix runs the files with our
-sockets alone and holds them against the record of its Wine: a test that passed with them and does not any
-more is lost. What is written by hand is why: `reasons` for each failure, `timed` for what the clock decides,
-and `constraints` for what the suite itself leaves out on this machine.
+`dev.py conformance` writes the data files, one for each Wine. The matrix runs the files with our sockets only
+and compares the results with the record of its Wine: a test that passed with them and no longer does is lost.
+The explanations are written by hand: `reasons` for each failure, `timed` for tests that depend on timing, and
+`constraints` for tests that the suite itself leaves out on this machine.
 """
 
 import json
@@ -19,7 +19,7 @@ from tools.suites.outcome import report
 
 RECORDS = Path(__file__).with_name("records")
 STOCK = "stock"
-# those with a record; the page tells of the first, and what is otherwise with the others
+# those with a record; the page describes the first, and how the others differ
 WINES = tuple(installation.RELEASES)
 
 
@@ -46,7 +46,7 @@ class Suite:
         return RECORDS / f"{self.language.lower()}_wine{wine}.json"
 
     def measure(self, files):
-        """Run these files with both commands, and put the rows in the place of the recorded ones."""
+        """Run these files with both commands, and replace the recorded rows."""
         for file in files:
             jobs = [(version, file, command) for version in self.versions for command in (STOCK, self.ours)]
             self._write(process.side_by_side(self._measure, jobs))
@@ -61,10 +61,10 @@ class Suite:
         return self._row(result)
 
     def run_file(self, version, file, command, show, slow=False):
-        """Run a file, with or without its slow tests; then, by themselves, the tests that failed and were not
-        known to, because many judge by the clock.
+        """Run a file, with or without its slow tests. Then run the unexpected failures again by themselves,
+        because many depend on timing.
 
-        Returns the Result, in which those that passed then count as passed, and their names.
+        Return the Result, in which tests that passed the second time count as passed, and their names.
         """
         skip = [*self.left_out.get(file, ()), *(() if slow else self.slow.get(file, ()))]
         result = self.run(version, file, command, show, skip=skip)
@@ -82,18 +82,17 @@ class Suite:
         return result, second
 
     def alike(self, result, show):
-        """The stock sockets' result of the same file, made now; None when nothing is lost by what is
-        recorded.
+        """Run the same file with the stock sockets: the result, or None if `result` has no regression.
 
-        The record is of one system and one Wine. On another a test may fail whichever sockets it is given.
+        The record is from one system and one Wine. On another a test may fail with either kind of sockets.
         """
         if not self.lost(result):
             return None
         return self.run_file(result.version, result.file, STOCK, show)[0]
 
     def lost(self, result, stock=None):
-        """What the recorded data promise of our sockets and this result does not keep: lines. What a result
-        of the stock sockets, `stock`, from the same machine does not keep either is not ours to lose."""
+        """Lines that name the regressions of this result of our sockets against the record. A regression that
+        `stock`, a result of the stock sockets on the same machine, has too does not count."""
         row = self._recorded(result.file, result.version, result.command)
         if row is None:
             return [f"{result.file}: no recorded data for {self.language} {result.version}; "
@@ -110,13 +109,13 @@ class Suite:
         return lines
 
     def recorded(self, wine):
-        """The rows of the last run under this Wine: for each file, version and command the totals and what
-        did not pass."""
+        """The rows of the last run under this Wine: for each file, version and command the totals and the
+        tests that did not pass."""
         data = self.data(wine)
         return json.loads(data.read_text()) if data.exists() else []
 
     def _recorded(self, file, version, command):
-        """The row of the Wine that runs the programs, or of the first one where that has none."""
+        """The row of the Wine that runs the programs, or of the first Wine if that has none."""
         rows = (row for wine in (installation.chosen().version, WINES[0]) for row in self.recorded(wine))
         return next((row for row in rows if _key(row) == (file, version, command)), None)
 
@@ -128,7 +127,8 @@ class Suite:
         self.data(wine).write_text(json.dumps(ordered, indent=1) + "\n")
 
     def _row(self, result):
-        """What is kept of a result: what did not pass, and nothing that changes from run to run."""
+        """The part of a result to record: the tests that did not pass, and nothing that varies between
+        runs."""
         failures = {test: result.broken.get(test, "failed") for test in result.failures}
         if result.command == STOCK:
             failures |= dict.fromkeys(self.slow.get(result.file, ()), "not run")
@@ -141,7 +141,7 @@ class Suite:
                 "verdict": result.verdict}
 
     def complaints(self):
-        """What is still to be explained, or mended."""
+        """The problems that still need an explanation or a fix."""
         for wine, row in ((each, row) for each in WINES for row in self.recorded(each)):
             name = f"{row['file']}, {self.language} {row['version']}, {row['command']}, Wine {wine}"
             if row["verdict"]:
@@ -172,7 +172,7 @@ class Suite:
         return text + "".join(map(self._changes, WINES[1:])) + self._clock() + self._skipped(rows)
 
     def _changes(self, wine):
-        """What does not come to the same under this Wine as under the first."""
+        """The differences between the results under this Wine and under the first."""
         first, pairs, text = _pairs(self.recorded(WINES[0])), _pairs(self.recorded(wine)), ""
         if not pairs:
             return (f"\n### Under Wine {wine}\n\n"
@@ -215,7 +215,7 @@ class Suite:
         return "Why is not known yet."
 
     def _clock(self):
-        """What the clock decides, and what is left out by us."""
+        """The tests that depend on timing, and those that we leave out."""
         text = ""
         if self.timed:
             text += ("\n### Judged by the clock\n\n"
@@ -231,7 +231,7 @@ class Suite:
         return text
 
     def _skipped(self, rows):
-        """What the suite leaves out by itself, for each reason."""
+        """The tests that the suite itself leaves out, for each reason."""
         totals: dict = {}
         for row in rows:
             if row["command"] == self.ours:

@@ -1,9 +1,9 @@
 """Tcl's own test suite, file by file, with socket2 in the place of socket or with the stock command.
 
-Each file runs in a process, a Wine prefix and a temporary directory of its own. tcltest says when it starts a
-test, so that one that never ends, or that takes the process with it, can be named: it counts as failed, and
-the file is run again without it. The full output is kept in build/tcltest/; what is printed is what failed
-and the line of totals.
+Each file runs in a process, a Wine prefix and a temporary directory of its own. tcltest prints the name of
+each test that it starts, so a test that never ends, or that ends the process, can be named: it counts as
+failed, and the file runs again without it. The full output is kept in build/tcltest/. The failures and the
+line of totals are printed.
 """
 
 import json
@@ -34,7 +34,7 @@ _FAILED = re.compile(r"^==== (\S+) FAILED$")
 
 
 class Reader(outcome.Reader):
-    """What tcltest says of its tests."""
+    """Reads tcltest's output about its tests."""
 
     def __init__(self, log, show):
         super().__init__(log, show)
@@ -88,7 +88,7 @@ def run_file(version, file, options=(), stock=False, show=print):
 
 
 def _attempt(version, script, options, stock, reader):
-    """Run the file once. Returns what stopped it, nothing if it ran to its end."""
+    """Run the file once. Return what stopped it, nothing if it ran to its end."""
     with run.session() as windows, tempfile.TemporaryDirectory(prefix="tcltest-") as scratch:
         argv, env = windows.tcltest(version, windows.path(HERE / "suite_run.tcl"),
                                     windows.path(script).replace("\\", "/"), "-tmpdir",
@@ -104,7 +104,7 @@ def _attempt(version, script, options, stock, reader):
 
 
 def _without(options, tests):
-    """tcltest's options with these tests skipped besides whatever they skip already."""
+    """tcltest's options, with these tests skipped in addition to those that they skip already."""
     options = list(options)
     if tests and "-skip" not in options[:-1]:
         options += ["-skip", ""]
@@ -131,8 +131,8 @@ def main(arguments):
 
 
 def _parse(arguments):
-    """Our own options begin with two dashes, tcltest's with one; a value after one of tcltest's is tcltest's
-    too."""
+    """Parse the arguments. Our own options begin with two dashes, tcltest's with one. The value after one of
+    tcltest's options is tcltest's too."""
     stock, output, words, rest = False, None, [], list(arguments)
     while rest and not (rest[0].startswith("-") and not rest[0].startswith("--")):
         word = rest.pop(0)

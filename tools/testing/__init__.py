@@ -1,1 +1,1 @@
-"""Whole runs of the tests: the matrix, the strict build, the probe of a system, a bare Debian."""
+"""Complete test runs: the matrix, the strict build, the probe of a system, a bare Debian."""

@@ -1,5 +1,4 @@
-"""A machine that is not this one: a bare Debian in a folder, in which a clone of this checkout does what the
-README says.
+"""A fresh machine: a bare Debian in a folder, in which a clone of this checkout runs the README's commands.
 
 Each run has a copy of the bare system, with python3 and nothing else, and a cache of its own. Needs root.
 """
@@ -53,12 +52,12 @@ def folder(release, keep):
         if keep:
             say(f"-- kept: {place}")
         else:
-            # The mounts were in a namespace that ended with its last process: what is here is the copy alone.
+            # The mounts were in a namespace that ended with its last process: only the copy is left here.
             shutil.rmtree(place, ignore_errors=True)
 
 
 class Machine(system.System):
-    """The system in the folder `place`, and who works there."""
+    """The system in the folder `place`, and the user who works there."""
 
     def __init__(self, place, user=False):
         super().__init__(place)
@@ -66,7 +65,7 @@ class Machine(system.System):
         self.home = Path("/home", USER) if user else Path("/root")
 
     def furnish(self):
-        """python3, and the checkout."""
+        """Install python3, and clone the checkout."""
         packages = ["python3", *(["sudo"] if self.user else [])]
         with step(f"apt: {' '.join(packages)}"):
             self.install(*packages)
@@ -76,7 +75,7 @@ class Machine(system.System):
         self.clone()
 
     def clone(self):
-        """The commit that is checked out here. What is not committed stays behind."""
+        """Clone the commit that is checked out here. Uncommitted changes are not copied."""
         target = self.place / self.home.relative_to("/") / CHECKOUT
         target.parent.mkdir(parents=True)
         head = process.check(["git", "-C", ROOT, "rev-parse", "HEAD"], "git rev-parse").strip()

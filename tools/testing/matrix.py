@@ -1,9 +1,9 @@
-"""The test matrix: every cell, one more at a time than there are CPUs, up to three; then what each failure
-said, one table and one line of totals.
+"""The test matrix: runs every cell, one more at a time than there are CPUs, at most three. Then it prints the
+output of each failure, one table and one line of totals.
 
 A cell is one suite of tests in one interpreter. It has a Wine prefix of its own. It fails when a test fails,
-when it hangs, crashes or has no tests; a cell that cannot run here is named with the reason. The cells run on
-threads of a pool; their lines are printed as they come, each after the name of its cell.
+when it hangs, crashes or has no tests. A cell that cannot run here is named with the reason. The cells run on
+threads of a pool; their lines are printed as they arrive, each after the name of its cell.
 """
 
 import json
@@ -25,35 +25,35 @@ from tools.suites.outcome import report
 
 RESULTS = run.BUILD / f"results-{os.name}"      # a test of this runs the matrix in a Windows Python meanwhile
 PLUGIN = Path(__file__).with_name("plugin")
-SILENCE = 400           # seconds without a word from a cell
+SILENCE = 400           # seconds without output from a cell
 TIMEOUT = 2400          # seconds for a whole cell
 TEST_TIMEOUT = 150      # seconds in one test: then pytest prints where every thread stands
-WORDS = 40              # lines of what a failure says, at the end of a run
+WORDS = 40              # lines of a failure's output, at the end of a run
 NO_TESTS = 5            # pytest's exit status when nothing was collected
 
-# The scenarios in tests/tcl are run again with other settings of the engine than the initial ones, which they
-# must not notice. Left out are those about the settings themselves, and about how much arrives at an end: a
-# small queue holds less.
+# The scenarios in tests/tcl run again with other than the initial settings of the engine, which must not
+# change their results. Left out are those about the settings themselves, and about how much arrives at an
+# end: a small queue holds less.
 TUNED = {
     "8.6": ("recvmode=zero", "recvbufsize=512 threads=4 sendlimit=4096"),
     "9.0": ("recvmode=auto manyconnections=2 recvlimit=4096",),
 }
 UNTUNED = "socket2 and not settings and not process and not states"
 
-# Builds for tests (setup.py), and the versions of Tcl and Python that run with them, or None: our sockets'
-# scenarios only. What the debug build finds the strict one finds too, which has the same heap.
+# Builds for tests (setup.py), and the versions of Tcl and Python that run with them, or None: only the
+# scenarios on our sockets. The strict build finds what the debug build finds, as it has the same heap.
 VARIANTS = {"ubsan": ("8.6", None)}
 FAULTY = ("8.6", "3.13")
 STRICT = ("9.0", "3.12")
-# Where no version is named, the oldest and the newest Python alone run CPython's own suite, and the scenarios
-# on the stock sockets too. The others run the same scenarios on ours.
+# Where no version is named, only the oldest and the newest Python run CPython's own suite, and the scenarios
+# on the stock sockets too. The other versions run the scenarios on our sockets only.
 ENDS = run.PYTHON_VERSIONS[0], run.PYTHON_VERSIONS[-1]
 LONG = run.DEFAULT_PYTHON    # the Python that runs the tests with the mark `long`, where none is named
 FUZZ = {"tcl": 120, "python": 120, "storm": 60}     # seconds of each fuzzer
 # Not with the strict build: the count of allocations, as it keeps no free lists; and what arrives in a
 # bounded time.
 UNSTRICT = "socket2 and not process-3.4 and not states"
-# The cells that take longest begin first, so that none of them is left alone at the end.
+# The cells that take longest begin first, so that none of them runs alone at the end.
 LONGEST = ("strict python", "python", "tcl", "suite python", "fuzz", "build", "faults", "strict")
 WAITING = 1             # cells at a time beyond the number of CPUs: each waits for half of its time
 SWEEP = 12              # faults are injected at every so many calls; tests/faults itself knows finer sweeps
@@ -61,7 +61,7 @@ SWEEP = 12              # faults are injected at every so many calls; tests/faul
 
 @dataclass
 class Cell:
-    """One suite in one interpreter, and what came of it."""
+    """One suite in one interpreter, and its results."""
     name: str
     work: Callable                                  # called with the cell; fills in the fields below
     required: bool = True                           # by IOCPSOCK_REQUIRE_ALL
@@ -79,7 +79,7 @@ class Cell:
 
 
 def cells(expression=None, python=None, tcl=None, soak=False):
-    """The cells that were asked for. Naming a version leaves out the cells of the others."""
+    """The selected cells. Naming a version leaves out the cells of the other versions."""
     pythons: tuple = () if tcl else run.PYTHON_VERSIONS
     if python:
         pythons = run.known("Python", python, run.PYTHON_VERSIONS),
@@ -154,7 +154,7 @@ def run_all(expression=None, python=None, tcl=None, soak=False, names=("",)):
 
 
 def _turn(cell):
-    """The place of a cell among those that begin, by the beginning of its name."""
+    """The position of a cell in the order of starting, by the beginning of its name."""
     return next((turn for turn, name in enumerate(LONGEST) if cell.name.startswith(name)), len(LONGEST))
 
 
@@ -189,7 +189,7 @@ def _build(cell, expression):
 
 def _tcl(cell, version, expression, soak):
     with run.session() as windows:
-        windows.tclsh(version)  # unavailable? then say so here
+        windows.tclsh(version)  # raises Unavailable here if there is none
         folders = ["tests/tcl", "tests/examples", "tests/programs"]
         _pytest(cell, [machine_python()], windows.environment(), str,
                 [*folders, "--tcl", version, *(["--soak"] if soak else [])], expression)
@@ -237,7 +237,7 @@ def _python(cell, version, expression, variant=None, folders=("tests/python", "t
 
 
 def _pytest(cell, python, env, path, arguments, expression):
-    """Run pytest with the interpreter `python`; `path` says how it names a file of this machine."""
+    """Run pytest with the interpreter `python`. `path` converts a path of this machine to its form."""
     verdicts = RESULTS / f"{cell.name.replace(' ', '-')}.jsonl"
     verdicts.write_text("")
     separator = ";" if path is not str or os.name == "nt" else ":"
@@ -264,7 +264,7 @@ def _pytest(cell, python, env, path, arguments, expression):
 
 
 def _count(cell, verdicts):
-    """Add up what the tests came to, each once, and return the one that started and did not end."""
+    """Count the tests' results, each test once, and return the test that started and did not end."""
     worst: dict = {}
     running = None
     for line in verdicts.read_text(encoding="utf-8").splitlines():
@@ -288,11 +288,10 @@ def _count(cell, verdicts):
 
 
 def _suite(cell, suite, version, files):
-    """Files of a language's own suite: a failure is what passed when docs/conformance.md was written and does
-    not now, with our sockets alone.
+    """Run files of a language's own suite with our sockets only. A failure is a test that passed when
+    docs/conformance.md was written and does not pass now.
 
-    What a file says of the failures that are known is nobody's news: its words are shown where something is
-    lost.
+    A file's output about known failures is not shown, only that of a file with a regression.
     """
     lines = Lines(cell.name)
     for file in files:
@@ -322,8 +321,8 @@ def _suite(cell, suite, version, files):
 
 
 def _fuzz(cell, language):
-    """Sequences with fixed seeds, and the proof that a planted fault is found. What differed only once is a
-    remark."""
+    """Run sequences with fixed seeds, and prove that the fuzzer finds a planted fault. A difference that
+    occurred only once is a remark."""
     lines, chance, said = Lines(cell.name), [], []
 
     def show(line):

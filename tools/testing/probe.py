@@ -1,7 +1,8 @@
-"""`dev.py probe`: what the system's sockets do, asked by a program in C; the table of it in docs/windows.md.
+"""`dev.py probe`: a C program tests the behaviour of the system's sockets; docs/windows.md has the table.
 
-The answers of each system are kept as the program printed them, in tests/probe/answers. The table is made of
-those files and of nothing else. A test compares those of its own system with what the program says now.
+The answers of each system are kept as the program printed them, in tests/probe/answers. The table is made
+from those files and nothing else. A test compares the answers of its own system with the program's present
+output.
 """
 
 import json
@@ -38,7 +39,7 @@ def main(subjects, as_json=False, record=False, take=None):
 
 
 def compiled():
-    """The program; a copy lies in build/, to be taken to another machine."""
+    """The compiled program. A copy is put in build/, for use on another machine."""
     headers = [*PROGRAM.glob("*.h"), run.ROOT / "include" / "afd.h"]
     path = cprogram.compiled("probe", sorted(PROGRAM.glob("*.c")), sorted(headers))
     run.BUILD.mkdir(exist_ok=True)
@@ -60,7 +61,7 @@ def ask(windows, *arguments):
 
 
 def name_of(system):
-    """How the file of a system's answers is called."""
+    """The name of the file with a system's answers."""
     wine = system["wine"]
     return f"wine-{wine.split('.')[0]}" if wine else f"windows-{system['build']}-{system['processor']}"
 
@@ -74,13 +75,13 @@ def keep(answers):
 
 
 def kept():
-    """The answers of each system that answered: its name, and what it said."""
+    """The recorded answers: the name of each system, and its answers."""
     files = sorted(ANSWERS.glob("*.json"))
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
 
 
 def page():
-    """docs/windows.md with the table of what is kept."""
+    """docs/windows.md with the table of the recorded answers."""
     text = PAGE.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)

@@ -1,7 +1,7 @@
-"""Strict: the hard tests with the build that plays Windows and enforces its rules (docs/windows.md).
+"""Strict: runs the hard tests with the build that plays Windows and enforces its rules (docs/windows.md).
 
-Its own tests come first: every rule broken on purpose, every play looked at. Then the fault sweep, calls that
-fail and calls that are stopped under a close, sockets closed and opened at random, and the soak.
+Its own tests run first: they break every rule on purpose, and check every play. Then come the fault sweep,
+calls that fail, calls that a close stops, sockets that are closed and opened at random, and the soak.
 """
 
 import os
@@ -16,7 +16,7 @@ SOAK = {False: 3, True: 30}         # minutes
 
 
 def main(tcl, python, long):
-    """Run all, whatever fails, and return the worst exit status."""
+    """Run all tests, even after failures, and return the worst exit status."""
     worst = 0
     os.environ[run.VARIANT] = "strict"
     with run.session("strict") as windows:

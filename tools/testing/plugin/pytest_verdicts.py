@@ -1,9 +1,8 @@
-"""A pytest plugin: one JSON line for each thing that a test comes to, written at once to the file of
-$PYTEST_VERDICTS.
+"""A pytest plugin: writes one JSON line for each result of a test, at once, to the file $PYTEST_VERDICTS.
 
-Runs inside the Python under test. What was written before a crash or a hang stays, and the last "started"
-names the test that was running then. A test has several lines when its set-up or tear-down fails besides. A
-line of a failure has pytest's words for it too.
+It runs inside the Python under test. The lines written before a crash or a hang remain, and the last
+"started" names the test that was running then. A test has several lines when its set-up or tear-down fails
+too. The line of a failure also contains pytest's output for it.
 """
 
 import json
