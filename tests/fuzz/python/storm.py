@@ -38,6 +38,7 @@ INTERVALS = 1e-5, 1e-4, 5e-3
 LENGTHS = 0, 1, 1000, 50_000, 300_000
 HEAD = struct.Struct("<Q")
 CLOSED = 10038          # WSAENOTSOCK
+MOMENT = 1              # second in which the calls of a connection that is broken off mostly end
 
 
 class Storm:
@@ -59,7 +60,7 @@ class Storm:
 
     def round(self, seed, seconds):
         print(f"@ {seed}", flush=True)
-        faulthandler.dump_traceback_later(seconds + 3 * WAIT, exit=True)
+        faulthandler.dump_traceback_later(seconds + 2 * WAIT, exit=True)
         chance = random.Random(seed)
         sys.setswitchinterval(INTERVALS[seed % len(INTERVALS)])
         over = threading.Event()
@@ -190,7 +191,7 @@ class Life:
             end.sock.settimeout(self.timeout)
         threads = [thread(work) for end in ends for work in (end.send_all, end.receive_all)]
         if self.chance.random() < 0.25:
-            self.break_off(ends)
+            self.break_off(ends, threads)
         for each in threads:
             each.join(WAIT)
         self.judge(ends, threads)
@@ -218,18 +219,22 @@ class Life:
         with sock:
             return sock.dup() if way == 1 else socket.fromshare(sock.share(os.getpid()))
 
-    def break_off(self, ends):
-        """End it at some moment: by a close under the calls, or a shutdown."""
+    def break_off(self, ends, threads):
+        """End it at some moment: by a close under the calls, or a shutdown. A send may wait for ever at a peer
+        that has shut down and reads no more (on Linux); a close ends it."""
         time.sleep(self.chance.random() * 0.05)
         for end in ends:
             end.broken.set()
         if self.chance.random() < 0.5:
             self.chance.choice(ends).sock.close()
-        # A socket with an open file is closed with the file: its reader waits for the other end's FIN until
-        # then.
+        # A socket with an open file is closed with the file: its reader waits for the other end's FIN until then.
         for end in ends:
             with contextlib.suppress(OSError):              # it is closed, or the other end was faster
                 socket.socket.shutdown(end.sock, socket.SHUT_RDWR)
+        for each in threads:
+            each.join(MOMENT)
+        for end in ends:
+            end.sock.close()
         self.storm.count("broken off")
 
     def judge(self, ends, threads):
