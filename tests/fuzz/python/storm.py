@@ -220,14 +220,14 @@ class Life:
             return sock.dup() if way == 1 else socket.fromshare(sock.share(os.getpid()))
 
     def break_off(self, ends, threads):
-        """End it at some moment: by a close under the calls, or a shutdown. A send may wait for ever at a peer
-        that has shut down and reads no more (on Linux); a close ends it."""
+        """End it at some moment: by a close under the calls, or a shutdown. On Linux a send may wait for ever at
+        a peer that has shut down and reads no more; a close ends it."""
         time.sleep(self.chance.random() * 0.05)
         for end in ends:
             end.broken.set()
         if self.chance.random() < 0.5:
             self.chance.choice(ends).sock.close()
-        # A socket with an open file is closed with the file: its reader waits for the other end's FIN until then.
+        # A socket with an open file is closed with the file: until then its reader waits for the other's FIN.
         for end in ends:
             with contextlib.suppress(OSError):              # it is closed, or the other end was faster
                 socket.socket.shutdown(end.sock, socket.SHUT_RDWR)
