@@ -220,8 +220,8 @@ class Life:
             return sock.dup() if way == 1 else socket.fromshare(sock.share(os.getpid()))
 
     def break_off(self, ends, threads):
-        """End it at some moment: by a close under the calls, or a shutdown. On Linux a send may wait for ever at
-        a peer that has shut down and reads no more; a close ends it."""
+        """End it at some moment: by a close under the calls, or a shutdown. On Linux a send may wait for ever
+        at a peer that has shut down and reads no more; a close ends it."""
         time.sleep(self.chance.random() * 0.05)
         for end in ends:
             end.broken.set()
