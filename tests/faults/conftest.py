@@ -3,7 +3,6 @@ of its own, without Python."""
 
 import contextlib
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent))  # the rig, package `tools`, stands in the project's root
 
+from tools.base import process  # noqa: E402
 from tools.environments import build, run as rig  # noqa: E402
 
 from sweep_counts import COUNTS  # noqa: E402
@@ -44,8 +44,7 @@ def tclsh(request):
 
         def run_script(name, *arguments, timeout=900):
             argv, env = windows.tclsh(request.config.getoption("--tcl"), HERE / name, *arguments)
-            ended = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, capture_output=True,
-                                   encoding="utf-8", errors="replace", timeout=timeout)
+            ended = process.recorded(argv, env, timeout)
             return ended.returncode, ended.stdout.splitlines(), ended.stderr
 
         yield run_script

@@ -2,7 +2,6 @@
 without Python."""
 
 import contextlib
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent))  # the rig, package `tools`, stands in the project's root
 
+from tools.base import process  # noqa: E402
 from tools.environments import build, run as rig  # noqa: E402
 
 
@@ -24,8 +24,7 @@ def tclsh(request):
 
         def run_script(name, *arguments, plays="", timeout=100):
             argv, env = windows.tclsh(request.config.getoption("--tcl"), HERE / name, *arguments)
-            ended = subprocess.run(argv, env={**env, "IOCPSOCK_STRICT": plays}, stdin=subprocess.DEVNULL,
-                                   capture_output=True, encoding="utf-8", errors="replace", timeout=timeout)
+            ended = process.recorded(argv, {**env, "IOCPSOCK_STRICT": plays}, timeout)
             return ended.returncode, ended.stdout.splitlines(), ended.stderr
 
         yield run_script

@@ -1,7 +1,6 @@
 """all.tcl, which runs the scenarios for people without Python."""
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent))     # the rig, package `tools`, stands in the project's root
 
+from tools.base import process  # noqa: E402
 from tools.environments import run as rig  # noqa: E402
 
 FAILING = """\
@@ -30,7 +30,7 @@ def windows():
 
 def run(windows, version, *arguments):
     argv, env = windows.tclsh(version, windows.path(HERE / "all.tcl"), *arguments)
-    done = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    done = process.recorded(argv, env)
     return done.returncode, done.stdout.splitlines(), done.stderr
 
 
