@@ -33,7 +33,7 @@ cdef struct StreamCall:             # one call of a method
     bint waits                      # the socket is not non-blocking
     bint reads                      # it does not complete another call's unfinished write
     bint sends                      # it has the lock `writing`
-    bint wrote                      # OpenSSL wrote ciphertext in its last step
+    bint wrote                      # OpenSSL wrote ciphertext in a step in which a signal handler raised
 
 cdef object _recv = _core.socket.recv
 cdef object _send = _core.socket.send
@@ -191,8 +191,9 @@ cdef class _Stream:
                     return operation(*arguments)
                 except tlserror_module.SSLError as error:
                     outcome = error
-                finally:
+                except BaseException:                       # a signal handler's, which OpenSSL's object runs
                     call.wrote = self.outgoing.pending > pending
+                    raise
             wants = isinstance(outcome, tlserror_module.SSLWantReadError)
             try:
                 self.flush(sock, call)
@@ -238,14 +239,17 @@ cdef class _Stream:
     cdef object encrypt(self, object sock, StreamCall *call, object octets):
         """Encrypt the next piece, a record at a time: OpenSSL encrypts a record completely or not at all.
         OpenSSL's object then runs signal handlers. If one raises, only new ciphertext shows that the record
-        is encrypted."""
+        is encrypted. So the handshake, which writes ciphertext too, comes first."""
         cdef Py_ssize_t size = len(octets), stop = min(self.begun + STREAM_PIECE, size)
+        with self.state:
+            shaken = self.tls.version() is not None
+        if not shaken:
+            self.advance(sock, call, self.tls.do_handshake, ())
         while True:
             record = octets[self.begun:min(self.begun + RECORD_FULL, size)]
+            call.wrote = False
             try:
                 self.begun += self.advance(sock, call, self.tls.write, (record,))
-            except tlserror_module.SSLError:
-                raise
             except BaseException:
                 if call.wrote:
                     self.begun += len(record)

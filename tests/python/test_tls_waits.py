@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import socket
+import ssl
 import time
 
 import iocpsock
@@ -50,6 +51,29 @@ def test_interrupted_handshake(net, version, timeout):
             shaking.result(DEADLINE)
             server.sendall(b"at last")
             assert client.read_exactly(7) == b"at last"
+
+
+@pytest.mark.parametrize("breaks", ["time-out", "interrupt"])
+def test_a_write_that_ends_in_its_handshake_has_written_nothing(net, version, breaks):
+    """A write begins with the handshake. If it ends in there, the repeated write sends all of its data."""
+    server_side, client_side = contexts(version)
+    data = pattern(5000)
+    with net.pair() as (near, far):
+        client = ByHand(near, client_side)
+        with server_side.wrap_socket(far, server_side=True, do_handshake_on_connect=False) as server:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                client.tls.do_handshake()
+            client.sock.sendall(client.outgoing.read())
+            if breaks == "time-out":
+                server.settimeout(0.1)
+                with pytest.raises(TimeoutError):
+                    server.send(data)
+                server.settimeout(DEADLINE)
+            else:
+                assert_interrupted(server.send, data)
+            reading = spawn(client.read_exactly, len(data))
+            assert server.send(data) == len(data)
+            assert reading.result(DEADLINE) == data
 
 
 def test_interrupted_in_wrap_socket(net, version):
