@@ -103,6 +103,24 @@ def session(monkeypatch):
     monkeypatch.setattr(fuzz, "command", lambda windows, language, version, puppet, *rest: (rest, {}))
 
 
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_sequence_that_the_stock_sockets_alone_die_of_is_no_finding(session, monkeypatch, alone):
+    """Alone: in a fresh program, too. Otherwise what ran before it, ours among it, may be the cause."""
+    programs = iter([b"@ 7 stock copy\n", b"@ 7 stock copy\n" if alone else b"@ 7 ours copy\n",
+                     b"1 sequences, 1 steps, seeds 8 to 8: 0 differ\n"])
+    shown = []
+
+    def follow(argv, env, take, silence):
+        said = next(programs)
+        take(1, said)
+        return 0 if b"seeds" in said else 29
+
+    monkeypatch.setattr(process, "follow", follow)
+    found, totals = fuzz.fuzz("tcl", seed=7, show=shown.append)
+    assert (found, totals) == (not alone, ["1 sequences, 1 steps, seeds 8 to 8: 0 differ"])
+    assert shown[0].startswith("the stock sockets died: 29, at seed 7" if alone else "DIED: 29, at seed 7")
+
+
 def test_a_program_that_dies_is_a_finding_and_the_next_goes_on_behind_it(session, monkeypatch):
     begun, shown = [], []
 
