@@ -1,8 +1,10 @@
-"""What ruff, mypy and cython-lint say of the sources, as pyproject.toml configures them."""
+"""What ruff, mypy and cython-lint say of the sources, as pyproject.toml configures them; and the length of
+the lines that none of them reads."""
 
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +31,22 @@ def test_ruff(tmp_path):
     wrong.write_text("import os\n")
     assert "F401" in said("ruff", "check", "--quiet", "--no-cache", "--output-format", "concise",
                           str(wrong))[0]
+
+
+def long_lines(folder, limit):
+    """Those of the scripts in Tcl and of the C sources: ruff knows neither."""
+    return [f"{path.name}:{number}" for path in sorted(folder.rglob("*"))
+            if path.suffix in (".test", ".tcl", ".c")
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+            if len(line) > limit]
+
+
+def test_no_line_is_long(tmp_path):
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    limit = settings["tool"]["ruff"]["line-length"]
+    assert long_lines(ROOT / "tests", limit) == []
+    (tmp_path / "wrong.test").write_text("#" * limit + "\n" + "#" * (limit + 1) + "\n")
+    assert long_lines(tmp_path, limit) == ["wrong.test:2"]
 
 
 def mypy(*arguments):

@@ -9,7 +9,8 @@ import socket
 import pytest
 
 import iocpsock
-from support import DEADLINE, Net, assert_interrupted, eventually, live_counters, pattern, read_all, read_exactly, spawn, still_waits
+from support import (DEADLINE, Net, assert_interrupted, eventually, live_counters, pattern, read_all,
+                     read_exactly, spawn, still_waits)
 
 DATA = pattern(200_000)
 WORKSTATION, SERVER = 1, 3         # wProductType
@@ -81,7 +82,8 @@ def test_a_round_trip_under_a_fault(faults, call, action, code, succeeds):
         faults.clear()
         assert eventually(lambda: live_counters(iocpsock.stats) == before), (skip, before,
                                                                              live_counters(iocpsock.stats))
-        assert error is not None or result == DATA, f"after {skip} calls: {len(result)} of {len(DATA)} bytes and no error"
+        assert error is not None or result == DATA, \
+            f"after {skip} calls: {len(result)} of {len(DATA)} bytes and no error"
         if succeeds:
             assert error is None, f"after {skip} calls: {error!r}"
         if not struck:
@@ -165,7 +167,8 @@ def test_every_waiter_needs_an_event(faults):
     with Net("iocpsock").pair() as (client, server):
         faults.plan("CreateEventW", "fail", 8, times=-1)
         waiting = [spawn(client.recv, 1) for _ in range(40)]
-        failures = [future for future in waiting if eventually(lambda future=future: future.done()) and future.exception()] \
+        failures = [future for future in waiting
+                    if eventually(lambda future=future: future.done()) and future.exception()] \
             if eventually(lambda: any(future.done() for future in waiting)) else []
         assert failures
         assert all(isinstance(future.exception(), OSError) and future.exception().errno == 10055

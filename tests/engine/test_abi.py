@@ -93,7 +93,8 @@ def test_a_python_that_lacks_a_symbol_is_told_which(dll_copy):
 # Of the scenarios those that differ in what waits, and not in how long.
 CHOSEN = "None or goes_on or earlier_signal"
 OPTIONAL = ("_PyOS_IsMainThread", "_PyOS_SigintEvent")
-RUN = "import sys, iocpsock, pytest; assert iocpsock.__file__.startswith(sys.argv[1]); sys.exit(pytest.main(sys.argv[2:]))"
+RUN = ("import sys, iocpsock, pytest; assert iocpsock.__file__.startswith(sys.argv[1]); "
+       "sys.exit(pytest.main(sys.argv[2:]))")
 
 
 def test_ctrl_c_ends_waits_in_a_python_without_the_optional_symbols(tmp_path):

@@ -128,7 +128,8 @@ def test_files(address, name):
 
 @pytest.mark.parametrize("name, kind", [("index.html", "text/html"), ("UPPER.HTML", "text/html"),
                                         ("note.txt", "text/plain"),
-                                        ("deep/er/file.json", "application/json"), ("large.bin", "application/octet-stream"),
+                                        ("deep/er/file.json", "application/json"),
+                                        ("large.bin", "application/octet-stream"),
                                         ("all%20bytes", "application/octet-stream")])
 def test_content_types(address, name, kind):
     assert ask(address, "HEAD", "/" + name)[0].getheader("Content-Type") == kind
@@ -163,10 +164,11 @@ def test_not_found(address, target):
 
 
 @pytest.mark.parametrize("target", [
-    "/../secret.txt", "/deep/../../secret.txt", "/%2e%2e/secret.txt", "/%2E%2E%2Fsecret.txt", "/..%2fsecret.txt",
-    "/..\\secret.txt", "/..%5csecret.txt", "/deep\\..\\..\\secret.txt", "/%252e%252e/secret.txt", "/.../secret.txt",
-    "/.. /secret.txt", "/..%20/secret.txt", "/C:/secret.txt", "/c%3a%5csecret.txt", "/Z:note.txt", "/~/secret.txt", "/~root",
-    "/note.txt%00.html", "/%00", "/note.txt::$DATA", "/note.txt.", "/note.txt%20", "/con", "/NUL.txt", "/com1", "/deep/aux.c",
+    "/../secret.txt", "/deep/../../secret.txt", "/%2e%2e/secret.txt", "/%2E%2E%2Fsecret.txt",
+    "/..%2fsecret.txt", "/..\\secret.txt", "/..%5csecret.txt", "/deep\\..\\..\\secret.txt",
+    "/%252e%252e/secret.txt", "/.../secret.txt", "/.. /secret.txt", "/..%20/secret.txt", "/C:/secret.txt",
+    "/c%3a%5csecret.txt", "/Z:note.txt", "/~/secret.txt", "/~root", "/note.txt%00.html", "/%00",
+    "/note.txt::$DATA", "/note.txt.", "/note.txt%20", "/con", "/NUL.txt", "/com1", "/deep/aux.c",
     "/./note.txt", "/%c0%ae%c0%ae/secret.txt", "/%ff%fe", "/*", "/note.*"])
 def test_no_way_out_and_no_other_name(address, target):
     """Nothing but a path of plain names names a file: not upwards, no drive, no stream, no device, no second
@@ -185,7 +187,8 @@ def test_other_methods(address, method):
 
 @pytest.mark.parametrize("request_text", [
     "garbage\r\n\r\n", "GET\r\n\r\n", "GET /note.txt\r\n\r\n", "GET /note.txt HTTP/2.0\r\nHost: h\r\n\r\n",
-    "get /note.txt HTTP/1.1\r\nHost: h\r\n\r\n", "GET /note.txt HTTP/1.1\r\n\r\n", "GET note.txt HTTP/1.1\r\nHost: h\r\n\r\n",
+    "get /note.txt HTTP/1.1\r\nHost: h\r\n\r\n", "GET /note.txt HTTP/1.1\r\n\r\n",
+    "GET note.txt HTTP/1.1\r\nHost: h\r\n\r\n",
     "GET /note.txt HTTP/1.1\r\nHost: h\r\nno colon\r\n\r\n", "GET /note.txt HTTP/1.1\r\nHost : h\r\n\r\n",
     "GET /%zz HTTP/1.1\r\nHost: h\r\n\r\n", "GET /% HTTP/1.1\r\nHost: h\r\n\r\n",
     "GET  /note.txt HTTP/1.1\r\nHost: h\r\n\r\n", "\0\1\2\3\r\n\r\n"], ids=ascii)

@@ -52,7 +52,8 @@ heat $client $accepted
 set rubbish [string repeat [string repeat x 999]\n 200]
 set sends 0
 for {set round 0} {$round < 3} {incr round} {
-    chan event $accepted readable {}                ;# nobody reads here, so the other end's sends stay outstanding
+    # Nobody reads here, so the other end's sends stay outstanding.
+    chan event $accepted readable {}
     while {[chan pending output $client] == 0} {
         puts -nonewline $client $rubbish
         flush $client

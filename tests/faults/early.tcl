@@ -48,7 +48,13 @@ proc early {name how script} {
     catch {close $client}
 }
 
-early "closed" $LATE {puts -nonewline $client [string repeat x 100000]; flush $client; set state [chan configure $client -connecting]; close $client; set state}
+early "closed" $LATE {
+    puts -nonewline $client [string repeat x 100000]
+    flush $client
+    set state [chan configure $client -connecting]
+    close $client
+    set state
+}
 early "half-closed" $LATE {
     puts -nonewline $client [string repeat x 100000]
     close $client write
@@ -105,7 +111,11 @@ early "refused, told by a read" $REFUSED {
     catch {read $client} message
     list $message [catch {close $client}]
 }
-early "lingering too briefly" $LOOKED_UP_LATE {puts -nonewline $client early; chan configure $client -linger 1; close $client}
+early "lingering too briefly" $LOOKED_UP_LATE {
+    puts -nonewline $client early
+    chan configure $client -linger 1
+    close $client
+}
 early "looked up in the end" $LOOKED_UP_LATE {puts -nonewline $client early; close $client}
 close $server
 exit

@@ -12,7 +12,8 @@ foreach {option value} {-keepalive 1 -nodelay 0} {
     iocpsock::fault clear
     iocpsock::fault plan setsockopt fail 10055 0 1 1000
     foreach attempt {refused granted} {
-        puts "$option $attempt: [catch {chan configure $client $option $value} message] <$message> [chan configure $client $option]"
+        set code [catch {chan configure $client $option $value} message]
+        puts "$option $attempt: $code <$message> [chan configure $client $option]"
     }
 }
 exit

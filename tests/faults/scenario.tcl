@@ -13,12 +13,14 @@ package require iocpsock
 
 namespace eval scenario {
     variable patience 8000          ;# milliseconds for what must happen
-    variable grace 300              ;# milliseconds for a peer that a fault may have kept from ever being accepted
+    variable grace 300              ;# milliseconds for a peer that a fault may have kept from being accepted
     variable runs 0
-    variable flows                  ;# id -> dictionary: kind, sent, received, client, server (waiting|open|done), errors
+    # id -> dictionary: kind, sent, received, client, server (waiting|open|done), errors
+    variable flows
     variable listener
     variable port
-    variable refused 1              ;# tcpmux: a port of the loopback address on which nobody listens, and that nobody is handed
+    # tcpmux: a port of the loopback address on which nobody listens, and that nobody is handed
+    variable refused 1
     variable base                   ;# what exists between runs
     variable changed 0
 }
@@ -149,8 +151,8 @@ proc scenario::start {kind size args} {
     variable flows
     variable flow_count
     set id [incr flow_count]
-    set flows($id) [dict create kind $kind sent [payload $size $id] received "" heard 0 client waiting server waiting errors {} \
-        complaints {}]
+    set flows($id) [dict create kind $kind sent [payload $size $id] received "" heard 0 \
+        client waiting server waiting errors {} complaints {}]
     if {[catch {socket2 {*}$args} channel]} {
         note $id $channel
         dict set flows($id) client done
@@ -305,7 +307,8 @@ proc scenario::ends {which} {
     variable flows
     set waiting {}
     foreach {id flow} [array get flows] {
-        if {[dict get $flow $which] ne "done" && !($which eq "server" && [dict get $flow kind] eq "refused")} {
+        if {[dict get $flow $which] ne "done"
+                && !($which eq "server" && [dict get $flow kind] eq "refused")} {
             lappend waiting $id
         }
     }
@@ -325,13 +328,16 @@ proc scenario::judge {flow blame} {
         }
         return $complaints
     }
-    if {$received ne [string range $sent 0 [string length $received]-1]} {
-        lappend complaints "received [string length $received] bytes that are not a beginning of what was sent"
+    set count [string length $received]
+    set whole [string length $sent]
+    if {$received ne [string range $sent 0 $count-1]} {
+        lappend complaints "received $count bytes that are not a beginning of what was sent"
     }
-    if {[string length $received] < [string length $sent] && !$blame} {
-        lappend complaints "received [string length $received] of [string length $sent] bytes, with no fault to blame; the server heard [dict get $flow heard]: $errors"
+    if {$count < $whole && !$blame} {
+        lappend complaints "received $count of $whole bytes, with no fault to blame;\
+            the server heard [dict get $flow heard]: $errors"
     }
-    if {[dict get $flow kind] eq "echo" && [string length $received] < [string length $sent] && ![llength $errors]} {
+    if {[dict get $flow kind] eq "echo" && $count < $whole && ![llength $errors]} {
         incr ::scenario::silent
     }
     return $complaints
@@ -339,14 +345,16 @@ proc scenario::judge {flow blame} {
 
 proc scenario::describe_channel {channel} {
     catch {chan configure $channel -error} error
-    list $channel [chan event $channel readable] error $error unread [chan pending input $channel] eof [chan eof $channel]
+    list $channel [chan event $channel readable] error $error unread [chan pending input $channel] \
+        eof [chan eof $channel]
 }
 
 proc scenario::describe {} {
     variable flows
     join [lmap id [lsort -integer [ends client]] {
         set flow $flows($id)
-        string cat "[dict get $flow kind] $id: client [dict get $flow client], server [dict get $flow server], " \
+        string cat "[dict get $flow kind] $id: " \
+            "client [dict get $flow client], server [dict get $flow server], " \
             "[string length [dict get $flow received]] bytes, {[dict get $flow errors]}"
     }] "; "
 }

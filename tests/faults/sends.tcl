@@ -38,7 +38,9 @@ proc connect {} {
 # Once the peer has everything, "whole"; or when the connection is broken, which is asked without adding to
 # what is queued: what the client's write and read come to.
 proc outcome {} {
-    if {![scenario::await 20000 {[string length $::got] >= $::size || [catch {read $::client} read] || [eof $::client]}]} {
+    if {![scenario::await 20000 {
+        [string length $::got] >= $::size || [catch {read $::client} read] || [eof $::client]
+    }]} {
         return "nothing happens: [string length $::got] bytes"
     }
     if {[string range $::got 0 $::size-1] eq $::data} {
@@ -84,7 +86,9 @@ stage "both find no memory" [list [list status $INSUFFICIENT 0 2]]
 stage "the first meets a reset" [list [list status $RESET 0 1]]
 iocpsock::fault sends $SYSTEM
 close $server
-if {![scenario::await 5000 {[dict get [iocpsock::stats] connections_live] == 0 && [dict get [iocpsock::stats] operations_live] == 0}]} {
+if {![scenario::await 5000 {
+    [dict get [iocpsock::stats] connections_live] == 0 && [dict get [iocpsock::stats] operations_live] == 0
+}]} {
     puts "left over: [iocpsock::stats]"
 }
 exit

@@ -12,7 +12,8 @@ lassign $argv milliseconds threads receives connections bytes seed
 
 interp bgerror {} {apply {{message options} {puts "background error: [dict get $options -errorinfo]"}}}
 iocpsock::fault plan GetActiveProcessorCount value $threads 0 -1 1000
-iocpsock::fault plan CreateEventW fail 8 0 -1 1000       ;# so that this thread does not receive itself, without packets
+# So that this thread does not receive itself, without packets.
+iocpsock::fault plan CreateEventW fail 8 0 -1 1000
 set scenario::patience 60000
 iocpsock::fault shuffle 1 $seed                 ;# warms up what serves the receives, too
 scenario::prepare -recvcount $receives -recvbufsize 512
@@ -24,7 +25,9 @@ for {set i 0} {$i < $connections} {incr i} {
 foreach channel [scenario::others] {
     chan configure $channel -recvcount $receives -recvbufsize 512
 }
-if {![scenario::await $scenario::patience {![llength [concat [scenario::ends client] [scenario::ends server]]]}]} {
+if {![scenario::await $scenario::patience {
+    ![llength [concat [scenario::ends client] [scenario::ends server]]]
+}]} {
     puts "hung: [scenario::describe]"
 }
 set overtaken [iocpsock::fault overtaken]
@@ -37,7 +40,7 @@ foreach id [array names scenario::flows] {
 }
 iocpsock::fault shuffle 0 0
 iocpsock::fault clear
-dict incr scenario::base handles $threads      ;# threads that were idle until now may have made some of their own
+dict incr scenario::base handles $threads      ;# threads that were idle may only now have made some
 foreach complaint [scenario::aftermath] {
     puts $complaint
 }

@@ -38,7 +38,9 @@ proc complain {where complaints} {
     }
 }
 
-interp bgerror {} {apply {{message options} {complain "background error" [list [dict get $options -errorinfo]]}}}
+interp bgerror {} {apply {{message options} {
+    complain "background error" [list [dict get $options -errorinfo]]
+}}}
 plan_constant
 complain "with no fault" [scenario::prepare {*}$settings]
 set runs 0
@@ -46,7 +48,8 @@ set faults 0
 for {set skip 0} {1} {incr skip $every} {
     set complaints [attempt $skip]
     # A handle more may be the system's own, made when a thread first needs it. A leak leaves one each time.
-    for {set again 0} {$again < 3 && [llength $complaints] == 1 && [string match "left over: handles*" [lindex $complaints 0]]} {incr again} {
+    for {set again 0} {$again < 3 && [llength $complaints] == 1
+            && [string match "left over: handles*" [lindex $complaints 0]]} {incr again} {
         set complaints [attempt $skip]
     }
     complain "$call $action $code, $times times after $skip" $complaints

@@ -22,12 +22,13 @@ def test_two_sends_outstanding(tclsh):
     """Their ends are taken in the order of the stream. Bytes that went out behind some that did not end the
     connection."""
     ended, lines, log = tclsh("sends.tcl")
-    broken = ('error flushing channel: software caused connection abort; error reading channel: software caused connection abort; '
-              'the peer is reset: 1')
+    broken = ('error flushing channel: software caused connection abort; '
+              'error reading channel: software caused connection abort; the peer is reset: 1')
     assert (ended, lines) == (0, [
         "as they are: whole", "outstanding: 2", "the first is late: whole", "the second is short: whole",
         f"the first is short: {broken}", f"the first finds no memory: {broken}", "both find no memory: whole",
-        "the first meets a reset: error flushing channel: connection reset by peer; ; the peer is reset: 1"]), log
+        "the first meets a reset: error flushing channel: connection reset by peer; ; "
+        "the peer is reset: 1"]), log
 
 
 def test_writes_before_the_connection(tclsh):
@@ -39,8 +40,10 @@ def test_writes_before_the_connection(tclsh):
     assert (ended, lines) == (0, [
         "closed: 0 <1> 100000 bytes", "half-closed: 0 <> 100000 bytes", "not lingering: 0 <> 0 bytes",
         "not writable before it is connected: 0 <0 {}> 5 bytes",
-        "more than the queue holds: 0 <1> 300000 bytes", "a write that blocks goes behind it: 0 <first,then> 10 bytes",
-        "refused, closed before: 0 <> 0 bytes", f"refused, closed behind: {lost}", f"refused, a close that blocks: {lost}",
+        "more than the queue holds: 0 <1> 300000 bytes",
+        "a write that blocks goes behind it: 0 <first,then> 10 bytes",
+        "refused, closed before: 0 <> 0 bytes", f"refused, closed behind: {lost}",
+        f"refused, a close that blocks: {lost}",
         'refused, told by a read: 0 <{error reading "channel": it is not connected} 0> 0 bytes',
         "lingering too briefly: 0 <> 0 bytes", "looked up in the end: 0 <> 5 bytes"]), log
 def test_no_receive_is_cancelled_beside_a_send(tclsh):
@@ -55,8 +58,9 @@ def test_no_receive_is_cancelled_beside_a_send(tclsh):
 def test_the_heap_names_the_functions(tclsh):
     ended, lines, log = tclsh("damage.tcl", "latest")
     assert (ended, lines) == (134, ["damaging"])
-    assert re.fullmatch(r"iocpsock: memory taken by listener_new \(\d+ bytes\) and given back by listener_release: "
-                        r"written to after it was freed, at offset 8: 0x00", log.strip()), log
+    assert re.fullmatch(r"iocpsock: memory taken by listener_new \(\d+ bytes\) and given back by "
+                        r"listener_release: written to after it was freed, at offset 8: 0x00",
+                        log.strip()), log
 
 
 @pytest.mark.parametrize("place, words", [

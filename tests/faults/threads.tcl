@@ -7,7 +7,8 @@ package require iocpsock
 set processors [lindex $argv 0]
 iocpsock::fault clear
 iocpsock::fault plan GetActiveProcessorCount value $processors 0 -1 1000
-iocpsock::fault plan CreateEventW fail 8 0 -1 1000       ;# so that this thread does not receive itself, without packets
+# So that this thread does not receive itself, without packets.
+iocpsock::fault plan CreateEventW fail 8 0 -1 1000
 
 proc threads {} {
     dict get [iocpsock::stats] threads

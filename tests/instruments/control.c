@@ -7,12 +7,12 @@
  *   iocpsock::fault shuffle MILLISECONDS SEED
  *   iocpsock::fault overtaken              packets dealt out after one that came later
  *   iocpsock::fault sends HOW              see sends.c; the most sends that one socket had outstanding
- *   iocpsock::fault beside                 cancels of receives while a send was outstanding on the same socket
+ *   iocpsock::fault beside                 cancels of receives beside an outstanding send on the same socket
  *   iocpsock::fault outstanding            sends outstanding
  *   iocpsock::memory blocks                blocks of the engine's in use
  *   iocpsock::memory handles               handles of the process
  *   iocpsock::memory damage PLACE          see memory_damage
- *   iocpsock::strict plays                 dictionary: play -> value        the strict build alone has this command
+ *   iocpsock::strict plays                 dictionary: play -> value; the strict build alone has this command
  *   iocpsock::strict play NAME VALUE       the value before
  *   iocpsock::strict count NAME            see strict_count
  *   iocpsock::strict breach NAME           break a rule: the process ends

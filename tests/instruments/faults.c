@@ -255,7 +255,8 @@ HANDLE WINAPI fault_CreateIoCompletionPort(HANDLE file, HANDLE port, ULONG_PTR k
 
 BOOL WINAPI fault_SetFileCompletionNotificationModes(HANDLE file, UCHAR flags)
 {
-    BOOL result = !fault_fails(FAULT_SetFileCompletionNotificationModes) && SetFileCompletionNotificationModes(file, flags);
+    BOOL result = !fault_fails(FAULT_SetFileCompletionNotificationModes)
+        && SetFileCompletionNotificationModes(file, flags);
     if (result)
         skipping = 1;
     return result;
@@ -471,7 +472,8 @@ int WSAAPI fault_WSAIoctl(SOCKET s, DWORD control, void *in, DWORD in_size, void
                           DWORD *returned,
                           OVERLAPPED *overlapped, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine)
 {
-    static const GUID accept_id = WSAID_ACCEPTEX, connect_id = WSAID_CONNECTEX, transmit_id = WSAID_TRANSMITFILE;
+    static const GUID accept_id = WSAID_ACCEPTEX, connect_id = WSAID_CONNECTEX,
+        transmit_id = WSAID_TRANSMITFILE;
     int result, code;
     enum fault_action action = take(FAULT_WSAIoctl, &code);
     if (action == FAULT_FAIL) {
@@ -500,7 +502,8 @@ BOOL WINAPI fault_CancelIoEx(HANDLE file, OVERLAPPED *overlapped)
     beside_cancel((SOCKET)file, overlapped);
     if (action == FAULT_LATE && overlapped && !overlapped->hEvent)
         fault_late(overlapped, code);
-    result = overlapped && (receives_cancel(overlapped) || sends_cancel(overlapped)) ? TRUE : CancelIoEx(file, overlapped);
+    result = overlapped && (receives_cancel(overlapped) || sends_cancel(overlapped))
+        ? TRUE : CancelIoEx(file, overlapped);
     if (action == FAULT_PASS)
         return result;
     SetLastError(action == FAULT_LATE ? ERROR_NOT_FOUND : code);

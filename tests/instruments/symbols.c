@@ -8,7 +8,8 @@
 #include <string.h>
 #include "symbols.h"
 
-#define STATIC_OR_EXTERNAL(symbol) ((symbol)->StorageClass == IMAGE_SYM_CLASS_STATIC || (symbol)->StorageClass == IMAGE_SYM_CLASS_EXTERNAL)
+#define STATIC_OR_EXTERNAL(symbol) \
+    ((symbol)->StorageClass == IMAGE_SYM_CLASS_STATIC || (symbol)->StorageClass == IMAGE_SYM_CLASS_EXTERNAL)
 
 static HMODULE module;
 static char *file;
@@ -19,9 +20,10 @@ static char *load(void)
     char path[MAX_PATH];
     HANDLE handle;
     DWORD size, got = 0;
-    if (file || !GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT,
-                                    (const char *)&module, &module) || !GetModuleFileNameA(module, path,
-                                                                                           sizeof path))
+    if (file || !GetModuleHandleExA(
+                    GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT,
+                    (const char *)&module, &module)
+            || !GetModuleFileNameA(module, path, sizeof path))
         return file;
     handle = CreateFileA(path, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_DELETE, NULL, OPEN_EXISTING, 0,
                          NULL);
@@ -63,7 +65,8 @@ static const char *name_of(const void *address)
             || (const char *)address >= (const char *)module + headers->OptionalHeader.SizeOfImage)
         return NULL;
     target = (DWORD)((const char *)address - (const char *)module);
-    for (; symbol < end; symbol = (IMAGE_SYMBOL *)((char *)symbol + (1 + symbol->NumberOfAuxSymbols) * IMAGE_SIZEOF_SYMBOL)) {
+    for (; symbol < end; symbol = (IMAGE_SYMBOL *)((char *)symbol + (1 + symbol->NumberOfAuxSymbols)
+                                                                  * IMAGE_SIZEOF_SYMBOL)) {
         if (symbol->SectionNumber <= 0 || !STATIC_OR_EXTERNAL(symbol) || !ISFCN(symbol->Type))
             continue;
         place = sections[symbol->SectionNumber - 1].VirtualAddress + symbol->Value;

@@ -4,7 +4,8 @@
 # Both ends write `total` characters in pieces whose sizes are the same on both ends, end their stream by a
 # half-close, and read to the end of the other's. How an end does that is its manner:
 #
-#     events      non-blocking: a piece whenever the channel is writable, and whatever there is whenever it is readable
+#     events      non-blocking: a piece whenever the channel is writable, and whatever there is whenever it is
+#                 readable
 #     writer      blocking: writes a piece, then reads as much, and so on; its peer is `events`, or a `reader`
 #     reader      blocking: reads a piece, then writes as much, and so on; its peer is `events`, or a `writer`
 #
@@ -49,7 +50,8 @@ proc bulk::lines {count seed} {
     for {set length 0} {$length < $count} {incr length [string length [lindex $lines end]]} {
         set seed [expr {($seed * 1664525 + 1013904223) & 0xffffffff}]
         # Lines of 8 to 70 characters, and one in sixteen that is empty.
-        lappend lines [expr {$seed >> 28 ? [string repeat [format %08x $seed] [expr {1 + ($seed >> 24) % 8}]] : {}}]\n
+        set word [format %08x $seed]
+        lappend lines [expr {$seed >> 28 ? [string repeat $word [expr {1 + ($seed >> 24) % 8}]] : {}}]\n
     }
     string range [join $lines {}] 0 $count-1
 }
@@ -96,7 +98,8 @@ proc bulk::result {} {
 proc bulk::play {connection options} {
     variable manner
     variable channel $connection
-    variable done [dict create written 0 sent [zlib crc32 ""] read 0 received [zlib crc32 ""] start [clock milliseconds]]
+    variable done [dict create written 0 sent [zlib crc32 ""] read 0 received [zlib crc32 ""] \
+        start [clock milliseconds]]
     chan configure $channel {*}$options -blocking [expr {$manner ne "events"}]
     if {$manner eq "events"} {
         chan event $channel writable bulk::write_event

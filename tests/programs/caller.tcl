@@ -67,7 +67,8 @@ proc caller::connected {channel number} {
     variable heard
     chan event $channel writable {}
     set heard($channel) ""
-    if {[chan configure $channel -error] ne "" || [catch {puts -nonewline $channel [format %010d $number][stream $number]}]} {
+    if {[chan configure $channel -error] ne ""
+            || [catch {puts -nonewline $channel [format %010d $number][stream $number]}]} {
         hang_up $channel
         return
     }

@@ -28,8 +28,9 @@ class MemoryCounters(ctypes.Structure):
     """PROCESS_MEMORY_COUNTERS"""
     _fields_ = [("cb", wintypes.DWORD), ("PageFaultCount", wintypes.DWORD),
                 *((name, ctypes.c_size_t) for name in (
-        "PeakWorkingSetSize", "WorkingSetSize", "QuotaPeakPagedPoolUsage", "QuotaPagedPoolUsage", "QuotaPeakNonPagedPoolUsage",
-        "QuotaNonPagedPoolUsage", "PagefileUsage", "PeakPagefileUsage"))]
+                    "PeakWorkingSetSize", "WorkingSetSize", "QuotaPeakPagedPoolUsage", "QuotaPagedPoolUsage",
+                    "QuotaPeakNonPagedPoolUsage", "QuotaNonPagedPoolUsage", "PagefileUsage",
+                    "PeakPagefileUsage"))]
 
 
 def private_bytes(process):

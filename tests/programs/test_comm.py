@@ -50,7 +50,8 @@ def test_long_messages(client, peer):
 
 def test_errors_come_back(client, peer, bgerror):
     """To the sender; comm tells the receiver's bgerror of them as well."""
-    result = client.eval("list [catch {comm::comm send $peer {error oops info {MY CODE}}} message] $message $errorCode", peer=peer)
+    result = client.eval("list [catch {comm::comm send $peer {error oops info {MY CODE}}} message]"
+                         " $message $errorCode", peer=peer)
     assert result == "1 oops {MY CODE}"
     assert bgerror() == "oops"
 
@@ -66,13 +67,17 @@ def test_many_without_waiting(client, peer):
 
 def test_both_ways(client, peer):
     """The server asks the client back while the client waits for it."""
-    assert client.eval("set mine 7; comm::comm send $peer [list comm::comm send [comm::comm self] {incr mine}]", peer=peer) == "8"
+    assert client.eval("set mine 7;"
+                       " comm::comm send $peer [list comm::comm send [comm::comm self] {incr mine}]",
+                       peer=peer) == "8"
 
 
 def test_nobody_there(client, peer):
     # A port that no system hands out, so that nobody is given it when it is free again.
     result = client.eval("""
-        while {[catch {comm::comm new other -listen 1 -local 1 -port [expr {20000 + int(10000 * rand())}]}]} {}
+        while {[catch {
+            comm::comm new other -listen 1 -local 1 -port [expr {20000 + int(10000 * rand())}]
+        }]} {}
         set gone [other self]
         other destroy
         catch {comm::comm send $gone {}} message
@@ -82,7 +87,8 @@ def test_nobody_there(client, peer):
 
 
 def test_names(client, nameserver, bgerror):
-    assert client.eval("nameserv::bind first one; nameserv::bind second two; lsort [nameserv::search *]") == "first one second two"
+    assert client.eval("nameserv::bind first one; nameserv::bind second two;"
+                       " lsort [nameserv::search *]") == "first one second two"
     assert client.eval("nameserv::search f*") == "first one"
     assert client.eval("catch {nameserv::bind first again}") == "1"
     assert bgerror() == 'Name "first" is already bound'

@@ -63,7 +63,8 @@ def test_post_of_a_file(client, fetch, tmp_path):
     """-querychannel: the package copies the file to the socket piece by piece, in the background."""
     body = content(1_500_000)
     (tmp_path / "body").write_text(body)
-    answer = fetch("echo -querychannel [set file [open $path rb]] -type application/octet-stream -queryblocksize 10000",
+    answer = fetch("echo -querychannel [set file [open $path rb]] -type application/octet-stream"
+                   " -queryblocksize 10000",
                    path=client.path(tmp_path / "body"))
     client.eval("close $file")
     assert answer == ["ok", "200", body]
@@ -86,7 +87,8 @@ def test_progress_and_handler(client, fetch):
     client.eval("proc progress {token total current} {set ::seen [list $total $current]}")
     assert fetch("plain?300000 -blocksize 5000 -progress progress") == ["ok", "200", content(300_000)]
     assert client.eval("set seen") == "300000 300000"
-    client.eval("set taken {}; proc take {channel token} {append ::taken [set data [read $channel 4000]]; string length $data}")
+    client.eval("set taken {}; proc take {channel token}"
+                " {append ::taken [set data [read $channel 4000]]; string length $data}")
     assert fetch("plain?300000 -handler take")[:2] == ["ok", "200"]
     assert client.eval("set taken") == content(300_000)
 

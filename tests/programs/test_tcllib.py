@@ -31,7 +31,8 @@ namespace eval ftpd {variable contact me@server.example}
 package require ftpd
 proc files {command path args} {
     if {$command in {append retr store} && [lindex $args 0] eq "binary"} {
-        return [open [file join $ftpd::fsFile::docRoot $path] [dict get {append ab retr rb store wb} $command]]
+        set mode [dict get {append ab retr rb store wb} $command]
+        return [open [file join $ftpd::fsFile::docRoot $path] $mode]
     }
     ftpd::fsFile::fs $command $path {*}$args
 }
@@ -63,7 +64,9 @@ def ftp(request, pair, ftp_port):
     _, client = pair
     client.eval("""
         package require ftp
-        proc ftp::DisplayMsg {session message {state {}}} {if {$state eq "error"} {puts stderr "ftp: $message"}}
+        proc ftp::DisplayMsg {session message {state {}}} {
+            if {$state eq "error"} {puts stderr "ftp: $message"}
+        }
         set ftp [ftp::Open 127.0.0.1 user secret -port $port -mode $mode -timeout 20]
         if {$ftp < 0} {error "no connection"}
     """, port=ftp_port, mode=request.param)
@@ -96,7 +99,8 @@ def test_ftp_variables(ftp):
 
 
 def test_ftp_directories(ftp, ftp_root):
-    assert ftp.eval("list [ftp::MkDir $ftp place] [ftp::Cd $ftp place] [ftp::Put $ftp -data x a] [ftp::Put $ftp -data yy b]") == "1 1 1 1"
+    assert ftp.eval("list [ftp::MkDir $ftp place] [ftp::Cd $ftp place]"
+                    " [ftp::Put $ftp -data x a] [ftp::Put $ftp -data yy b]") == "1 1 1 1"
     assert ftp.eval("lsort [ftp::NList $ftp]") == "a b"
     assert "b" in ftp.eval("join [ftp::List $ftp] \\n")
     assert ftp.eval("list [ftp::Rename $ftp a c] [ftp::Delete $ftp b]") == "1 1"
@@ -128,7 +132,8 @@ if {$attachment ne ""} {
     set part [mime::initialize -canonical multipart/mixed -parts [list $part $file]]
 }
 set code [catch {
-    smtp::sendmessage $part -servers 127.0.0.1 -ports $port -usetls 0 -atleastone 1 -client client.example -originator me@client.example \
+    smtp::sendmessage $part -servers 127.0.0.1 -ports $port -usetls 0 -atleastone 1 \
+        -client client.example -originator me@client.example \
         -header {From me@client.example} -header [list To $to] -header {Subject {a mail}} -recipients $to
 } result options]
 mime::finalize $part -subordinates all

@@ -10,7 +10,8 @@ import threading
 
 import pytest
 
-from support import DEADLINE, Net, closed_port, eventually, pattern, read_all, read_exactly, reset, spawn, still_waits
+from support import (DEADLINE, Net, closed_port, eventually, pattern, read_all, read_exactly, reset, spawn,
+                     still_waits)
 
 
 def assert_ended(waiting):
@@ -24,7 +25,8 @@ def test_nothing_works_on_a_closed_socket(pair):
     address = server.getsockname()
     client.close()
     calls = [lambda: client.recv(1), lambda: client.recv_into(bytearray(1)), lambda: client.send(b"x"),
-             lambda: client.sendall(b"x"), lambda: client.connect(address), lambda: client.shutdown(socket.SHUT_WR),
+             lambda: client.sendall(b"x"), lambda: client.connect(address),
+             lambda: client.shutdown(socket.SHUT_WR),
              client.accept, client.getsockname, client.getpeername, client.listen]
     for call in calls:
         with pytest.raises(OSError) as error:

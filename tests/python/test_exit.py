@@ -33,7 +33,8 @@ ENDINGS = {
     "while accept waits": "in_background(listener.accept); sys.exit(7)",
     "while sendall waits": "in_background(client.sendall, bytes(32_000_000)); sys.exit(7)",
     "while many wait": "[in_background(server.recv, 10) for _ in range(20)]; sys.exit(7)",
-    "from a waiting recv with a time-out": "server.settimeout(0.05)\ntry: server.recv(1)\nexcept TimeoutError: sys.exit(7)",
+    "from a waiting recv with a time-out": "server.settimeout(0.05)\n"
+                                           "try: server.recv(1)\nexcept TimeoutError: sys.exit(7)",
     "in the middle of traffic": """
 def echo():
     while data := server.recv(65536):
@@ -85,13 +86,15 @@ LAST_WORDS = {
     "after send": ("rest = data(SENT)[:SENT]\nwhile rest: rest = rest[sock.send(rest):]\nos._exit(7)", 7,
                    False),
     "after sends with a time-out": ("sock.settimeout(30)\n" + ALL + "os._exit(7)", 7, False),
-    "without blocking": ("sock.setblocking(False)\nrest = data(SENT)[:SENT]\nwhile rest:\n    try: rest = rest[sock.send(rest):]\n"
-                         "    except (BlockingIOError, ssl.SSLWantWriteError): time.sleep(0.01)\nos._exit(7)", 7, False),
+    "without blocking": ("sock.setblocking(False)\nrest = data(SENT)[:SENT]\n"
+                         "while rest:\n    try: rest = rest[sock.send(rest):]\n"
+                         "    except (BlockingIOError, ssl.SSLWantWriteError): time.sleep(0.01)\n"
+                         "os._exit(7)", 7, False),
     "while recv waits": (ALL + "in_background(sock.recv, 10); time.sleep(0.05); sys.exit(7)", 7, False),
-    "inside a send of a daemon thread": (ALL + "in_background(sock.sendall, data(40_000_000)[SENT:]); time.sleep(0.2)\n"
-                                         "sys.exit(7)", 7, True),
-    "inside a send, at once": (ALL + "in_background(sock.sendall, data(40_000_000)[SENT:]); time.sleep(0.2); os._exit(7)",
-                               7, True),
+    "inside a send of a daemon thread": (ALL + "in_background(sock.sendall, data(40_000_000)[SENT:])\n"
+                                         "time.sleep(0.2)\nsys.exit(7)", 7, True),
+    "inside a send, at once": (ALL + "in_background(sock.sendall, data(40_000_000)[SENT:])\n"
+                               "time.sleep(0.2)\nos._exit(7)", 7, True),
 }
 
 

@@ -24,19 +24,23 @@ CALLS = {
     "recvfrom": "server.sendall(b'x'); print(first.recvfrom(1)[0])",
     "peek": "server.sendall(b'x'); print(first.recv(1, stock.MSG_PEEK))",
     "recv timed": "first.settimeout(0.1)\ntry: first.recv(1)\nexcept TimeoutError: print('timed out')",
-    "recv non-blocking": "first.setblocking(False)\ntry: first.recv(1)\nexcept BlockingIOError: print('would block')",
+    "recv non-blocking": "first.setblocking(False)\n"
+                         "try: first.recv(1)\nexcept BlockingIOError: print('would block')",
     "send": "print(first.send(b'x'), server.recv(1))",
     "send timed": "first.settimeout(5); print(first.send(b'x'), server.recv(1))",
     "sendall": "first.sendall(b'x'); print(server.recv(1))",
     "sendall timed": "first.settimeout(5); first.sendall(b'x'); print(server.recv(1))",
     "sendfile": "print(first.sendfile(open(__file__, 'rb'), 0, 5), server.recv(5))",
-    "sendfile timed": "first.settimeout(5); print(first.sendfile(open(__file__, 'rb'), 0, 5), server.recv(5))",
+    "sendfile timed": "first.settimeout(5);"
+                      "print(first.sendfile(open(__file__, 'rb'), 0, 5), server.recv(5))",
     "sendfile from memory": "print(first.sendfile(io.BytesIO(b'hello')), server.recv(5))",
     "makefile": "server.sendall(b'line\\n'); print(first.makefile('rb').readline())",
-    "connect": "l = stock.create_server(('127.0.0.1', 0)); s = net.socket(); s.connect(l.getsockname()); print('connected')",
-    "connect by name": "l = stock.create_server(('127.0.0.1', 0)); s = net.socket(); s.connect(('localhost', l.getsockname()[1]));"
-                       "print('connected')",
-    "connect_ex": "l = stock.create_server(('127.0.0.1', 0)); s = net.socket(); print(s.connect_ex(l.getsockname()))",
+    "connect": "l = stock.create_server(('127.0.0.1', 0)); s = net.socket(); s.connect(l.getsockname());"
+               "print('connected')",
+    "connect by name": "l = stock.create_server(('127.0.0.1', 0)); s = net.socket();"
+                       "s.connect(('localhost', l.getsockname()[1])); print('connected')",
+    "connect_ex": "l = stock.create_server(('127.0.0.1', 0)); s = net.socket();"
+                  "print(s.connect_ex(l.getsockname()))",
     "accept": "l = stock.create_server(('127.0.0.1', 0)); c = stock.create_connection(l.getsockname());"
               "print(net.socket(fileno=l.detach()).accept()[1] == c.getsockname())",
     "accept ahead": "l = net.create_server(('127.0.0.1', 0)); c = stock.create_connection(l.getsockname());"
@@ -47,15 +51,20 @@ CALLS = {
     "shutdown": "first.shutdown(stock.SHUT_WR); print(server.recv(1))",
     "collected": "del first; print(server.recv(1))",
     "socketpair": "a, b = net.socketpair(); print(a.sendfile(open(__file__, 'rb'), 0, 5), b.recv(5))",
-    "fromfd": "s = net.fromfd(first.fileno(), stock.AF_INET, stock.SOCK_STREAM); print(s.sendfile(open(__file__, 'rb'), 0, 5))",
-    "fromshare": "s = net.fromshare(server.share(os.getpid())); print(s.sendfile(open(__file__, 'rb'), 0, 5))",
-    "patched": "MODULE == 'stock' or iocpsock.patch(); a, b = stock.socketpair(); print(a.sendfile(open(__file__, 'rb'), 0, 5))",
-    "connected without blocking": "l = stock.create_server(('127.0.0.1', 0)); s = net.socket(); s.setblocking(False);"
+    "fromfd": "s = net.fromfd(first.fileno(), stock.AF_INET, stock.SOCK_STREAM);"
+              "print(s.sendfile(open(__file__, 'rb'), 0, 5))",
+    "fromshare": "s = net.fromshare(server.share(os.getpid()));"
+                 "print(s.sendfile(open(__file__, 'rb'), 0, 5))",
+    "patched": "MODULE == 'stock' or iocpsock.patch(); a, b = stock.socketpair();"
+               "print(a.sendfile(open(__file__, 'rb'), 0, 5))",
+    "connected without blocking": "l = stock.create_server(('127.0.0.1', 0));"
+                                  "s = net.socket(); s.setblocking(False);"
                                   "s.connect_ex(l.getsockname()); s.setblocking(True); c = l.accept()[0];"
                                   "print(s.sendfile(open(__file__, 'rb'), 0, 5), c.recv(5))",
     "TLS": "MODULE == 'stock' or iocpsock.patch()\n"
            "context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER); context.load_cert_chain({certificate!r})\n"
-           "near = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT); near.check_hostname = False; near.verify_mode = ssl.CERT_NONE\n"
+           "near = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)\n"
+           "near.check_hostname = False; near.verify_mode = ssl.CERT_NONE\n"
            "def serve():\n"
            "    with context.wrap_socket(server, server_side=True) as far: far.sendall(far.recv(5))\n"
            "thread = threading.Thread(target=serve); thread.start()\n"

@@ -14,7 +14,8 @@ import time
 
 import pytest
 
-from support import DEADLINE, PATIENCE, SOON, Net, assert_interrupted, interrupt, outlasts, pattern, read_exactly, spawn
+from support import (DEADLINE, PATIENCE, SOON, Net, assert_interrupted, interrupt, outlasts, pattern,
+                     read_exactly, spawn)
 
 
 class Handled(Exception):

@@ -12,7 +12,8 @@ from support import DEADLINE
 
 PROGRAM = """
     import os, socket, sys
-    print(__name__, sys.argv[1:], os.path.dirname(os.path.abspath(sys.argv[0])) in sys.path, socket.socket.__module__, sep="|")
+    script = os.path.dirname(os.path.abspath(sys.argv[0]))
+    print(__name__, sys.argv[1:], script in sys.path, socket.socket.__module__, sep="|")
     sys.exit(3)
 """
 

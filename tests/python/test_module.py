@@ -114,7 +114,8 @@ def test_the_stubs_say_what_the_docstrings_say(engine_stats):
              for before, after in zip(cls.body, cls.body[1:]) if isinstance(before, ast.AnnAssign)}
     assert len(said) > 10
     for thing, sentence in said.items():
-        assert " ".join(inspect.getdoc(thing).split()).startswith(" ".join(sentence.split()).rstrip(".")), thing
+        documented = " ".join(inspect.getdoc(thing).split())
+        assert documented.startswith(" ".join(sentence.split()).rstrip(".")), thing
 
 
 def test_names_say_where_they_belong(engine_stats):

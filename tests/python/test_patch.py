@@ -181,7 +181,8 @@ def test_classes_derived_under_the_patch(ours):
 
 
 def test_other_kinds_of_sockets(ours):
-    with ours.patched(), socket.socket(type=socket.SOCK_DGRAM) as one, socket.socket(type=socket.SOCK_DGRAM) as other:
+    with (ours.patched(), socket.socket(type=socket.SOCK_DGRAM) as one,
+          socket.socket(type=socket.SOCK_DGRAM) as other):
         one.bind(("127.0.0.1", 0))
         other.sendto(b"x", one.getsockname())
         assert one.recvfrom(10)[0] == b"x"

@@ -54,7 +54,8 @@ def test_closing_wakes_every_thread(ours, timeout):
         assert all(still_waits(future) for future in waiting)
         server.close()
         for future in waiting:
-            with pytest.raises(OSError, match="the socket was closed by another thread while this call waited") as error:
+            with pytest.raises(OSError, match="the socket was closed by another thread while this call "
+                                              "waited") as error:
                 future.result(DEADLINE)
             assert error.value.winerror == 10038
 

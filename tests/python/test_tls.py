@@ -115,7 +115,10 @@ def test_a_write_that_is_made_again(by_hand, timeout):
     server.settimeout(timeout)
     with pytest.raises(TimeoutError if timeout else ssl.SSLWantWriteError) as error:
         spawn(server.send, data).result(DEADLINE)
-    assert ("The write operation timed out" in str(error.value)) if timeout else error.value.errno == ssl.SSL_ERROR_WANT_WRITE
+    if timeout:
+        assert "The write operation timed out" in str(error.value)
+    else:
+        assert error.value.errno == ssl.SSL_ERROR_WANT_WRITE
     client.sock.sendall(client.encrypted(b"meanwhile"))
     assert readable(server)
     assert server.recv(100) == b"meanwhile"

@@ -10,7 +10,8 @@ import iocpsock
 import pytest
 
 from secured import ByHand, contexts
-from support import DEADLINE, PATIENCE, Net, assert_interrupted, interrupt, outlasts, pattern, read_exactly, spawn, still_waits
+from support import (DEADLINE, PATIENCE, Net, assert_interrupted, interrupt, outlasts, pattern, read_exactly,
+                     spawn, still_waits)
 
 LARGE = 32_000_000              # bytes: more than the system takes before somebody reads
 TIMEOUTS = pytest.mark.parametrize("timeout", [None, DEADLINE])

@@ -8,7 +8,9 @@ package require iocpsock
 
 set server [socket2 -server {apply {{channel args} {
     chan configure $channel -blocking 0 -translation binary -recvmode buffered
-    chan event $channel readable [list apply {{channel} {incr ::got [string length [read $channel]]}} $channel]
+    chan event $channel readable [list apply {{channel} {
+        incr ::got [string length [read $channel]]
+    }} $channel]
     incr ::accepted
 }}} -myaddr 127.0.0.1 0]
 set accepted 0

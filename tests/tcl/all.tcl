@@ -1,4 +1,5 @@
-# all.tcl ?FILE ...? ?--socket stock|socket2?: runs the scenario files without pytest, for people who have Tcl and no Python.
+# all.tcl ?FILE ...? ?--socket stock|socket2?: runs the scenario files without pytest, for people who have Tcl
+# and no Python.
 #
 # Package iocpsock must be on auto_path (TCLLIBPATH names its parent folder). Without FILE all files run, with
 # both commands unless --socket chooses one. Each run is a process of its own (harness.tcl). all.tcl prints

@@ -77,7 +77,8 @@ class ScenarioFile(pytest.File):
         for implementation in self.implementations:
             for name, line in scan(self.text):
                 yield Scenario.from_parent(
-                    self, name=f"{name}[{implementation}]", test=name, implementation=implementation, line=line
+                    self, name=f"{name}[{implementation}]", test=name, implementation=implementation,
+                    line=line
                 )
 
     def run_of(self, implementation):

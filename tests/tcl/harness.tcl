@@ -69,7 +69,9 @@ proc test {name description args} {
 # the family.
 proc family_test {name description args} {
     foreach {::family ::localhost} {inet 127.0.0.1 inet6 ::1} {
-        set constraints [concat [expr {[dict exists $args -constraints] ? [dict get $args -constraints] : ""}] $::family]
+        set constraints [list {*}[expr {
+            [dict exists $args -constraints] ? [dict get $args -constraints] : ""
+        }] $::family]
         test $name-$::family $description {*}[dict replace $args -constraints $constraints]
     }
     set ::localhost 127.0.0.1
@@ -171,14 +173,16 @@ proc harness::run {chosen file names} {
         "the stock socket under Wine hears of no room to write after the peer's half-close"
     # A listener in another thread than the interpreter that it calls: the stock one evaluates the script all
     # the same.
-    constraint foreignListener [expr {$chosen eq "socket2"}] "the stock listener calls an interpreter of another thread"
+    constraint foreignListener [expr {$chosen eq "socket2"}] \
+        "the stock listener calls an interpreter of another thread"
     # The stock drivers forget a connection that is made, or fails, while its channel is between two threads,
     # once in a while.
     constraint transferHeard [expr {$chosen eq "socket2"}] \
         "the stock driver may lose the news of a connection that changes threads"
     constraint exitDelivers [expr {$chosen eq "socket2"}] \
         "the stock drivers lose a part of what Tcl holds at exit, now and then"
-    constraint taker [info exists ::env(IOCPSOCK_TAKER)] "the extension taker.c is compiled by the cross compiler only"
+    constraint taker [info exists ::env(IOCPSOCK_TAKER)] \
+        "the extension taker.c is compiled by the cross compiler only"
     constraint engineSettings [expr {$chosen eq "socket2"}] "the stock sockets have no such settings"
     set ::localhost 127.0.0.1
     uplevel #0 [list source $file]

@@ -46,7 +46,8 @@ proc await {name {condition 1}} {
             vwait $woken
             # An event that only the timer brought to light comes too late as well.
             if {[clock milliseconds] >= $deadline} {
-                error "waited $::patience ms for $name [expr {$condition eq "1" ? "to be set" : "to meet $condition"}]"
+                set wish [expr {$condition eq "1" ? "to be set" : "to meet $condition"}]
+                error "waited $::patience ms for $name $wish"
             }
         }
         return [set ::$name]
@@ -249,7 +250,8 @@ proc start_child {script {implementation ""}} {
     if {$implementation eq ""} {
         set implementation $::harness::implementation
     }
-    set pipe [open |[list [info nameofexecutable] [file join $directory child.tcl] $implementation 2>@stderr] r+]
+    set child [file join $directory child.tcl]
+    set pipe [open |[list [info nameofexecutable] $child $implementation 2>@stderr] r+]
     chan configure $pipe -blocking 0 -buffering line -translation lf -encoding utf-8
     puts $pipe [string length $script]
     puts -nonewline $pipe $script

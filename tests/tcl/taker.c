@@ -1,9 +1,11 @@
 /* taker.c - an extension that takes the handles of Tcl's channels and uses them itself, as TclTLS does in its
  * fast path.
  *
- *   taker::import CHANNEL ?KEY?        stack a driver on the channel, which changes every byte by XOR with KEY. If the channel
- *                                      gives its handle for both directions, it receives and sends on that: "direct"; otherwise
- *                                      it reads and writes the channel below: "through"
+ *   taker::import CHANNEL ?KEY?        stack a driver on the channel, which changes every byte by XOR with
+ *                                      KEY.
+ *                                      If the channel gives its handle for both directions, it receives and
+ *                                      sends on that: "direct"; otherwise it reads and writes the channel
+ *                                      below: "through"
  *   taker::handle CHANNEL DIRECTION    the handle; DIRECTION is 2 to read, 4 to write
  *   taker::receive HANDLE SIZE         what recv gives: bytes, or `error CODE`
  *   taker::send HANDLE BYTES           what send gives: a count, or `error CODE`
@@ -40,7 +42,9 @@ TCL_STUB(395, ptrdiff_t, Tcl_WriteRaw, (Tcl_Channel c, const char *bytes, ptrdif
          (c, bytes, length))
 TCL_STUB(396, Tcl_Channel, Tcl_GetTopChannel, (Tcl_Channel c), (c))
 TCL_STUB(487, int, Tcl_GetWideIntFromObj, (Tcl_Interp *i, Tcl_Obj *o, int64_t *value), (i, o, value))
-TCL_STUB(650, unsigned char *, Tcl_GetBytesFromObj, (Tcl_Interp *i, Tcl_Obj *o, ptrdiff_t *length), (i, o, length))   /* in Tcl 9 */
+/* In Tcl 9. */
+TCL_STUB(650, unsigned char *, Tcl_GetBytesFromObj, (Tcl_Interp *i, Tcl_Obj *o, ptrdiff_t *length),
+         (i, o, length))
 
 typedef struct Taker {
     Tcl_Channel below;
@@ -161,8 +165,9 @@ static int taker_close_half(void *data, Tcl_Interp *interp, int flags)
 }
 
 static const Tcl_ChannelType taker_type = {
-    .typeName = "taker", .version = TCL_CHANNEL_VERSION, .closeProc = taker_close, .close2Proc = taker_close_half,
-    .inputProc = taker_input, .outputProc = taker_output, .watchProc = taker_watch, .handlerProc = taker_handler,
+    .typeName = "taker", .version = TCL_CHANNEL_VERSION, .closeProc = taker_close,
+    .close2Proc = taker_close_half, .inputProc = taker_input, .outputProc = taker_output,
+    .watchProc = taker_watch, .handlerProc = taker_handler,
     .blockModeProc = taker_block_mode, .setOptionProc = taker_set_option, .getOptionProc = taker_get_option,
 };
 

@@ -40,7 +40,8 @@ static int same_address(const struct sockaddr *one, const struct sockaddr *other
     if (one->sa_family != other->sa_family)
         return 0;
     if (one->sa_family == AF_INET)
-        return ((const struct sockaddr_in *)one)->sin_addr.s_addr == ((const struct sockaddr_in *)other)->sin_addr.s_addr;
+        return ((const struct sockaddr_in *)one)->sin_addr.s_addr
+            == ((const struct sockaddr_in *)other)->sin_addr.s_addr;
     return !memcmp(&((const struct sockaddr_in6 *)one)->sin6_addr,
                    &((const struct sockaddr_in6 *)other)->sin6_addr, 16);
 }

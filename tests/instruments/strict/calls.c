@@ -242,9 +242,8 @@ BOOL WINAPI strict_SetFileCompletionNotificationModes(HANDLE file, UCHAR flags)
     int length = sizeof info;
     BOOL result;
     if (!sock->port || sock->operated || sock->modes_set)
-        violation(19, call, sock, NULL, !sock->port ? "before it has a port" : sock->modes_set
-                  ? "a second time"
-                                                                                            : "after its first operation");
+        violation(19, call, sock, NULL, !sock->port ? "before it has a port"
+                  : sock->modes_set ? "a second time" : "after its first operation");
     layer_unlock();
     if (flags & FILE_SKIP_COMPLETION_PORT_ON_SUCCESS
             && !strict_getsockopt((SOCKET)file, SOL_SOCKET, SO_PROTOCOL_INFOW, (char *)&info, &length)
@@ -272,7 +271,8 @@ int WSAAPI strict_WSAIoctl(SOCKET s, DWORD control, void *in, DWORD in_size, voi
                            DWORD *returned,
                            OVERLAPPED *overlapped, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine)
 {
-    static const GUID accept_id = WSAID_ACCEPTEX, connect_id = WSAID_CONNECTEX, transmit_id = WSAID_TRANSMITFILE;
+    static const GUID accept_id = WSAID_ACCEPTEX, connect_id = WSAID_CONNECTEX,
+        transmit_id = WSAID_TRANSMITFILE;
     struct sock *sock = enter(s, "WSAIoctl", control);
     int result;
     if (control == INITIAL_RTO && play(PLAY_refusal)) {     /* Wine knows no such request */

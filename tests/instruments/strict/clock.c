@@ -11,7 +11,8 @@ LONGLONG clock_now(void)
     LARGE_INTEGER count, frequency;
     QueryPerformanceFrequency(&frequency);
     QueryPerformanceCounter(&count);
-    return count.QuadPart / frequency.QuadPart * 1000000 + count.QuadPart % frequency.QuadPart * 1000000 / frequency.QuadPart;
+    return count.QuadPart / frequency.QuadPart * 1000000
+        + count.QuadPart % frequency.QuadPart * 1000000 / frequency.QuadPart;
 }
 
 DWORD clock_wait(DWORD milliseconds)

@@ -19,7 +19,8 @@ void strict_freeze(void)
 void layer_enter(const char *call)
 {
     /* PEB.LoaderLock of 64-bit Windows, a pointer to a critical section */
-    RTL_CRITICAL_SECTION *loader = *(RTL_CRITICAL_SECTION **)((char *)NtCurrentTeb()->ProcessEnvironmentBlock + 0x110);
+    RTL_CRITICAL_SECTION *loader =
+        *(RTL_CRITICAL_SECTION **)((char *)NtCurrentTeb()->ProcessEnvironmentBlock + 0x110);
     if (survivor && survivor != (LONG)GetCurrentThreadId())
         Sleep(INFINITE);
     if (loader && (DWORD)(ULONG_PTR)loader->OwningThread == GetCurrentThreadId())

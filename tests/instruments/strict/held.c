@@ -1,8 +1,10 @@
 /* held.c - operations whose end is held back, or that begin later than they were posted.
  *
- *   a send of more than AFD has room for, and what is behind it, ends when the peer has acknowledged it, whole (rule 12)
+ *   a send of more than AFD has room for, and what is behind it, ends when the peer has acknowledged it,
+ *       whole (rule 12)
  *   a third TransmitFile waits for one of the two to end, as on the client editions of Windows (rule 13)
- *   a refused loopback connection is tried again before that is told (rule 17), also while the backlog is full (rule 18)
+ *   a refused loopback connection is tried again before that is told (rule 17), also while the backlog is
+ *       full (rule 18)
  *
  * An operation with an event gets another event while it is held, and the caller's is set at its end. One on
  * a port is held when its packet is dequeued, and has another packet at its end. One thread looks after all,

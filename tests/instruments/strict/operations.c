@@ -197,7 +197,8 @@ BOOL PASCAL strict_TransmitFile(SOCKET s, HANDLE file, DWORD size, DWORD piece, 
 
 /* AFD's poll of one socket: its block is the system's until the end, as the status is (rule 30). */
 NTSTATUS NTAPI strict_NtDeviceIoControlFile(HANDLE file, HANDLE event, PIO_APC_ROUTINE routine, void *context,
-                                            IO_STATUS_BLOCK *ended, ULONG code, void *in, ULONG in_size, void *out, ULONG out_size)
+                                            IO_STATUS_BLOCK *ended, ULONG code, void *in, ULONG in_size,
+                                            void *out, ULONG out_size)
 {
     OVERLAPPED *caller = (OVERLAPPED *)ended;
     HANDLE asked = *(HANDLE *)((char *)in + sizeof(LARGE_INTEGER) + 2 * sizeof(ULONG)), before;

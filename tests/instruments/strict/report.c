@@ -52,8 +52,10 @@ static void say_socket(const char *which, struct sock *sock)
     int index = sock->history.count > LINES ? sock->history.count - LINES : 0;
     struct line *line;
     say("  %s %#llx%s%s%s, %s, context %s, %lld bytes given to it\n", which, (unsigned long long)sock->handle,
-        sock->hosts ? ", of the host's" : "", sock->live ? "" : ", closed", sock->listening ? ", listening" : "",
-        sock->mode == MODE_BLOCKING ? "blocking" : sock->mode == MODE_NONBLOCKING ? "non-blocking" : "mode unknown",
+        sock->hosts ? ", of the host's" : "", sock->live ? "" : ", closed",
+        sock->listening ? ", listening" : "",
+        sock->mode == MODE_BLOCKING ? "blocking"
+        : sock->mode == MODE_NONBLOCKING ? "non-blocking" : "mode unknown",
         contexts[sock->context], sock->sent);
     for (; index < sock->history.count; index++) {
         line = &sock->history.lines[index % LINES];

@@ -250,8 +250,8 @@ void op_end(struct op *op)
         copy(op, 0, op->size);
     else
         copy(op, 0, op->shadow.InternalHigh < op->size ? op->shadow.InternalHigh : op->size);
-    history_add(&op->sock->history, "end", op->caller, (LONG)op->shadow.Internal ? (LONG)op->shadow.Internal
-                                                                             : (LONG_PTR)op->shadow.InternalHigh);
+    history_add(&op->sock->history, "end", op->caller,
+                (LONG)op->shadow.Internal ? (LONG)op->shadow.Internal : (LONG_PTR)op->shadow.InternalHigh);
     unlink_op(op);
     op->caller->InternalHigh = op->shadow.InternalHigh;
     MemoryBarrier();
