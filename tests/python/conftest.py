@@ -81,6 +81,12 @@ def net(request):
     return Net(request.param)
 
 
+@pytest.fixture
+def ours(balance):
+    """Ours alone."""
+    return Net("iocpsock")
+
+
 @pytest.fixture(scope="session")
 def audit_hook():
     """One hook for the process, because hooks cannot be removed. It appends to the current list."""

@@ -10,12 +10,7 @@ import threading
 
 import pytest
 
-from support import DEADLINE, Net, pattern, read_all, read_exactly, spawn, still_waits
-
-
-@pytest.fixture
-def ours(balance):
-    return Net("iocpsock")
+from support import DEADLINE, pattern, read_all, read_exactly, spawn, still_waits
 
 
 def test_one_thread_for_each_direction(pair):
