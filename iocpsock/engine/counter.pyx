@@ -11,7 +11,8 @@ cdef LONGLONG counter_total[COUNTER_CAPACITY]
 
 
 cdef inline void counter_add(int counter, LONGLONG amount) noexcept nogil:
-    """Add `amount` to an event or quantity; negative for threads, consumers and memory that go."""
+    """Add `amount` to an event or quantity; negative for consumers and memory that go. Threads never go:
+    those of the port and of the resolver live until the process ends."""
     InterlockedExchangeAdd64(&counter_total[counter], amount)
 
 

@@ -275,8 +275,9 @@ cdef int waiter_send_some(GuardCall *call, const char *data, DWORD size, DWORD f
 
 cdef int waiter_transmit(GuardCall *call, HANDLE file, ULONGLONG offset, DWORD size, Timeout *timeout,
                          DWORD *sent) noexcept nogil:
-    """Send `size` bytes of `file` from `offset` and wait, without a timeout, until the kernel has taken them:
-    0 with the count in `sent`, which is less at the end of the file, or a Winsock code."""
+    """Send `size` bytes of `file` from `offset` and wait, up to `timeout`, until the kernel has taken them: 0
+    with the count in `sent`, which is less at the end of the file, or a Winsock code. After one
+    nobody can tell how much was sent, so the caller's `timeout` has no deadline."""
     cdef Waiter *waiter = waiter_take()
     cdef int error
     sent[0] = 0
