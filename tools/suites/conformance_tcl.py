@@ -54,8 +54,8 @@ CONSTRAINTS = {
     "testfilehandler": "a test command that exists on Unix only",
     "testfilewait": "a test command that exists on Unix only",
     "testsocket_testflags": "writes into the stock driver's own structure, which no other driver has",
-    "thread": "needs the Thread package, which is not part of Tcl; `tests/tcl/threads.test` has scenarios of "
-              "the same kind",
+    "thread": "needs the Thread package, which is not part of Tcl; `threads.test` and `moves.test` in `tests/tcl` "
+              "have scenarios of the same kind",
     "unix": "a test for Unix",
     "unixExecs": "needs the Unix commands",
     "notWinCI": "off in the suite's own automatic runs on Windows",
