@@ -66,7 +66,7 @@ class SSLSocket(ssl.SSLSocket, socket):
         return self._stream_to("Write").write(data)
 
     def send(self, data, flags=0):
-        if flags or self._stream is None:
+        if flags != 0 or self._stream is None:
             return super().send(data, flags)
         return self.write(data)
 

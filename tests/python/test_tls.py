@@ -49,6 +49,14 @@ def test_a_write_of_nothing(secured):
     assert server.recv(0) == b""
 
 
+@pytest.mark.parametrize("flags", [None, 1, ""])
+def test_a_write_with_flags(secured, flags):
+    near, _ = secured
+    for call in (near.send, near.sendall):
+        with pytest.raises(ValueError, match="non-zero flags not allowed"):
+            call(b"x", flags)
+
+
 def test_select_and_pending(secured):
     """A loop that waits only when nothing is pending gets every byte, in pieces of any size."""
     client, server = secured
