@@ -19,6 +19,12 @@ proc endless {what role} {
     if {[incr ::fired($what)] == $::endless} {news $what endless}
     return [expr {$::fired($what) >= $::endless}]
 }
+proc end_other {role} {
+    incr ::changes
+    drain $role
+    close $::chan($role)
+    forget $role
+}
 proc on_readable {role kind} {
     set channel $::chan($role)
     if {[endless $role.r $role]} return
@@ -55,7 +61,12 @@ proc on_readable {role kind} {
                 set other [partner $role]
                 news $role.r closeother
                 chan event $channel readable {}
-                drain $other; close $::chan($other); forget $other
+                # Which of two ready channels is notified first is open.
+                if {[live $other] && [chan event $::chan($other) writable] ne ""} {
+                    after 2 "if {\[live $other\]} {end_other $other}"
+                } else {
+                    end_other $other
+                }
             }
             error      {news $role.r error; throw {FUZZ handler} "handler fails"}
             vwait {
