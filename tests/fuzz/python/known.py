@@ -46,7 +46,7 @@ KNOWN = (
           step="MSG_WAITALL"),
     Known("a read after a failed connect", "under Wine it is told of an end, where nobody waits first",
           stock=r"TimeoutError|BLOCKED",
-          ours=r"^(b''|\(?'0'|\(b'', )|StopIteration", before=r"connect(_ex)?\(\('"),
+          ours=r"^(b''|\(?'0'|\(b'', )|StopIteration", before=r"connect(_ex)?\(\(b?'"),
     Known("loopback of the other family",
           "connecting to :: or 0.0.0.0 means this machine in ours: docs/python.md",
           step=r"connect(_ex)?\(\('(::|0\.0\.0\.0|)'"),
