@@ -46,6 +46,8 @@ proc execute {driver sequence} {
         }
     }
     foreach timer [after info] {after cancel $timer}
+    # A background error waits for an idle moment, which events without end do not leave.
+    update idletasks
     array unset ::news
     foreach f [glob -nocomplain $::scratch.*] {file delete $f}
     if {$driver eq "ours" && $::planted} {
