@@ -13,7 +13,7 @@ proc execute {driver sequence} {
     set ::trace {}
     set ::changes 0
     set ::depth 0
-    foreach a {chan port puppet silent gone news fired had came connects} {
+    foreach a {chan port puppet silent gone news fired had came connects refused} {
         array unset ::$a
         array set ::$a {}
     }

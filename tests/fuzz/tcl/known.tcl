@@ -2,6 +2,8 @@
 # message or list of options) or a `result` (a line of the trace) what the pattern finds is replaced before
 # traces are compared.
 #
+# Left out after "half-close": the stock channel still has its writing side, ours has not.
+#
 # Left out by the generator: "exit", when a non-blocking -async channel was written more than a buffer: Tcl
 # offers the full buffers then, and not the last, part-filled one.
 

@@ -51,6 +51,8 @@ proc op_close {role how {direction ""}} {
         if {$direction eq ""} {set ::gone($role) 1}
         forget $role
     }
+    # Left out: see known.tcl, "half-close".
+    if {$direction eq "write" && [info exists ::refused($role)]} {catch {close $::chan($role)}; forget $role}
 }
 proc op_copy {from to size background} {
     set options {}
@@ -105,7 +107,8 @@ proc op_reopen {kind} {
     }
 }
 proc op_client {options {where srv}} {
-    unset -nocomplain ::came(s2) ::connects(c2)
+    unset -nocomplain ::came(s2) ::connects(c2) ::refused(c2)
+    if {$where eq "refused" || ![live srv]} {set ::refused(c2) 1}
     set port [expr {$where eq "refused" ? 1 : [info exists ::port(srv)] ? $::port(srv) : 1}]
     if {![catch {known c2 [make test {*}$options 127.0.0.1 $port]} e o]} {
         note "client $options $where -> ok"
