@@ -181,6 +181,8 @@ proc harness::run {chosen file names} {
         "the stock driver may lose the news of a connection that changes threads"
     constraint exitDelivers [expr {$chosen eq "socket2"}] \
         "the stock drivers lose a part of what Tcl holds at exit, now and then"
+    constraint outlivesReset [expr {$chosen eq "socket2"}] \
+        "a reset may take what the stock command has not read"
     constraint taker [info exists ::env(IOCPSOCK_TAKER)] \
         "the extension taker.c is compiled by the cross compiler only"
     constraint engineSettings [expr {$chosen eq "socket2"}] "the stock sockets have no such settings"
