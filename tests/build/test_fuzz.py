@@ -181,6 +181,16 @@ def test_the_puppet_does_later_what_ends_a_wait(played):
     assert sock.recv(4) == b"late" and tell("waited") == "quiet"
 
 
+def test_the_puppet_lets_what_it_sends_later_be_received_before_it_resets(played):
+    sock, port, tell = played
+    tell("later", "send", port, b"last".hex())
+    tell("later", "reset", port)
+    assert tell("now") == "reset" and sock.recv(5) == b"last"
+    assert tell("now", "received") == "ok"
+    with pytest.raises(ConnectionResetError):
+        sock.recv(1)
+
+
 def test_the_puppet_strikes_when_nothing_else_ends_a_wait(played):
     sock, port, tell = played
     tell("wait")

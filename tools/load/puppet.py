@@ -110,17 +110,27 @@ class Puppet:
         self.deferred.append(words)
         return "ok"
 
-    def do_now(self):
-        """Run the commands for later now."""
+    def do_now(self, received=""):
+        """Run the commands for later now, up to a reset that the program does not know of yet."""
         while self.deferred:
+            if self.deferred[0][0] == "reset" and not received:
+                return "reset"
             self.answer(self.deferred.pop(0))
+            received = ""
         return "ok"
+
+    def run_later(self):
+        """Run them during a wait, a reset some time after what it might overtake."""
+        while self.deferred:
+            if self.deferred[0][0] == "reset":
+                time.sleep(LATER)
+            self.answer(self.deferred.pop(0))
 
     def do_wait(self):
         """The program will wait next."""
         self.struck = False
         self.waits += 1
-        for seconds, act in (LATER, self.do_now), (STRIKE, self.strike):
+        for seconds, act in (LATER, self.run_later), (STRIKE, self.strike):
             timer = threading.Timer(seconds, self.unless_over, [self.waits, act])
             timer.daemon = True
             timer.start()

@@ -27,6 +27,7 @@ set debug 0
 foreach part {known trace sockets handlers operations pressure elsewhere generate compare} {
     source [file join [file dirname [file normalize [info script]]] $part.tcl]
 }
+set takes [takes_unread]
 
 # The lines of a finding.
 proc tell {sequence stock ours} {

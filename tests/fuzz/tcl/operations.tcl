@@ -142,6 +142,7 @@ proc op_puppet {role what {data ""}} {
         later {puppet later send $p [binary encode hex $data]}
         laterclose {puppet later close $p}
         laterreset {puppet later reset $p}
+        reset {receive_all; puppet reset $p}
         default {puppet $what $p}
     }
 }

@@ -36,7 +36,7 @@ proc op_flood {role size end} {
     switch $end {
         close  {op_close $role drained}
         closew {op_close $role drained write}
-        reset  {puppet reset $port; set ::gone($role) 1; return}
+        reset  {receive_all; puppet reset $port; set ::gone($role) 1; return}
     }
     if {![info exists ::silent($role)]} return
     puppet take $port
