@@ -34,7 +34,7 @@ KNOWN = (
           stock=r"TypeError|ValueError|OverflowError|BufferError", ours=r"10038"),
     Known("shut down under a call",
           "whether a call that waits is told of an end or of an error is Wine's matter",
-          step=r"^together\(.*SHUT_RDWR\)", stock=ENDED, ours=ENDED),
+          step=r"^together\(.*(SHUT_RDWR|close\()\)", stock=ENDED, ours=ENDED),
     Known("a new socket in the object", "an object that is made once more is not connected: see above",
           step=r"^pressure\(", before=r"__init__\(\)", ours="10057"),
     Known("number of arguments",
