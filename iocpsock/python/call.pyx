@@ -121,10 +121,11 @@ cdef bint call_no_flags(object flags):
 
 cdef object call_wait_readable(object sock, object size, object flags):
     """Called before an inherited call that receives: wait here for data, so that Ctrl-C and a close end the
-    wait. Do not wait if the arguments are invalid, ask for no bytes, or ask for urgent data, whose arrival
-    does not end a receive."""
+    wait. Do not wait if the arguments are invalid, ask for no bytes or for more than Winsock's int can
+    express, or ask for urgent data, whose arrival does not end a receive."""
     timeout = _gettimeout(sock)
-    if not isinstance(size, int) or size <= 0 or not call_is_flags(flags) or flags & _core.MSG_OOB:
+    if not isinstance(size, int) or not 0 < size <= 0x7FFFFFFF or not call_is_flags(flags) \
+            or flags & _core.MSG_OOB:
         return
     if call_waits(sock, timeout) and _fileno(sock) >= 0:
         try:

@@ -104,7 +104,7 @@ class socket(_stdlib.socket):
         timeout = _gettimeout(self)
         whole = call_receives_whole(flags, timeout)
         if not (whole or call_no_flags(flags)) or not call_waits(self, timeout) \
-                or not isinstance(nbytes, int) or nbytes < 0:
+                or not isinstance(nbytes, int) or not 0 <= nbytes <= 0x7FFFFFFFFFFFFFFF:
             if not call_no_flags(flags):
                 call_wait_readable(self, call_room(buffer, nbytes), flags)
             if timeout == 0.0:

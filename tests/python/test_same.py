@@ -95,6 +95,14 @@ CONNECTED = {
            "recvfrom_into": lambda pair, flags: pair[1].recvfrom_into(bytearray(1), 1, flags),
            "send": lambda pair, flags: pair[0].send(b"x", flags),
            "sendall": lambda pair, flags: pair[0].sendall(b"x", flags)}.items()},
+    **{f"{name} with a size of {size!r}": lambda pair, call=call, size=size: call(pair, size)
+       for size in (-1, 1.0, "", None, 1 << 62, 1 << 63, -(1 << 63) - 1)
+       for name, call in {
+           "recv": lambda pair, size: pair[1].recv(size),
+           "recv, peek": lambda pair, size: pair[1].recv(size, PEEK),
+           "recv_into": lambda pair, size: pair[1].recv_into(bytearray(1), size),
+           "recvfrom": lambda pair, size: pair[1].recvfrom(size),
+           "recvfrom_into": lambda pair, size: pair[1].recvfrom_into(bytearray(1), size)}.items()},
     **{f"{name} by name": lambda pair, name=name, arguments=arguments: getattr(pair[0], name)(**arguments)
        for name, arguments in {"recv": {"bufsize": 1}, "recvfrom": {"bufsize": 1}, "send": {"data": b"x"},
                                "sendall": {"data": b"x"},
