@@ -60,7 +60,7 @@ KNOWN = (
           step=r"^sendfile\(", before=r"g\.(seek|read|readline)\([^\n]*\)$"),
     Known("a file whose position is None",
           "stock sends it from where it stands, and then cannot add to None; ours takes None for 0",
-          step=r"^sendfile\(\w+, \w+, None", stock="TypeError.*'NoneType' and 'int'"),
+          step=r"^sendfile\(\w+, \w+, None", stock=r"^\(\('raised', 'builtins\.TypeError'"),
     Known("a backlog of 0",
           "the kernel holds one connection. Ours takes more: AcceptEx operations stay posted between calls",
           step=r"connect(_ex|ion)?\(", stock="BLOCKED", before=r"(listen\(|backlog=)(0|-1)\)[\s\S]*accept\("),
