@@ -50,6 +50,9 @@ def __getattr__(name):
     """Pass on the names of the standard library's `socket` that we do not replace: constants, exceptions,
     `getaddrinfo` and others."""
     import socket as stock
+    if name in ("EventLoop", "new_event_loop", "run"):      # asyncio is loaded when it is needed
+        from iocpsock import _loop
+        return getattr(_loop, name)
     if not name.startswith("__") and hasattr(stock, name):
         return getattr(stock, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,7 +14,7 @@ cdef extern from "engine_tables.h" nogil:
         COUNTER_connections
         COUNTER_listeners
         COUNTER_operations
-        COUNTER_lookups
+        COUNTER_lookups, COUNTER_ports, COUNTER_polls
         COUNTER_threads
         COUNTER_consumers
         COUNTER_memory
@@ -95,3 +95,9 @@ cdef extern from "afd.h" nogil:
     int afd_poll_room(SOCKET socket, afd_poll *poll, HANDLE event, OVERLAPPED *overlapped)
     int afd_poll_packet(SOCKET socket, afd_poll *poll, int to_write, OVERLAPPED *overlapped)
     int afd_poll_over(const afd_poll *poll)
+    int afd_open(HANDLE *device)
+    int afd_poll_any(HANDLE device, SOCKET socket, afd_poll *poll, int to_read, int to_write,
+                     OVERLAPPED *overlapped)
+    int afd_poll_readable(const afd_poll *poll)
+    int afd_poll_writable(const afd_poll *poll)
+    int afd_poll_closed(const afd_poll *poll)

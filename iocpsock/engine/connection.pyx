@@ -86,6 +86,8 @@ cdef struct Sending:                # sender's part
     bint cut_short                  # one of them sent fewer bytes than posted
     bint begun                      # the kernel has accepted bytes of the stream
     size_t bytes                    # in the queue
+    bint uncapped                   # the queue takes all that is written: the runtime has water marks ...
+    size_t low                      # ... and may write again at so many bytes
     DWORD failed                    # bytes of a send that failed for lack of memory
     DWORD limit                     # bytes of the next send, while sends fail for lack of memory; 0: no limit
     Timer retry                     # retries what failed for lack of memory
@@ -145,13 +147,14 @@ cdef struct Living:
 cdef Living living
 
 
-cdef Connection *connection_new(SOCKET sock) noexcept nogil:
-    """A connection for `sock`, which is associated with the port and connected, or is INVALID_SOCKET to
+cdef Connection *connection_new(SOCKET sock, Port *port) noexcept nogil:
+    """A connection for `sock`, which is connected and associated with the port, or is INVALID_SOCKET to
     connect later. NULL if out of memory: the caller then still owns the socket."""
     cdef Connection *connection = <Connection *>memory_new(sizeof(Connection))
     if connection == NULL:
         return NULL
-    source_init(&connection.source, SOURCE_CONNECTION, connection_release)
+    port_hold(port)
+    source_init(&connection.source, SOURCE_CONNECTION, port, connection_release)
     connection.socket = sock
     connection.state = CONNECTION_CONNECTING if sock == INVALID_SOCKET else CONNECTION_OPEN
     connection.recv.size = OP_SMALL
@@ -198,6 +201,7 @@ cdef void connection_release(Source *source) noexcept nogil:
     if connection.origin != NULL:
         connection.departed(connection.origin)
     counter_gone(COUNTER_connections)
+    port_drop(source.port)
     memory_free(connection, sizeof(Connection))
 
 
@@ -265,13 +269,19 @@ cdef inline bint connection_readable(Connection *connection) noexcept nogil:
     return connection.send.lost != 0
 
 
+cdef inline size_t connection_low(Connection *connection) noexcept nogil:
+    """Bytes in the queue at which the runtime is notified that it may write again."""
+    return connection.send.low if connection.send.uncapped \
+        else <size_t>connection.settings.value[SETTING_sendlimit] // 2
+
+
 cdef inline bint connection_writable(Connection *connection) noexcept nogil:
     """Whether there is room in the queue, or a write would return an error."""
     if connection.send.error:
         return True
     if connection.lent.state == LENT_OUT:
         return False
-    return connection.send.bytes <= <size_t>connection.settings.value[SETTING_sendlimit] // 2
+    return connection.send.bytes <= connection_low(connection)
 
 
 cdef int connection_ready(Connection *connection) noexcept nogil:

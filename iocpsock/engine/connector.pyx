@@ -26,7 +26,7 @@ cdef Connection *connector_new(Address *local, int local_port) noexcept nogil:
     if connector != NULL:
         connector.local = local
         connector.local_port = local_port
-        connection = connection_new(INVALID_SOCKET)
+        connection = connection_new(INVALID_SOCKET, &process_port)
         if connection != NULL:
             connection.connector = connector
             return connection
@@ -164,7 +164,7 @@ cdef int connector_attempt(Connection *connection, Address *remote, Address *loc
     connection.socket = winsock_socket(remote.family)
     if connection.socket == INVALID_SOCKET:
         return error_last()
-    error = port_associate(connection.socket)
+    error = port_associate(connection.source.port, connection.socket)
     connection_apply_flags(connection)
     if not error:
         error = connector_bind(connection.socket, remote, local, connector.local_port)

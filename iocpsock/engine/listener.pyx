@@ -36,12 +36,14 @@ cdef struct Listener:
     Timer watchdog
 
 
-cdef Listener *listener_new() noexcept nogil:
-    """A listener without endpoints, or NULL if out of memory."""
+cdef Listener *listener_new(Port *port) noexcept nogil:
+    """A listener without endpoints, or NULL if out of memory. Its sockets, and those of its connections, are
+    associated with the port."""
     cdef Listener *listener = <Listener *>memory_new(sizeof(Listener))
     if listener == NULL:
         return NULL
-    source_init(&listener.source, SOURCE_LISTENER, listener_release)
+    port_hold(port)
+    source_init(&listener.source, SOURCE_LISTENER, port, listener_release)
     settings_init(&listener.settings)
     connection_no_flags(listener.wanted_flags)
     counter_born(COUNTER_listeners)
@@ -56,13 +58,14 @@ cdef void listener_release(Source *source) noexcept nogil:
         memory_free(endpoint, sizeof(Endpoint))
         endpoint = <Endpoint *>queue_take(&listener.endpoints)
     counter_gone(COUNTER_listeners)
+    port_drop(source.port)
     memory_free(listener, sizeof(Listener))
 
 
 cdef int listener_add(Listener *listener, SOCKET sock, int family) noexcept nogil:
     """Accept on `sock`, which listens already: 0, and then the listener owns it, or a Winsock code."""
     cdef Endpoint *endpoint
-    cdef int error = port_associate_listener(sock)
+    cdef int error = port_associate_listener(listener.source.port, sock)
     if error:
         return error
     endpoint = <Endpoint *>memory_new(sizeof(Endpoint))
@@ -229,7 +232,7 @@ cdef bint listener_adopt(Endpoint *endpoint, Op *op, Connection *connection) noe
     cdef sockaddr *local
     cdef sockaddr *peer
     cdef int local_length, peer_length
-    if winsock_accepted(endpoint.socket, op.socket) or port_associate(op.socket):
+    if winsock_accepted(endpoint.socket, op.socket) or port_associate(listener.source.port, op.socket):
         return False
     connection.settings = listener.settings
     memcpy(connection.wanted_flags, listener.wanted_flags, sizeof(connection.wanted_flags))
@@ -256,7 +259,7 @@ cdef void listener_complete(Op *op) noexcept nogil:
     if not listener.closed:
         endpoint_adapt(endpoint)
         if op.error == 0:
-            connection = connection_new(op.socket)
+            connection = connection_new(op.socket, listener.source.port)
         if connection != NULL:
             connection.endpoint, connection.slot = endpoint, op.number
             counts = listener.settings.value[SETTING_maxconnections] != 0
@@ -362,6 +365,22 @@ cdef Connection *listener_take(Listener *listener, int *more) noexcept nogil:
     return connection
 
 
+cdef bint listener_wait(Listener *listener, ULONGLONG deadline) noexcept nogil:
+    """Wait for a packet of the listener's, as source_wait does. A loop's listener is closed by the thread that
+    drains its port, so this dequeues them."""
+    cdef ULONGLONG now
+    cdef Port *port = listener.source.port
+    if port == &process_port or port.left:
+        return source_wait(&listener.source, deadline)
+    now = GetTickCount64()
+    if deadline and now >= deadline:
+        return False
+    source_unlock(&listener.source)
+    port_drain(port, <DWORD>(deadline - now) if deadline else PORT_TICK)
+    source_lock(&listener.source)
+    return True
+
+
 cdef void listener_end(Listener *listener) noexcept nogil:
     """Cancel the slots and wait for their packets. Their connections are properly reset only while the
     listening socket is open, and the port stays in use while an operation on it is pending, as another
@@ -375,7 +394,7 @@ cdef void listener_end(Listener *listener) noexcept nogil:
     endpoint = <Endpoint *>queue_first(&listener.endpoints)
     while endpoint != NULL:
         while endpoint.adopting or endpoint.posted:
-            if not source_wait(&listener.source, 0 if endpoint.adopting else deadline):
+            if not listener_wait(listener, 0 if endpoint.adopting else deadline):
                 break
         endpoint_close(endpoint)
         endpoint = <Endpoint *>queue_next(&endpoint.link)

@@ -1,90 +1,73 @@
-# Port: the engine's completion port and the threads that drain it; also the engine's start, once per process.
+# Port: a completion port, and what the thread that drains it does with a packet.
 #
-# Owner: the process. The port and its threads live until it ends. The DLL is pinned, because a completion
-# thread may be executing in it at any time. Nothing runs in DllMain. At process exit Windows terminates the
-# threads wherever they are; so they hold no lock across a call out and own nothing that must be written back.
-# Threads: port_thread is the completion thread. There are two at first. Whenever all are busy, one more is
-# started, up to one per CPU or the setting `threads`. A completion thread blocks only in the dequeue, never
-# calls Tcl or Python, and checks the timers between batches.
+# The process has one, `process_port`, which completion threads drain (engine/completion.pyx). Each event loop
+# has one of its own, which the loop's thread drains. A source belongs to one port for life, because a socket
+# does: every packet of its operations comes there.
+#
+# Owner: references. The drainer holds one, and so does each source. The process's port lives until the
+# process ends. The last reference to a loop's port closes it; by then no operation is posted on it.
+# Threads: any; port_drain on the drainer's, with no lock held. Whoever drains a port checks the timers as
+# well: they are the process's, and expire on whichever thread finds them due.
 
 cdef enum:
     PORT_BATCH = 16                 # packets per dequeue; small, because a slow packet delays the others of
                                     # its batch
-    PORT_THREADS = 2                # completion threads at the start
     PORT_TICK = 100                 # milliseconds between checks of the timers, while any is armed
-    PORT_STACK = 262144             # bytes of stack reserved for each completion thread
     PORT_KEY = 0x10C9               # the completion key of every handle that the engine associates
 
 cdef struct Port:
     HANDLE handle
-    LONG started
-    LONG limit                      # of completion threads
-    LONG threads                    # completion threads that exist
-    LONG busy                       # completion threads that are processing packets
-    SRWLOCK lock                    # serialises the start
+    LONG references
+    LONG awake                      # drainers that are not in an unlimited wait: they check the timers
+    bint left                       # its loop has ended: the drainer leaves when it holds the last reference
+    HANDLE poller                   # of the socket driver, to poll sockets (engine/poll.pyx); NULL until needed
 
-cdef Port port
+cdef Port process_port              # its handle is NULL until completion_start
 
 
-cdef int port_open() noexcept nogil:
-    """Pin the DLL, create the port and start its threads: 0 or a Winsock code."""
-    cdef HMODULE module
-    cdef int error
-    cdef LONG index
-    port.limit = settings_of_process(SETTING_threads)
-    if port.limit == 0:
-        port.limit = <LONG>GetActiveProcessorCount(ALL_PROCESSOR_GROUPS)
-    if port.limit < 1:
-        port.limit = 1
-    if not GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
-                              <const WCHAR *>&port_thread, &module):
-        return error_from_win32(GetLastError())
+cdef Port *port_new() noexcept nogil:
+    """A port that the caller drains, with the caller's reference; NULL if out of memory or handles."""
+    cdef Port *port = <Port *>memory_new(sizeof(Port))
+    if port == NULL:
+        return NULL
     port.handle = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 0)
     if port.handle == NULL:
-        return error_from_win32(GetLastError())
-    for index in range(min(port.limit, <LONG>PORT_THREADS)):
-        error = port_add_thread()
-        if error and index == 0:
-            CloseHandle(port.handle)
-            return error
-    return 0                                                # fewer threads than CPUs still serve every packet
+        memory_free(port, sizeof(Port))
+        return NULL
+    port.references = port.awake = 1
+    counter_born(COUNTER_ports)
+    return port
 
 
-cdef int port_add_thread() noexcept nogil:
-    """Start one more thread, unless the limit is reached: 0 or a Winsock code."""
-    cdef HANDLE thread
-    cdef int error
-    if InterlockedIncrement(&port.threads) > port.limit:
-        InterlockedDecrement(&port.threads)
-        return 0
-    thread = CreateThread(NULL, PORT_STACK, <void *>&port_thread, NULL, STACK_SIZE_PARAM_IS_A_RESERVATION,
-                          NULL)
-    if thread == NULL:
-        error = error_from_win32(GetLastError())
-        InterlockedDecrement(&port.threads)
-        return error
-    CloseHandle(thread)
-    counter_add(COUNTER_threads, 1)
-    return 0
+cdef inline void port_hold(Port *port) noexcept nogil:
+    if port != &process_port:
+        InterlockedIncrement(&port.references)
 
 
-cdef int port_start() noexcept nogil:
-    """Start Winsock and the port once per process, on the first call: 0 or a Winsock code."""
-    cdef int error = 0
-    if flag_is_set(&port.started):
-        return 0
-    AcquireSRWLockExclusive(&port.lock)
-    if not port.started:
-        error = winsock_start()
-        if not error:
-            error = port_open()
-        if not error:                                       # the next caller retries a failed start
-            flag_set(&port.started)
-    ReleaseSRWLockExclusive(&port.lock)
-    return error
+cdef void port_drop(Port *port) noexcept nogil:
+    """Drop a reference. If only the drainer's is left, and it waits for that, wake it."""
+    cdef LONG references
+    cdef HANDLE handle = port.handle
+    if port == &process_port:
+        return
+    references = InterlockedDecrement(&port.references)
+    if references == 0:
+        if port.poller != NULL:
+            CloseHandle(port.poller)
+        CloseHandle(handle)
+        counter_gone(COUNTER_ports)
+        memory_free(port, sizeof(Port))
+    elif references == 1 and port.left:
+        port_wake(port)
 
 
-cdef int port_associate_listener(SOCKET sock) noexcept nogil:
+cdef inline void port_wake(Port *port) noexcept nogil:
+    """End one wait of the drainer, this one or the next. If the system has no memory for the packet, the next
+    packet of any kind does."""
+    PostQueuedCompletionStatus(port.handle, 0, PORT_KEY, NULL)
+
+
+cdef int port_associate_listener(Port *port, SOCKET sock) noexcept nogil:
     """Associate a listening socket with the port for life: 0 or a Winsock code. Every AcceptEx on it queues a
     packet."""
     if CreateIoCompletionPort(<HANDLE>sock, port.handle, PORT_KEY, 0) == NULL:
@@ -92,7 +75,7 @@ cdef int port_associate_listener(SOCKET sock) noexcept nogil:
     return 0
 
 
-cdef int port_associate(SOCKET sock) noexcept nogil:
+cdef int port_associate(Port *port, SOCKET sock) noexcept nogil:
     """Associate `sock` with the port for life and make it non-blocking for direct calls: 0 or a Winsock code.
     An operation that succeeds at once queues no packet (see port_posts_packet)."""
     if CreateIoCompletionPort(<HANDLE>sock, port.handle, PORT_KEY, 0) == NULL:
@@ -108,21 +91,30 @@ cdef inline bint port_posts_packet() noexcept nogil:
     return not winsock.is_ifs
 
 
-cdef DWORD port_thread(void *unused) noexcept nogil:
-    """The body of a completion thread."""
+cdef ULONG port_dequeue(Port *port, OVERLAPPED_ENTRY *entries, DWORD milliseconds) noexcept nogil:
+    """Wait at most so long (INFINITE: for ever) for packets, and dequeue at most PORT_BATCH of them: how
+    many. Ends earlier when the timers are to be checked."""
+    cdef ULONG count = 0
+    cdef BOOL done
+    InterlockedDecrement(&port.awake)                       # before the look at the timers: see port_timer
+    if timers.count and milliseconds > PORT_TICK:
+        InterlockedIncrement(&port.awake)
+        done = GetQueuedCompletionStatusEx(port.handle, entries, PORT_BATCH, &count, PORT_TICK, FALSE)
+    else:
+        done = GetQueuedCompletionStatusEx(port.handle, entries, PORT_BATCH, &count, milliseconds, FALSE)
+        InterlockedIncrement(&port.awake)
+    return count if done else 0
+
+
+cdef ULONG port_drain(Port *port, DWORD milliseconds) noexcept nogil:
+    """Wait at most so long for packets, dispatch a batch of them, and expire due timers: how many packets
+    there were."""
     cdef OVERLAPPED_ENTRY entries[PORT_BATCH]
-    cdef ULONG count
-    while True:
-        count = 0
-        if GetQueuedCompletionStatusEx(port.handle, entries, PORT_BATCH, &count,
-                                       PORT_TICK if timers.count else INFINITE, FALSE):
-            if InterlockedIncrement(&port.busy) >= port.threads and port.threads < port.limit:
-                port_add_thread()
-            port_dispatch(entries, count)
-            InterlockedDecrement(&port.busy)
-        if timers.count:
-            port_tick()
-    return 0
+    cdef ULONG count = port_dequeue(port, entries, milliseconds)
+    port_dispatch(entries, count)
+    if timers.count:
+        port_tick()
+    return count
 
 
 cdef void port_dispatch(OVERLAPPED_ENTRY *entries, ULONG count) noexcept nogil:
@@ -144,7 +136,9 @@ cdef void port_tick() noexcept nogil:
 
 
 cdef void port_timer(Timer *timer, Source *source, DWORD milliseconds, timer_proc expire) noexcept nogil:
-    """Arm a timer. The packet wakes one completion thread from its unlimited wait. If the system has no
-    memory for that packet, the next packet of any kind wakes one."""
-    if timer_arm(timer, source, milliseconds, expire):
-        PostQueuedCompletionStatus(port.handle, 0, PORT_KEY, NULL)
+    """Arm a timer, which one of the source's port's drainers will find due: wake one if all are in an unlimited
+    wait."""
+    timer_arm(timer, source, milliseconds, expire)
+    MemoryBarrier()
+    if source.port.awake == 0:
+        port_wake(source.port)

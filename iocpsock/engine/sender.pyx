@@ -102,7 +102,8 @@ cdef int sender_write(Connection *connection, const char *data, int size, int *e
                 connection.send.error = error[0]
                 return -1
             taken = 0
-    if connection.send.bytes >= <size_t>connection.settings.value[SETTING_sendlimit]:
+    if not connection.send.uncapped \
+            and connection.send.bytes >= <size_t>connection.settings.value[SETTING_sendlimit]:
         error[0] = WSAEWOULDBLOCK
         return -1
     yielded = direct_yield(connection)

@@ -9,6 +9,7 @@
 cdef enum SourceKind:
     SOURCE_CONNECTION = 1
     SOURCE_LISTENER
+    SOURCE_POLL
 
 cdef enum:                          # what a source can be ready for, and what a consumer asks for
     READY_READ = 1                  # data, end of file or an error to receive; a connection to accept
@@ -22,6 +23,7 @@ cdef struct Source:
     LONG references
     int kind
     source_free_proc release        # frees the object of which this is the head
+    Port *port                      # where the packets of its operations come; holds a reference
     Consumer *consumer              # holds a reference; NULL: no consumer is attached
     Link ready                      # in a ready queue, which then holds a reference; under the consumer's
                                     # lock ...
@@ -30,8 +32,10 @@ cdef struct Source:
     void *context                   # the runtime's object for this source; the engine never dereferences it
 
 
-cdef void source_init(Source *source, int kind, source_free_proc release) noexcept nogil:
-    """Initialise the zeroed head of an object. The caller holds the first reference."""
+cdef void source_init(Source *source, int kind, Port *port, source_free_proc release) noexcept nogil:
+    """Initialise the zeroed head of an object. The caller holds the first reference, and has taken one to the
+    port, which `release` drops."""
+    source.port = port
     source.references = 1
     source.kind = kind
     source.release = release

@@ -3,9 +3,9 @@
 # Owner: a timer is a member of its source's object; while armed it holds a reference to the source. Timers
 # wait in an unordered queue. When the first of them can be due, the queue is scanned: due timers move to a
 # second queue, from which they are taken one by one. So the cost of arming or taking one does not depend on
-# their number. The completion threads check the queue between batches, every PORT_TICK milliseconds while any
+# their number. Whoever drains a port checks the queue between batches, every PORT_TICK milliseconds while any
 # timer is armed.
-# Threads: any; expire() runs on a completion thread with no lock held.
+# Threads: any; expire() runs on a thread that drains a port, with no lock held.
 
 ctypedef void (*timer_proc)(Source *source) noexcept nogil
 
@@ -26,16 +26,14 @@ cdef struct Timers:
 cdef Timers timers
 
 
-cdef bint timer_arm(Timer *timer, Source *source, DWORD milliseconds, timer_proc expire) noexcept nogil:
+cdef void timer_arm(Timer *timer, Source *source, DWORD milliseconds, timer_proc expire) noexcept nogil:
     """Call `expire(source)` after `milliseconds`. For an armed timer, only the time and the procedure change.
-    True if no timer was armed: then the caller must wake a completion thread (port_timer does)."""
-    cdef bint first = False
+    The caller wakes a thread that checks the timers, if none is awake (port_timer does)."""
     AcquireSRWLockExclusive(&timers.lock)
     if timer.due == 0:
         source_hold(source)
         timer.source = source
         timers.count += 1
-        first = timers.count == 1
     else:
         queue_remove(&timer.link)
     queue_append(&timers.waiting, &timer.link, timer)
@@ -44,7 +42,6 @@ cdef bint timer_arm(Timer *timer, Source *source, DWORD milliseconds, timer_proc
     if timers.waiting.first == timers.waiting.last or timer.due < timers.first:
         timers.first = timer.due
     ReleaseSRWLockExclusive(&timers.lock)
-    return first
 
 
 cdef void timer_forget(Timer *timer) noexcept nogil:

@@ -44,7 +44,7 @@ def configure(**settings):
     for name, value in settings.items():
         setting = tuning_named(name)
         changed.value[setting] = tuning_checked(setting, value)
-    if port.started and changed.value[SETTING_threads] != settings_of_process(SETTING_threads):
+    if completion.started and changed.value[SETTING_threads] != settings_of_process(SETTING_threads):
         raise ValueError("threads: can only be changed before the first connection is made")
     settings_process.settings = changed
     return {(<bytes>setting_table[setting].option)[1:].decode("ascii"):

@@ -190,7 +190,7 @@ cdef Listener *command_listen(Tcl_Interp *interp, OpenArguments *arguments, int 
     if error:
         failure_report(interp, b"couldn't open socket", error)
         return NULL
-    listener = listener_new()
+    listener = listener_new(&process_port)
     error = WSAENOBUFS
     address = list if listener != NULL else NULL
     while address != NULL:
@@ -233,7 +233,7 @@ cdef int command_socket2(void *data, Tcl_Interp *interp, int objc, Tcl_Obj *cons
         if arguments.is_server and tcl_major >= 9:
             failure_refuse(interp, b"couldn't open socket: invalid port number")
         return TCL_ERROR
-    error = port_start()
+    error = completion_start()
     if error:
         return failure_report(interp, b"couldn't start iocpsock", error)
     if arguments.is_server:

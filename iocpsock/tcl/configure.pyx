@@ -26,7 +26,7 @@ cdef int configure_command(void *data, Tcl_Interp *interp, int objc, Tcl_Obj *co
         if setting < 0 or option_read_setting(interp, setting, Tcl_GetString(objv[index + 1]),
                                               &settings.value[setting]) != TCL_OK:
             return TCL_ERROR
-        if setting == SETTING_threads and port.started \
+        if setting == SETTING_threads and completion.started \
                 and settings.value[setting] != settings_of_process(setting):
             return failure_refuse(interp,
                                   b"option -threads can only be changed before the first socket is made")

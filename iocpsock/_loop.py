@@ -1,0 +1,108 @@
+"""The event loop: asyncio's semantics on the engine.
+
+`EventLoop` takes from the standard library what is not its business: tasks, executors, name lookups, happy
+eyeballs, TLS, `sock_*` and datagrams on a selector. Its own are the wait, the transports of TCP connections,
+and the servers.
+"""
+
+import asyncio
+from asyncio import selector_events, sslproto
+import sys
+
+from iocpsock._iocpsock import _Serving, _connected, _Loop
+from iocpsock._selector import PollSelector
+
+
+class EventLoop(_Loop, selector_events.BaseSelectorEventLoop):
+    """An event loop on an I/O completion port. It is what `new_event_loop` returns."""
+
+    def __init__(self):
+        self._living = set()                    # transports, until connection_lost
+        self._acceptors = {}                    # by handle
+        super().__init__(PollSelector(self))
+
+    # Other threads wake the loop by a packet: there is no socket pair.
+
+    def _make_self_pipe(self):
+        pass
+
+    def _close_self_pipe(self):
+        pass
+
+    def _write_to_self(self):
+        self._wake()
+
+    def close(self):
+        """As asyncio's. The engine goes on sending what was written to transports."""
+        if self.is_running():
+            raise RuntimeError("Cannot close a running event loop")
+        if self.is_closed():
+            return
+        for acceptor in list(self._acceptors.values()):
+            acceptor.close()
+        self._acceptors.clear()
+        super().close()
+        self._living.clear()
+        self._end()
+
+    # ---------------------------------------------------------------- transports
+
+    def _make_socket_transport(self, sock, protocol, waiter=None, *, extra=None, server=None):
+        made = _connected(self, sock, protocol, waiter, extra, server)
+        if made is None:                        # the handle is in another completion port
+            made = super()._make_socket_transport(sock, protocol, waiter, extra=extra, server=server)
+        return made
+
+    def _make_ssl_transport(self, rawsock, protocol, sslcontext, waiter=None, *, server_side=False,
+                            server_hostname=None, extra=None, server=None, **times):
+        times.pop("context", None)
+        tls = sslproto.SSLProtocol(self, protocol, sslcontext, waiter, server_side, server_hostname, **times)
+        self._make_socket_transport(rawsock, tls, extra=extra, server=server)
+        return tls._app_transport
+
+    # ---------------------------------------------------------------- servers
+
+    def _start_serving(self, protocol_factory, sock, sslcontext=None, server=None, backlog=100, *times, **more):
+        names = ("ssl_handshake_timeout", "ssl_shutdown_timeout")
+        more.update(zip(names, times))
+        more.pop("context", None)
+
+        def arrived(transport):
+            protocol = protocol_factory()
+            if sslcontext is not None:
+                protocol = sslproto.SSLProtocol(self, protocol, sslcontext, None, True, None, **more)
+            return protocol, server
+
+        self._acceptors[sock.fileno()] = _Serving(self, sock, arrived)
+
+    def _stop_serving(self, sock):
+        acceptor = self._acceptors.pop(sock.fileno(), None)
+        if acceptor is None:
+            super()._stop_serving(sock)
+        else:
+            acceptor.close()
+            sock.close()
+
+    if sys.version_info >= (3, 13):
+        def _attach(self, server, transport):
+            server._attach(transport)
+
+        def _detach(self, server, transport):
+            server._detach(transport)
+    else:
+        def _attach(self, server, transport):
+            server._attach()
+
+        def _detach(self, server, transport):
+            server._detach()
+
+
+def new_event_loop():
+    """A new `iocpsock.EventLoop`, for `asyncio.run(main(), loop_factory=iocpsock.new_event_loop)`."""
+    return EventLoop()
+
+
+def run(main, *, debug=None):
+    """Run a coroutine as `asyncio.run` does, on an `iocpsock.EventLoop`, and return its result."""
+    with asyncio.Runner(debug=debug, loop_factory=new_event_loop) as runner:
+        return runner.run(main)
