@@ -45,7 +45,7 @@ cdef class _Serving(_Notified):
         transport.connection, transport.model = connection, self.model
         try:
             protocol, server = self.arrived(transport)
-            transport.adopt(self.loop, connection, protocol, server)
+            transport.adopt(self.loop, connection, protocol, server, None)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as failure:

@@ -48,7 +48,8 @@ cdef class _Transport(_Notified):
     cdef object run                 # of the context in which the protocol's methods run
     cdef object server
     cdef int state
-    cdef bint begun                 # connection_made was called: reading may start
+    cdef bint made                  # connection_made was called
+    cdef bint begun                 # reading may start
     cdef bint paused                # by pause_reading
     cdef bint over                  # the end of the stream was received
     cdef bint shut                  # write_eof was called
@@ -68,8 +69,9 @@ cdef class _Transport(_Notified):
         """`asyncio.Transport`, for isinstance: an extension class cannot derive from it."""
         return _AsyncioTransport
 
-    cdef object adopt(self, _Loop loop, Connection *connection, object protocol, object server):
-        """Begin with a connection, whose reference passes to the transport."""
+    cdef object adopt(self, _Loop loop, Connection *connection, object protocol, object server, object waiter):
+        """Begin with a connection, whose reference passes to the transport. Whoever awaits `waiter` goes on
+        between connection_made and the first data_received."""
         self.loop, self.connection, self.server = loop, connection, server
         connection.send.uncapped, connection.send.low = True, TRANSPORT_LOW
         connection.source.context = <void *>self
@@ -79,13 +81,22 @@ cdef class _Transport(_Notified):
         loop._living.add(self)
         if server is not None:
             loop._attach(server, self)
-        loop.call_soon(self._begin)
+        loop.call_soon(self._begin, waiter)
 
-    def _begin(self):
-        if self.state != TRANSPORT_LOST:
-            self.begun = True
+    def _begin(self, waiter):
+        if self.state == TRANSPORT_OPEN:
+            self.made = True
             self.protocol.connection_made(self)
-            self.rewatch()
+        if waiter is None:
+            self._begin_reading()
+        else:
+            if not waiter.done():
+                waiter.set_result(None)
+            self.loop.call_soon(self._begin_reading)
+
+    def _begin_reading(self):
+        self.begun = True
+        self.rewatch()
 
     cdef int rewatch(self) except -1:
         """Ask the engine for the events that matter now."""
@@ -371,7 +382,7 @@ cdef class _Transport(_Notified):
     def _connection_lost(self, failure):
         cdef bint whole = self.connection != NULL and self.connection.send.ops.first == NULL
         try:
-            if self.begun:
+            if self.made:
                 self.protocol.connection_lost(failure)
         finally:
             self.release(0 if failure is None and whole else CLOSER_ABORT)
@@ -455,12 +466,5 @@ def _connected(_Loop loop, sock, protocol, waiter, extra, server):
                 transport.extra[name] = ask()
             except OSError:
                 transport.extra[name] = None
-    transport.adopt(loop, connection, protocol, server)
-    if waiter is not None:
-        loop.call_soon(_set_result, waiter)
+    transport.adopt(loop, connection, protocol, server, waiter)
     return transport
-
-
-def _set_result(waiter):
-    if not waiter.done():
-        waiter.set_result(None)
