@@ -6,11 +6,36 @@ and the servers.
 """
 
 import asyncio
-from asyncio import selector_events, sslproto
+from asyncio import constants, exceptions, selector_events, sslproto, transports
 import sys
+import warnings
 
-from iocpsock._iocpsock import _Serving, _connected, _Loop
+from iocpsock._iocpsock import _connected, _Loop, _Serving, _Transport
 from iocpsock._selector import PollSelector
+
+
+class _Kind(transports._FlowControlMixin, asyncio.Transport):
+    """What isinstance takes a Transport for."""
+
+
+class Transport(_Transport):
+    """A TCP connection. The engine's part of it is in python/transport.pyx.
+
+    For isinstance it is an `asyncio.Transport`: an extension class cannot derive from one, which has slots."""
+
+    __class__ = property(lambda self: _Kind)
+    _start_tls_compatible = True
+    _sendfile_compatible = constants._SendfileMode.TRY_NATIVE
+
+    def __init__(self):
+        """Made by a loop only."""
+
+    def __repr__(self):
+        return f"<iocpsock.Transport {self._state()} peer={self.get_extra_info('peername')!r}>"
+
+    def __del__(self):
+        if self._state() == "open":
+            warnings.warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
 
 
 class EventLoop(_Loop, selector_events.BaseSelectorEventLoop):
@@ -32,6 +57,16 @@ class EventLoop(_Loop, selector_events.BaseSelectorEventLoop):
     def _write_to_self(self):
         self._wake()
 
+    def run_forever(self):
+        self._begin()
+        try:
+            super().run_forever()
+        finally:
+            self._rest()
+
+    async def _sendfile_native(self, transport, file, offset, count):
+        raise exceptions.SendfileNotAvailableError("sendfile goes through memory")
+
     def close(self):
         """As asyncio's. The engine goes on sending what was written to transports."""
         if self.is_running():
@@ -52,6 +87,8 @@ class EventLoop(_Loop, selector_events.BaseSelectorEventLoop):
         if made is None:                        # the handle is in another completion port
             made = super()._make_socket_transport(sock, protocol, waiter, extra=extra, server=server)
         return made
+
+    _new_transport = Transport
 
     def _make_ssl_transport(self, rawsock, protocol, sslcontext, waiter=None, *, server_side=False,
                             server_hostname=None, extra=None, server=None, **times):

@@ -15,6 +15,19 @@ cdef enum:
     LOOP_PASS = 128                 # sources that are served before callbacks run again
 
 
+cdef struct LoopInterrupt:          # a registered wait for Ctrl-C
+    HANDLE wait                     # NULL: none
+    LONG signalled
+    Port *port
+
+
+cdef void loop_signalled(void *argument, unsigned char timed_out) noexcept nogil:
+    """Ctrl-C: end the loop's wait. On a thread of the system's."""
+    cdef LoopInterrupt *interrupt = <LoopInterrupt *>argument
+    InterlockedExchange(&interrupt.signalled, 1)
+    port_wake(interrupt.port)
+
+
 cdef class _Notified:
     """The object of a source that belongs to a loop. `source.context` refers to it without a reference: it
     clears that when it goes."""
@@ -31,7 +44,8 @@ cdef class _Loop:
     cdef Port *port
     cdef Consumer *consumer
     cdef LONG waking                # a packet that ends the wait is on its way
-    cdef HANDLE interrupt           # the registered wait for Ctrl-C, or NULL
+    cdef LoopInterrupt interrupt
+    cdef bint main                  # it runs in the thread that runs signal handlers
 
     def __cinit__(self, *arguments, **options):
         cdef int error = winsock_start()
@@ -65,6 +79,39 @@ cdef class _Loop:
                 completion_inherit(self.port)
             self.port = NULL
 
+    def _begin(self):
+        """The loop starts to run, on the calling thread. In the main thread Ctrl-C ends its waits."""
+        self.main = interrupt_is_for_us()
+        self.interrupt.port = self.port
+        if self.main and python_sigint_event != NULL:
+            self.listen()
+
+    cdef object listen(self):
+        """Wait for Ctrl-C once. The event may be set still by a signal that was handled long ago: then this
+        ends one wait of the loop for nothing."""
+        if not RegisterWaitForSingleObject(&self.interrupt.wait, python_sigint_event(), <void *>loop_signalled,
+                                           &self.interrupt, INFINITE,
+                                           WT_EXECUTEINWAITTHREAD | WT_EXECUTEONLYONCE):
+            self.interrupt.wait = NULL
+            oserror_raise(error_from_win32(GetLastError()))
+
+    def _rest(self):
+        """The loop runs no more, for now."""
+        self.main = False
+        if self.interrupt.wait != NULL:
+            with nogil:
+                UnregisterWaitEx(self.interrupt.wait, INVALID_HANDLE_VALUE)     # waits for the callback
+            self.interrupt.wait = NULL
+
+    cdef object signals(self):
+        """Run the handlers of signals that have come."""
+        if InterlockedExchange(&self.interrupt.signalled, 0):
+            ResetEvent(python_sigint_event())               # before the handlers: the next signal sets it
+            self._rest()
+            self.main = True
+            self.listen()
+        loop_run_handlers()
+
     def _wake(self):
         """End the wait, this one or the next. Any thread."""
         if self.port != NULL and not InterlockedExchange(&self.waking, 1):
@@ -77,13 +124,16 @@ cdef class _Loop:
         cdef Source *source
         if timeout is not None:
             milliseconds = 0 if timeout <= 0 else interrupt_milliseconds(timeout)
+        if self.main and python_sigint_event == NULL:
+            milliseconds = min(milliseconds, <DWORD>INTERRUPT_TICK)
         self.consumer.thread = GetCurrentThreadId()
         if consumer_has_ready(self.consumer):
             milliseconds = 0
         with nogil:
             port_drain(self.port, milliseconds)
         InterlockedExchange(&self.waking, 0)
-        loop_run_handlers()
+        if self.main:
+            self.signals()
         while count < LOOP_PASS:
             source = source_next(self.consumer)
             if source == NULL:

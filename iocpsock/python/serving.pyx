@@ -41,7 +41,7 @@ cdef class _Serving(_Notified):
             consumer_push(self.loop.consumer, &self.listener.source)
 
     cdef object take(self, Connection *connection):
-        cdef _Transport transport = _Transport()
+        cdef _Transport transport = self.loop._new_transport()
         transport.connection, transport.model = connection, self.model
         try:
             protocol, server = self.arrived(transport)

@@ -13,10 +13,8 @@
 # handle before the connection is closed. Threads: the loop's.
 import contextvars as _contextvars
 import logging as _logging
-import warnings as _warnings
-from asyncio import BufferedProtocol as _BufferedProtocol, Transport as _AsyncioTransport
-from asyncio.constants import (LOG_THRESHOLD_FOR_CONNLOST_WRITES as _LOST_WRITES,
-                               SENDFILE_FALLBACK_READBUFFER_SIZE as _unused_size)
+from asyncio import BufferedProtocol as _BufferedProtocol
+from asyncio.constants import LOG_THRESHOLD_FOR_CONNLOST_WRITES as _LOST_WRITES
 from asyncio.trsock import TransportSocket as _TransportSocket
 
 cdef object _logger = _logging.getLogger("asyncio")
@@ -37,7 +35,6 @@ cdef char transport_scratch[TRANSPORT_SCRATCH]              # under the GIL
 
 
 cdef class _Transport(_Notified):
-    cdef object __weakref__
     cdef _Loop loop
     cdef Connection *connection     # NULL: gone
     cdef object sock                # the socket object for the handle, or None until it is asked for
@@ -63,11 +60,6 @@ cdef class _Transport(_Notified):
 
     def __dealloc__(self):
         self.release(0)
-
-    @property
-    def __class__(self):
-        """`asyncio.Transport`, for isinstance: an extension class cannot derive from it."""
-        return _AsyncioTransport
 
     cdef object adopt(self, _Loop loop, Connection *connection, object protocol, object server, object waiter):
         """Begin with a connection, whose reference passes to the transport. Whoever awaits `waiter` goes on
@@ -335,6 +327,13 @@ cdef class _Transport(_Notified):
 
     # ---------------------------------------------------------------- the end
 
+    @property
+    def _protocol_paused(self):
+        return self.full
+
+    def _state(self):
+        return ("open", "closing", "closed")[self.state]
+
     def is_closing(self):
         return self.state != TRANSPORT_OPEN
 
@@ -401,7 +400,13 @@ cdef class _Transport(_Notified):
         connection.source.context = NULL
         if self.sock is not None:
             self.sock.detach()
-        tcp_close(connection, flags)
+        source_hold(&connection.source)
+        with nogil:
+            tcp_close(connection, flags)
+            # The close waits for the packets of the cancelled receives. The loop may not run again soon.
+            if connection.state != CONNECTION_CLOSED and self.loop.port != NULL:
+                port_drain(self.loop.port, 0)
+            source_drop(&connection.source)
         return 0
 
     # ---------------------------------------------------------------- what it is
@@ -432,32 +437,22 @@ cdef class _Transport(_Notified):
             self.sock = _stdlib.socket(family, kind, protocol, self.connection.socket)
         return self.sock
 
-    def __repr__(self):
-        state = ("open", "closing", "closed")[self.state]
-        return f"<iocpsock.Transport {state} peer={self.get_extra_info('peername')!r}>"
-
-    def __del__(self):
-        if self.connection != NULL and self.state == TRANSPORT_OPEN:
-            _warnings.warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
-
-    _start_tls_compatible = True
 
 
 def _connected(_Loop loop, sock, protocol, waiter, extra, server):
-    """A transport of a connected socket object, which it takes over; None if its handle is in another port."""
+    """A transport of a connected socket object, which it takes over. None if the handle cannot be associated
+    with the loop's port, most likely because it is in another one."""
     cdef SOCKET handle = <SOCKET><size_t>sock.fileno()
     cdef _Transport transport
     cdef Connection *connection
     cdef int error = port_associate(loop.port, handle)
-    if error == WSAEINVAL:                                  # ERROR_INVALID_PARAMETER: the only meaning here
-        return None
     if error:
-        oserror_raise(error)
+        return None
     connection = connection_new(handle, loop.port)
     if connection == NULL:
         raise MemoryError("no memory for a connection")
     connection_apply_flags(connection)
-    transport = _Transport()
+    transport = loop._new_transport()
     transport.sock = sock
     transport.extra.update(extra or {})
     for name, ask in (("sockname", sock.getsockname), ("peername", sock.getpeername)):

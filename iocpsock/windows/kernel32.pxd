@@ -80,6 +80,12 @@ cdef extern from "windows.h" nogil:
     LONG InterlockedCompareExchange(LONG *value, LONG new, LONG expected)
     LONGLONG InterlockedExchangeAdd64(LONGLONG *value, LONGLONG change)
 
+    enum:
+        WT_EXECUTEINWAITTHREAD
+        WT_EXECUTEONLYONCE
+    BOOL RegisterWaitForSingleObject(HANDLE *wait, HANDLE object, void *callback, void *context,
+                                     ULONG milliseconds, ULONG flags)
+    BOOL UnregisterWaitEx(HANDLE wait, HANDLE completion)
     HANDLE CreateIoCompletionPort(HANDLE file, HANDLE port, ULONG_PTR key, DWORD threads)
     BOOL GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count, ULONG *removed,
                                      DWORD milliseconds, BOOL alertable)
