@@ -85,7 +85,7 @@ enum { ERROR_ROWS = sizeof error_table / sizeof *error_table };
  * what was retried for lack of memory, `direct_receives` receives without the port, `waits` a hot consumer's
  * own waits, `waits_in_vain` those of them after which no source was ready. */
 #define COUNTERS(X) \
-    X(connections) X(listeners) X(operations) X(lookups) X(ports) X(polls) \
+    X(connections) X(listeners) X(operations) X(lookups) X(ports) X(polls) X(pipes) X(processes) \
     X(threads) X(consumers) X(memory) \
     X(connects) X(connect_failures) X(accepts) X(accept_failures) X(bytes_received) X(bytes_sent) \
     X(allocations) X(retries) X(direct_receives) X(waits) X(waits_in_vain)

@@ -11,7 +11,9 @@ import sys
 import warnings
 
 from iocpsock._iocpsock import _connected, _Loop, _Serving, _Transport
+from iocpsock._pipes import Pipes
 from iocpsock._selector import PollSelector
+from iocpsock._subprocess import Subprocesses
 
 
 class _Kind(transports._FlowControlMixin, asyncio.Transport):
@@ -38,12 +40,13 @@ class Transport(_Transport):
             warnings.warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
 
 
-class EventLoop(_Loop, selector_events.BaseSelectorEventLoop):
+class EventLoop(_Loop, Pipes, Subprocesses, selector_events.BaseSelectorEventLoop):
     """An event loop on an I/O completion port. It is what `new_event_loop` returns."""
 
     def __init__(self):
         self._living = set()                    # transports, until connection_lost
         self._acceptors = {}                    # by handle
+        self._pipes, self._children = set(), set()
         super().__init__(PollSelector(self))
 
     # Other threads wake the loop by a packet: there is no socket pair.
@@ -76,6 +79,8 @@ class EventLoop(_Loop, selector_events.BaseSelectorEventLoop):
         for acceptor in list(self._acceptors.values()):
             acceptor.close()
         self._acceptors.clear()
+        self._abandon_pipes()
+        self._abandon_children()
         super().close()
         self._living.clear()
         self._end()

@@ -14,7 +14,7 @@ cdef extern from "engine_tables.h" nogil:
         COUNTER_connections
         COUNTER_listeners
         COUNTER_operations
-        COUNTER_lookups, COUNTER_ports, COUNTER_polls
+        COUNTER_lookups, COUNTER_ports, COUNTER_polls, COUNTER_pipes, COUNTER_processes
         COUNTER_threads
         COUNTER_consumers
         COUNTER_memory

@@ -10,6 +10,8 @@ cdef enum SourceKind:
     SOURCE_CONNECTION = 1
     SOURCE_LISTENER
     SOURCE_POLL
+    SOURCE_PIPE
+    SOURCE_PROCESS
 
 cdef enum:                          # what a source can be ready for, and what a consumer asks for
     READY_READ = 1                  # data, end of file or an error to receive; a connection to accept

@@ -41,10 +41,19 @@ cdef extern from "windows.h" nogil:
         WAIT_OBJECT_0
         WAIT_TIMEOUT
         WAIT_FAILED
+        ERROR_ACCESS_DENIED
+        ERROR_BROKEN_PIPE
         ERROR_HANDLE_EOF
         ERROR_IO_PENDING
+        ERROR_MORE_DATA
+        ERROR_NETNAME_DELETED
+        ERROR_NO_DATA
+        ERROR_NOT_ENOUGH_MEMORY
         ERROR_NOT_FOUND
         ERROR_OPERATION_ABORTED
+        ERROR_PIPE_CONNECTED
+        ERROR_PIPE_NOT_CONNECTED
+        STATUS_BUFFER_OVERFLOW
         STATUS_PENDING
         STATUS_TIMEOUT
         SYNCHRONIZE
@@ -91,6 +100,10 @@ cdef extern from "windows.h" nogil:
                                      DWORD milliseconds, BOOL alertable)
     BOOL PostQueuedCompletionStatus(HANDLE port, DWORD bytes, ULONG_PTR key, OVERLAPPED *overlapped)
     BOOL SetFileCompletionNotificationModes(HANDLE file, unsigned char flags)
+    BOOL ReadFile(HANDLE file, void *buffer, DWORD size, DWORD *count, OVERLAPPED *overlapped)
+    BOOL WriteFile(HANDLE file, const void *data, DWORD size, DWORD *count, OVERLAPPED *overlapped)
+    BOOL ConnectNamedPipe(HANDLE pipe, OVERLAPPED *overlapped)
+    BOOL GetNamedPipeInfo(HANDLE pipe, DWORD *flags, DWORD *sends, DWORD *receives, DWORD *instances)
     BOOL CancelIoEx(HANDLE file, OVERLAPPED *overlapped)
     HANDLE CreateThread(void *security, size_t stack, void *start, void *parameter, DWORD flags,
                         DWORD *identifier)
