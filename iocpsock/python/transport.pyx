@@ -42,7 +42,8 @@ cdef class _Transport(_Notified):
     cdef dict extra
     cdef object protocol
     cdef object receive             # data_received, or None for a BufferedProtocol
-    cdef object run                 # of the context in which the protocol's methods run
+    cdef object context             # in which the protocol's methods run ...
+    cdef object run                 # ... by this method of it
     cdef object server
     cdef int state
     cdef bint made                  # connection_made was called
@@ -68,7 +69,8 @@ cdef class _Transport(_Notified):
         connection.send.uncapped, connection.send.low = True, TRANSPORT_LOW
         connection.source.context = <void *>self
         source_attach(&connection.source, loop.consumer)
-        self.run = _contextvars.copy_context().run
+        self.context = _contextvars.copy_context()
+        self.run = self.context.run
         self.set_protocol(protocol)
         loop._living.add(self)
         if server is not None:
@@ -376,7 +378,7 @@ cdef class _Transport(_Notified):
         self.state = TRANSPORT_LOST
         if self.connection != NULL:
             tcp_watch(self.connection, 0)
-        self.loop.call_soon(self._connection_lost, failure)
+        self.loop.call_soon(self._connection_lost, failure, context=self.context)
 
     def _connection_lost(self, failure):
         cdef bint whole = self.connection != NULL and self.connection.send.ops.first == NULL
@@ -386,7 +388,7 @@ cdef class _Transport(_Notified):
         finally:
             self.release(0 if failure is None and whole else CLOSER_ABORT)
             server, loop = self.server, self.loop
-            self.protocol = self.receive = self.run = self.server = None
+            self.protocol = self.receive = self.run = self.context = self.server = None
             loop._living.discard(self)
             if server is not None:
                 loop._detach(server, self)
