@@ -265,13 +265,17 @@ cdef class _Transport(_Notified):
     cdef object check_high(self):
         if not self.full and self.connection != NULL and self.connection.send.bytes > self.high:
             self.full = True
-            self.tell("pause_writing")
+            self.tell("pause_writing", False)
             self.rewatch()
 
-    cdef object tell(self, str name):
-        """Call pause_writing or resume_writing."""
+    cdef object tell(self, str name, bint enter):
+        """Call pause_writing or resume_writing. The former within a call of `write`, which may come from the
+        protocol: its context is entered already, and can be entered once only."""
         try:
-            self.run(getattr(self.protocol, name))
+            if enter:
+                self.run(getattr(self.protocol, name))
+            else:
+                getattr(self.protocol, name)()
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as failure:
@@ -286,7 +290,7 @@ cdef class _Transport(_Notified):
             return
         if self.full and self.connection.send.bytes <= self.connection.send.low:
             self.full = False
-            self.tell("resume_writing")
+            self.tell("resume_writing", True)
         if self.connection != NULL:
             if self.state == TRANSPORT_CLOSING and self.connection.send.ops.first == NULL:
                 self.lose(None)
