@@ -8,12 +8,14 @@ cdef class _Serving(_Notified):
     cdef _Loop loop
     cdef Listener *listener
     cdef object sock, model, arrived
+    cdef object run                 # of the context in which the server was asked for
 
     def __init__(self, _Loop loop, sock, arrived):
         """Call arrived(transport maker) for each connection accepted on `sock`, which listens already."""
         cdef int error
         self.loop, self.sock, self.arrived = loop, sock, arrived
         self.model = sock.family, sock.type, sock.proto
+        self.run = _contextvars.copy_context().run
         self.listener = listener_new(loop.port)
         if self.listener == NULL:
             raise MemoryError("no memory for a listener")
@@ -44,14 +46,17 @@ cdef class _Serving(_Notified):
         cdef _Transport transport = self.loop._new_transport()
         transport.connection, transport.model = connection, self.model
         try:
-            protocol, server = self.arrived(transport)
-            transport.adopt(self.loop, connection, protocol, server, None)
+            self.run(self._adopt, transport)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as failure:
             transport.release(CLOSER_ABORT)
             self.loop.call_exception_handler({
                 "message": "Error on transport creation for incoming connection", "exception": failure})
+
+    def _adopt(self, _Transport transport):
+        protocol, server = self.arrived(transport)
+        transport.adopt(self.loop, transport.connection, protocol, server, None)
 
     def close(self):
         if self.listener != NULL:

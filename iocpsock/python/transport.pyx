@@ -42,7 +42,8 @@ cdef class _Transport(_Notified):
     cdef dict extra
     cdef object protocol
     cdef object receive             # data_received, or None for a BufferedProtocol
-    cdef object run                 # of the context in which the protocol's methods run
+    cdef object context             # in which the protocol's methods run ...
+    cdef object run                 # ... by this method of it
     cdef object server
     cdef int state
     cdef bint made                  # connection_made was called
@@ -68,7 +69,8 @@ cdef class _Transport(_Notified):
         connection.send.uncapped, connection.send.low = True, TRANSPORT_LOW
         connection.source.context = <void *>self
         source_attach(&connection.source, loop.consumer)
-        self.run = _contextvars.copy_context().run
+        self.context = _contextvars.copy_context()
+        self.run = self.context.run
         self.set_protocol(protocol)
         loop._living.add(self)
         if server is not None:
@@ -263,13 +265,17 @@ cdef class _Transport(_Notified):
     cdef object check_high(self):
         if not self.full and self.connection != NULL and self.connection.send.bytes > self.high:
             self.full = True
-            self.tell("pause_writing")
+            self.tell("pause_writing", False)
             self.rewatch()
 
-    cdef object tell(self, str name):
-        """Call pause_writing or resume_writing."""
+    cdef object tell(self, str name, bint enter):
+        """Call pause_writing or resume_writing. The former within a call of `write`, which may come from the
+        protocol: its context is entered already, and can be entered once only."""
         try:
-            self.run(getattr(self.protocol, name))
+            if enter:
+                self.run(getattr(self.protocol, name))
+            else:
+                getattr(self.protocol, name)()
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as failure:
@@ -284,7 +290,7 @@ cdef class _Transport(_Notified):
             return
         if self.full and self.connection.send.bytes <= self.connection.send.low:
             self.full = False
-            self.tell("resume_writing")
+            self.tell("resume_writing", True)
         if self.connection != NULL:
             if self.state == TRANSPORT_CLOSING and self.connection.send.ops.first == NULL:
                 self.lose(None)
@@ -376,7 +382,7 @@ cdef class _Transport(_Notified):
         self.state = TRANSPORT_LOST
         if self.connection != NULL:
             tcp_watch(self.connection, 0)
-        self.loop.call_soon(self._connection_lost, failure)
+        self.loop.call_soon(self._connection_lost, failure, context=self.context)
 
     def _connection_lost(self, failure):
         cdef bint whole = self.connection != NULL and self.connection.send.ops.first == NULL
@@ -386,7 +392,7 @@ cdef class _Transport(_Notified):
         finally:
             self.release(0 if failure is None and whole else CLOSER_ABORT)
             server, loop = self.server, self.loop
-            self.protocol = self.receive = self.run = self.server = None
+            self.protocol = self.receive = self.run = self.context = self.server = None
             loop._living.discard(self)
             if server is not None:
                 loop._detach(server, self)

@@ -7,6 +7,7 @@ run with the stack of every thread.
 
 import contextlib
 import faulthandler
+import inspect
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ import threading
 
 import pytest
 
+from loops import LOOPS, Aio
 from secured import VERSIONS, secured_pair, served_by_hand
 from support import MODULES, Balance, Net
 
@@ -24,6 +26,24 @@ FAILED = pytest.StashKey()
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "long: may take minutes")
+    config.addinivalue_line("markers", "fails_on_stock(reason): the stock loop does not do this")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        mark = item.get_closest_marker("fails_on_stock")
+        if mark and item.callspec.params["aio"] == "stock":
+            item.add_marker(pytest.mark.xfail(reason=mark.args[0], strict=True))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """A scenario that is a coroutine runs on the loop of its fixture `aio`."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = inspect.signature(pyfuncitem.obj).parameters
+    pyfuncitem.funcargs["aio"].run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+    return True
 
 
 @pytest.hookimpl(wrapper=True)
@@ -79,6 +99,14 @@ def net(request):
     if request.param == "iocpsock":
         request.getfixturevalue("balance")
     return Net(request.param)
+
+
+@pytest.fixture(params=LOOPS)
+def aio(request):
+    """Each implementation of the event loop in turn."""
+    if request.param == "iocpsock":
+        request.getfixturevalue("balance")
+    return Aio(request.param)
 
 
 @pytest.fixture
