@@ -5,7 +5,7 @@ handle, and `close`; `asyncio.windows_utils.PipeHandle` is one.
 """
 
 import asyncio
-from asyncio import constants, transports, windows_events, windows_utils
+from asyncio import constants, windows_events, windows_utils
 import warnings
 
 import _overlapped
@@ -26,15 +26,15 @@ class PipeTransport(_PipeTransport):
             warnings.warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
 
 
-class _Reading(transports._FlowControlMixin, asyncio.ReadTransport):
+class _Reading(asyncio.ReadTransport):
     """What isinstance takes a ReadPipe for."""
 
 
-class _Writing(transports._FlowControlMixin, asyncio.WriteTransport):
+class _Writing(asyncio.WriteTransport):
     """What isinstance takes a WritePipe for."""
 
 
-class _Both(transports._FlowControlMixin, asyncio.Transport):
+class _Both(asyncio.Transport):
     """What isinstance takes a DuplexPipe for."""
 
 

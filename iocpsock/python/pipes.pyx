@@ -15,10 +15,10 @@ cdef class _PipeTransport(_Notified):
     cdef object listening           # called with an exception or None when a client has come, or None
     cdef object protocol
     cdef object receive             # data_received, or None for a BufferedProtocol
-    cdef object run                 # of the context in which the protocol's methods run
+    cdef object context             # in which the protocol's methods run ...
+    cdef object run                 # ... by this method of it
     cdef int state
     cdef bint readable, writable
-    cdef bint made                  # connection_made was called
     cdef bint begun                 # reading may start
     cdef bint paused                # by pause_reading
     cdef bint over                  # the end of the stream was received
@@ -53,6 +53,7 @@ cdef class _PipeTransport(_Notified):
         arrived(exception)."""
         cdef int error
         self.listening = arrived
+        self.context = _contextvars.copy_context()
         error = pipe_listen(self.pipe)
         if error:
             oserror_raise(error)
@@ -63,14 +64,15 @@ cdef class _PipeTransport(_Notified):
         self.pipe.discards = not readable
         self.extra.update(extra or {})
         self.extra["pipe"] = self.file
-        self.run = _contextvars.copy_context().run
+        self.context = _contextvars.copy_context()
+        self.run = self.context.run
         self.set_protocol(protocol)
-        self.loop.call_soon(self._begin, waiter)
+        self.loop.call_soon(self._begin, waiter, context=self.context)
 
     def _begin(self, waiter):
-        if self.state == TRANSPORT_OPEN:
-            self.made = True
-            self.protocol.connection_made(self)
+        if self.protocol is None:               # abandoned
+            return
+        self.protocol.connection_made(self)
         if waiter is None:
             self._begin_reading()
         else:
@@ -125,7 +127,7 @@ cdef class _PipeTransport(_Notified):
             except OSError as raised:
                 failure = raised
         listening, self.listening = self.listening, None
-        self.loop.call_soon(listening, failure)
+        self.loop.call_soon(listening, failure, context=self.context)
 
     cdef int ready(self):
         """READY_ bits that hold and are wanted."""
@@ -263,13 +265,17 @@ cdef class _PipeTransport(_Notified):
     cdef object check_high(self):
         if not self.full and self.pipe != NULL and self.pipe.bytes > self.high:
             self.full = True
-            self.tell("pause_writing")
+            self.tell("pause_writing", False)
             self.rewatch()
 
-    cdef object tell(self, str name):
-        """Call pause_writing or resume_writing."""
+    cdef object tell(self, str name, bint enter):
+        """Call pause_writing or resume_writing. The former within a call of `write`, which may come from the
+        protocol: its context is entered already, and can be entered once only."""
         try:
-            self.run(getattr(self.protocol, name))
+            if enter:
+                self.run(getattr(self.protocol, name))
+            else:
+                getattr(self.protocol, name)()
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as failure:
@@ -283,7 +289,7 @@ cdef class _PipeTransport(_Notified):
             return
         if self.full and self.pipe.bytes <= self.pipe.low:
             self.full = False
-            self.tell("resume_writing")
+            self.tell("resume_writing", True)
         if self.pipe != NULL:
             if self.state == TRANSPORT_CLOSING and self.pipe.bytes == 0:
                 self.lose(None)
@@ -339,7 +345,9 @@ cdef class _PipeTransport(_Notified):
         if self.state != TRANSPORT_OPEN or self.pipe == NULL:
             return
         self.state = TRANSPORT_CLOSING
-        if self.pipe.bytes == 0:
+        if self.pipe.write_error:               # it is not reported yet
+            self.fail(self.pipe.write_error, "Fatal write error on pipe transport")
+        elif self.pipe.bytes == 0:
             self.lose(None)
         else:
             self.pipe.low = 0
@@ -351,7 +359,7 @@ cdef class _PipeTransport(_Notified):
 
     def _abandon(self):
         """The loop is closing: close the pipe, without a call of the protocol."""
-        self.protocol = self.receive = self.run = self.listening = None
+        self.protocol = self.receive = self.run = self.context = self.listening = None
         self.release()
 
     def _force_close(self, failure):
@@ -377,14 +385,14 @@ cdef class _PipeTransport(_Notified):
     cdef object lose(self, object failure):
         self.state = TRANSPORT_LOST
         pipe_watch(self.pipe, 0)
-        self.loop.call_soon(self._connection_lost, failure)
+        self.loop.call_soon(self._connection_lost, failure, context=self.context)
 
     def _connection_lost(self, failure):
         try:
-            if self.made:
+            if self.protocol is not None:
                 self.protocol.connection_lost(failure)
         finally:
-            self.protocol = self.receive = self.run = None
+            self.protocol = self.receive = self.run = self.context = None
             self.release()
 
     cdef int release(self) except -1:
