@@ -46,7 +46,7 @@ class EventLoop(_Loop, Pipes, Subprocesses, selector_events.BaseSelectorEventLoo
     def __init__(self):
         self._living = set()                    # transports, until connection_lost
         self._acceptors = {}                    # by handle
-        self._pipes, self._children = set(), set()
+        self._pipes, self._children = set(), set()      # both fill them themselves
         super().__init__(PollSelector(self))
 
     # Other threads wake the loop by a packet: there is no socket pair.

@@ -23,7 +23,7 @@ class PipeTransport(_PipeTransport):
 
     def __del__(self):
         if self._state() == "open" and self.get_extra_info("pipe") is not None:
-            warnings.warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
+            warnings.warn(f"unclosed transport {self!r}", ResourceWarning, stacklevel=2, source=self)
 
 
 class _Reading(asyncio.ReadTransport):
@@ -45,9 +45,27 @@ class ReadPipe(PipeTransport):
 class WritePipe(PipeTransport):
     __class__ = property(lambda self: _Writing)
 
+    def writelines(self, lines):
+        """Write all of these together."""
+        self.write(b"".join(lines))
 
-class DuplexPipe(PipeTransport):
+    def can_write_eof(self):
+        return True
+
+    def write_eof(self):
+        """Close, behind what was written: a pipe has no other end of the stream."""
+        self.close()
+
+
+class DuplexPipe(WritePipe):
     __class__ = property(lambda self: _Both)
+
+    def can_write_eof(self):
+        """False: the other direction would be closed as well."""
+        return False
+
+    def write_eof(self):
+        raise NotImplementedError("a pipe for both directions has no end of one of them")
 
 
 class Pipes:

@@ -1,9 +1,9 @@
 # Pipe: an overlapped handle of a pipe, whose packets come to a loop's port.
 #
-# One read is posted at a time, with a buffer of the engine's, and the next when the runtime has taken all of
-# it: so a runtime that does not read holds one buffer, and the other end waits. Writes are queued, and the
-# first of them is posted; small ones that wait together become one write. Every operation that succeeds queues
-# a packet, even one that is done at once.
+# One read is posted at a time, with a buffer of the engine's, and the next when the runtime has taken all
+# of it: so a runtime that does not read holds one buffer, and the other end waits. Writes are queued, and
+# the first of them is posted; small ones that wait together become one write. Every operation that succeeds
+# queues a packet, even one that is done at once.
 #
 #     pipe_watch --> read posted --packet--> held, the consumer is notified --pipe_read--> read posted
 #                                --broken--> over
@@ -268,7 +268,7 @@ cdef void pipe_begin_write(Pipe *pipe, Op *op) noexcept nogil:
     cdef int error
     op_begin(op)
     if WriteFile(pipe.handle, op.data + op.start, op.length - op.start, NULL, &op.overlapped):
-        pipe.bytes -= op.posted                             # the system has them; the packet comes all the same
+        pipe.bytes -= op.posted                             # the system has them; the packet still comes
         op.posted = 0
     else:
         error = <int>GetLastError()

@@ -1,11 +1,11 @@
 # Pipes: a pipe of an event loop, as asyncio's protocols know it: to read from, to write to, or both.
 #
-# A shell around a pipe of the engine, as python/transport.pyx is one around a connection. Its protocol's
-# methods are called when they are there; the states are those of a transport.
-# A pipe that is only written to is read from all the same: that tells at once when its other end is closed.
-# Owner: the loop keeps a reference until connection_lost, and ends what is left when it closes (_abandon). The
-# transport owns the engine's pipe and the pipe object, which owns the handle: it is closed after the engine's
-# pipe. Threads: the loop's.
+# A shell around a pipe of the engine, as python/transport.pyx is one around a connection, with the same
+# states. A pipe that is only written to is read from all the same: that tells at once when its other end is
+# closed.
+# Owner: the loop keeps a reference until connection_lost, and ends what is left when it closes (_abandon).
+# The transport owns the engine's pipe and the pipe object, which owns the handle and is closed after the
+# engine's pipe. Threads: the loop's.
 
 cdef class _PipeTransport(_Notified):
     cdef _Loop loop
@@ -118,14 +118,9 @@ cdef class _PipeTransport(_Notified):
         """The wait for a client has ended, most likely."""
         cdef bint connected = False
         cdef int error = pipe_take_client(self.pipe, &connected)
-        failure = None
         if not connected:
             return
-        if error:
-            try:
-                oserror_raise(error)
-            except OSError as raised:
-                failure = raised
+        failure = self.failure(error) if error else None
         listening, self.listening = self.listening, None
         self.loop.call_soon(listening, failure, context=self.context)
 
@@ -219,13 +214,11 @@ cdef class _PipeTransport(_Notified):
         return self.readable and not self.paused and self.state == TRANSPORT_OPEN
 
     def pause_reading(self):
-        """Call data_received no more until `resume_reading`."""
         if self.readable and self.state == TRANSPORT_OPEN and not self.paused:
             self.paused = True
             self.rewatch()
 
     def resume_reading(self):
-        """Call data_received again."""
         if self.state == TRANSPORT_OPEN and self.paused:
             self.paused = False
             self.rewatch()
@@ -233,8 +226,7 @@ cdef class _PipeTransport(_Notified):
     # ---------------------------------------------------------------- writing
 
     def write(self, data):
-        """Write bytes, a bytearray or a memoryview. What the system does not take is copied and written
-        later."""
+        """Write bytes, a bytearray or a memoryview, now or later, from a copy."""
         cdef Py_buffer view
         cdef int error
         if not isinstance(data, (bytes, bytearray, memoryview)):
@@ -257,10 +249,6 @@ cdef class _PipeTransport(_Notified):
             self.fail(error, "Fatal write error on pipe transport")
         else:
             self.check_high()
-
-    def writelines(self, lines):
-        """Write all of these together."""
-        self.write(b"".join(lines))
 
     cdef object check_high(self):
         if not self.full and self.pipe != NULL and self.pipe.bytes > self.high:
@@ -295,16 +283,6 @@ cdef class _PipeTransport(_Notified):
                 self.lose(None)
             else:
                 self.rewatch()
-
-    def can_write_eof(self):
-        """A pipe has one end of the stream only: a closed one. So not a pipe for both directions."""
-        return self.writable and not self.readable
-
-    def write_eof(self):
-        """Close, behind what was written."""
-        if not self.can_write_eof():
-            raise NotImplementedError("a pipe for both directions has no end of one of them")
-        self.close()
 
     def get_write_buffer_size(self):
         """Bytes that the system has not taken yet."""
@@ -366,12 +344,15 @@ cdef class _PipeTransport(_Notified):
         if self.state != TRANSPORT_LOST and self.pipe != NULL:
             self.lose(failure)
 
-    cdef object fail(self, int error, str message):
-        """A call of the system has failed."""
+    cdef object failure(self, int error):
+        """The exception for a Win32 code."""
         try:
             oserror_raise(error)
         except OSError as failure:
-            self._fatal_error(failure, message)
+            return failure
+
+    cdef object fail(self, int error, str message):
+        self._fatal_error(self.failure(error), message)
 
     def _fatal_error(self, failure, message="Fatal error on pipe transport"):
         if isinstance(failure, OSError):

@@ -1,6 +1,7 @@
 """Pipes of the event loop: transports of both ends, servers and clients of named pipes."""
 
 import asyncio
+import contextlib
 import contextvars
 import gc
 import socket
@@ -258,15 +259,17 @@ async def test_a_handle_that_may_only_be_written_to(aio):
         assert isinstance(writer.lost[0], BrokenPipeError)
 
 
+@pytest.mark.fails_on_stock("the error comes in a callback, and the transport is not usable")
 async def test_a_handle_that_is_not_overlapped_is_refused(aio):
     near, far = ends(overlapped=(False, False))
     with near, far, pytest.raises(OSError):
         await asyncio.get_running_loop().connect_read_pipe(Recording, near)
 
 
-@pytest.mark.fails_on_stock("it takes a write of no bytes for the end of the stream")
 async def test_a_write_of_no_bytes_is_not_the_end(aio):
     """A C runtime makes such writes."""
+    if aio.name == "stock":
+        pytest.skip("on Windows, it takes such a write for the end of the stream")
     import _winapi
     near, far = ends(overlapped=(True, False))
     with far:
@@ -323,10 +326,11 @@ async def test_a_server_and_its_clients(aio):
         with pytest.raises(NotImplementedError):
             transport.write_eof()
     server.close()
+    sizes = [len(client.data) + 5 for _, client in clients]
     for transport, _ in clients:                            # those who are connected stay so
         transport.write(b"still")
-    for transport, client in clients:
-        await client.until_data(len(client.data) + 5)
+    for (transport, client), size in zip(clients, sizes, strict=True):
+        await client.until_data(size)
         transport.close()
         await client.until("connection_lost")
     for protocol in served:
@@ -362,7 +366,10 @@ async def test_a_client_that_goes_at_once(aio):
 
     def come_and_go():
         for _ in range(20):
-            open(name, "r+b", buffering=0).close()          # noqa: SIM115: it is closed
+            while True:
+                with contextlib.suppress(OSError):          # while no instance is free
+                    open(name, "r+b", buffering=0).close()  # noqa: SIM115
+                    break
 
     await away(come_and_go)
     transport, client = await loop.create_pipe_connection(Recording, name)

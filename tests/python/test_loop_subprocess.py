@@ -102,8 +102,8 @@ async def test_a_waiter_that_is_cancelled(aio):
 # ------------------------------------------------------------------------------ its pipes
 
 async def test_communicate(aio):
-    child = await start("import sys\nfor line in sys.stdin: print(line.strip()[::-1])\nprint('x', file=sys.stderr)",
-                        stdin=PIPE, stdout=PIPE, stderr=PIPE)
+    code = "import sys\nfor line in sys.stdin: print(line.strip()[::-1])\nprint('x', file=sys.stderr)"
+    child = await start(code, stdin=PIPE, stdout=PIPE, stderr=PIPE)
     out, err = await child.communicate(b"abc\ndef\n")
     assert (out.split(), err.split(), child.returncode) == ([b"cba", b"fed"], [b"x"], 0)
 
@@ -193,8 +193,8 @@ async def test_a_child_that_closes_its_stdin_and_goes_on(aio):
 
 
 async def test_a_reader_that_does_not_keep_up_stops_the_child(aio):
-    child = await start(f"import os\nfor _ in range(100): os.write(1, bytes({MEGABYTES // 100}))", stdout=PIPE,
-                        limit=1000)
+    code = f"import os\nfor _ in range(100): os.write(1, bytes({MEGABYTES // 100}))"
+    child = await start(code, stdout=PIPE, limit=1000)
     await asyncio.sleep(0.3)
     assert child.returncode is None
     assert len(await child.stdout.read()) == MEGABYTES
@@ -227,8 +227,8 @@ async def test_creationflags_and_startupinfo_are_passed_on(aio, monkeypatch):
     assert seen == [(subprocess.CREATE_NEW_PROCESS_GROUP, information)]
 
 
-@pytest.mark.parametrize("wrong", [{"universal_newlines": True}, {"shell": True}, {"bufsize": 1}, {"text": True},
-                                   {"encoding": "utf-8"}, {"errors": "strict"}])
+@pytest.mark.parametrize("wrong", [{"universal_newlines": True}, {"shell": True}, {"bufsize": 1},
+                                   {"text": True}, {"encoding": "utf-8"}, {"errors": "strict"}])
 async def test_options_that_do_not_fit(aio, wrong):
     with pytest.raises(ValueError):
         await asyncio.get_running_loop().subprocess_exec(Child, *program("pass"), **wrong)
