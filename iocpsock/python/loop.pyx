@@ -65,9 +65,12 @@ cdef class _Loop:
             oserror_raise(error)
 
     def __dealloc__(self):
-        self._end()
+        self.end()
 
     def _end(self):
+        self.end()
+
+    cdef object end(self):                      # at the interpreter's end the class may have no dict any more
         """Give up the port. What is still being sent is sent by the engine."""
         if self.consumer != NULL:
             consumer_close(self.consumer)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import contextvars
 import gc
+import random
 import socket
 import threading
 
@@ -244,6 +245,32 @@ async def test_a_protocol_runs_in_the_context_of_its_connection(aio):
     await reader.until(("connection_lost", "here"))
     assert {seen for _, seen in reader.calls} == {"here"}
     await writer.until("connection_lost")
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_ends_at_random_moments(aio, seed):
+    """Each protocol loses its pipe once, and what a reader got is the beginning of what was written."""
+    chance, data = random.Random(seed), pattern(200_000, seed)
+
+    async def one():
+        async with transports() as (reader, writer):
+            sent = 0
+            for _ in range(chance.randrange(1, 12)):
+                size = chance.choice([1, 100, 5000, 30_000])
+                writer.transport.write(data[sent:sent + size])
+                sent += len(data[sent:sent + size])
+                if chance.random() < 0.3:
+                    reader.transport.pause_reading()
+                await asyncio.sleep(chance.choice([0, 0, 0.001]))
+                if chance.random() < 0.5:
+                    reader.transport.resume_reading()
+            chance.choice([writer.transport.close, writer.transport.abort, reader.transport.close])()
+            await asyncio.sleep(chance.choice([0, 0.002]))
+        assert bytes(reader.data) == data[:len(reader.data)]
+        for protocol in reader, writer:
+            assert len(protocol.lost) == protocol.calls.count("connection_made") == 1
+
+    await asyncio.gather(*[one() for _ in range(20)])
 
 
 @pytest.mark.fails_on_stock("PermissionError: it watches by reads, which the handle does not allow")
