@@ -8,6 +8,7 @@ and the servers.
 import asyncio
 from asyncio import constants, exceptions, selector_events, sslproto, transports
 import sys
+import time
 import warnings
 
 from iocpsock._iocpsock import _connected, _Loop, _Serving, _Transport
@@ -44,7 +45,10 @@ class EventLoop(_Loop, selector_events.BaseSelectorEventLoop):
     def __init__(self):
         self._living = set()                    # transports, until connection_lost
         self._acceptors = {}                    # by handle
-        super().__init__(PollSelector(self))
+        selector = PollSelector(self)
+        super().__init__(selector)
+        self._clock_resolution = time.get_clock_info("perf_counter").resolution
+        self._share(self._ready, selector._keys)
 
     # Other threads wake the loop by a packet: there is no socket pair.
 
