@@ -327,9 +327,15 @@ cdef class _Transport(_Notified):
 
     # ---------------------------------------------------------------- the end
 
+    # What asyncio's own fallback of sendfile asks a transport for.
+
     @property
     def _protocol_paused(self):
         return self.full
+
+    @property
+    def _loop(self):
+        return self.loop
 
     def _state(self):
         return ("open", "closing", "closed")[self.state]
