@@ -6,13 +6,18 @@ and the servers.
 """
 
 import asyncio
+import atexit
+import weakref
 from asyncio import constants, exceptions, selector_events, sslproto, transports
 import sys
 import time
 import warnings
 
-from iocpsock._iocpsock import _connected, _Loop, _Serving, _Transport
+from iocpsock._iocpsock import _connected, _flush_loops, _Loop, _Serving, _Transport
 from iocpsock._selector import PollSelector
+
+
+_loops = weakref.WeakSet()                      # all that were not closed, for the end of the process
 
 
 class _Kind(transports._FlowControlMixin, asyncio.Transport):
@@ -49,6 +54,7 @@ class EventLoop(_Loop, selector_events.BaseSelectorEventLoop):
         super().__init__(selector)
         self._clock_resolution = time.get_clock_info("perf_counter").resolution
         self._share(self._ready, selector._keys)
+        _loops.add(self)
 
     # Other threads wake the loop by a packet: there is no socket pair.
 
@@ -81,6 +87,12 @@ class EventLoop(_Loop, selector_events.BaseSelectorEventLoop):
             acceptor.close()
         self._acceptors.clear()
         super().close()
+        self._leave()
+
+    def _leave(self):
+        """Leave the transports and the port to the engine."""
+        for transport in self._living:
+            transport._abandon()
         self._living.clear()
         self._end()
 
@@ -136,6 +148,13 @@ class EventLoop(_Loop, selector_events.BaseSelectorEventLoop):
 
         def _detach(self, server, transport):
             server._detach()
+
+
+@atexit.register
+def _end_loops():
+    for loop in list(_loops):
+        loop._leave()
+    _flush_loops()
 
 
 def new_event_loop():

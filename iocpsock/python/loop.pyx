@@ -17,6 +17,7 @@ cdef extern from "Python.h":
 cdef enum:
     LOOP_PASS = 128                 # sources that are served before callbacks run again
     LOOP_UNPOLLED = 8               # passes without a look at the port, while callbacks are ready
+    LOOP_EXIT_TIME = 2000           # milliseconds for unsent data when the process ends
     LOOP_CANCELLED = 100            # timers above which the stock pass may sort out cancelled ones
 
 cdef double loop_tick               # seconds of one count of the performance counter
@@ -213,3 +214,10 @@ cdef class _Loop:
                     (<_Notified><object>source.context).notified()
             finally:
                 source_drop(source)
+
+
+def _flush_loops():
+    """The process is about to end: wait until what was written to transports is sent, for LOOP_EXIT_TIME at
+    most. Their loops have given up their ports."""
+    with nogil:
+        tcp_flush_all(GetTickCount64() + LOOP_EXIT_TIME)

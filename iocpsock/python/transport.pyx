@@ -397,6 +397,10 @@ cdef class _Transport(_Notified):
             if server is not None:
                 loop._detach(server, self)
 
+    def _abandon(self):
+        """The loop is closed: the engine sends what was written, and closes the connection. Nobody is told."""
+        self.release(0)
+
     cdef int release(self, int flags) except -1:
         """Give the connection to the engine, which closes it."""
         cdef Connection *connection = self.connection
