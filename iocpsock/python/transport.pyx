@@ -34,6 +34,7 @@ cdef enum TransportState:
 cdef char transport_scratch[TRANSPORT_SCRATCH]              # under the GIL
 
 
+@cython.no_gc_clear                 # its end needs the loop, and the socket object that must let go of the handle
 cdef class _Transport(_Notified):
     cdef _Loop loop
     cdef Connection *connection     # NULL: gone
