@@ -1,6 +1,6 @@
-"""The scenarios on asyncio's protocols, with one of three loops.
+"""The scenarios on asyncio's protocols, with one of four loops.
 
-    python loops.py proactor|selector|winloop SCENARIO NAME VALUE...
+    python loops.py proactor|selector|winloop|iocpsock SCENARIO NAME VALUE...
 """
 
 import asyncio
@@ -16,6 +16,9 @@ def new_loop(name):
     if name == "winloop":
         import winloop
         return winloop.new_event_loop()
+    if name == "iocpsock":
+        import iocpsock
+        return iocpsock.new_event_loop()
     return {"proactor": asyncio.ProactorEventLoop, "selector": asyncio.SelectorEventLoop}[name]()
 
 

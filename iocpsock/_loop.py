@@ -6,14 +6,20 @@ and the servers.
 """
 
 import asyncio
+import atexit
+import weakref
 from asyncio import constants, exceptions, selector_events, sslproto, transports
 import sys
+import time
 import warnings
 
-from iocpsock._iocpsock import _connected, _Loop, _Serving, _Transport
+from iocpsock._iocpsock import _connected, _flush_loops, _Loop, _Serving, _Transport
 from iocpsock._pipes import Pipes
 from iocpsock._selector import PollSelector
 from iocpsock._subprocess import Subprocesses
+
+
+_loops = weakref.WeakSet()                      # all that were not closed, for the end of the process
 
 
 class _Kind(transports._FlowControlMixin, asyncio.Transport):
@@ -47,7 +53,11 @@ class EventLoop(_Loop, Pipes, Subprocesses, selector_events.BaseSelectorEventLoo
         self._living = set()                    # transports, until connection_lost
         self._acceptors = {}                    # by handle
         self._pipes, self._children = set(), set()      # both fill them themselves
-        super().__init__(PollSelector(self))
+        selector = PollSelector(self)
+        super().__init__(selector)
+        self._clock_resolution = time.get_clock_info("perf_counter").resolution
+        self._share(self._ready, selector._keys)
+        _loops.add(self)
 
     # Other threads wake the loop by a packet: there is no socket pair.
 
@@ -79,10 +89,16 @@ class EventLoop(_Loop, Pipes, Subprocesses, selector_events.BaseSelectorEventLoo
         for acceptor in list(self._acceptors.values()):
             acceptor.close()
         self._acceptors.clear()
+        super().close()
+        self._leave()
+
+    def _leave(self):
+        """Leave the transports and the port to the engine."""
+        for transport in self._living:
+            transport._abandon()
+        self._living.clear()
         self._abandon_pipes()
         self._abandon_children()
-        super().close()
-        self._living.clear()
         self._end()
 
     # ---------------------------------------------------------------- transports
@@ -137,6 +153,13 @@ class EventLoop(_Loop, Pipes, Subprocesses, selector_events.BaseSelectorEventLoo
 
         def _detach(self, server, transport):
             server._detach()
+
+
+@atexit.register
+def _end_loops():
+    for loop in list(_loops):
+        loop._leave()
+    _flush_loops()
 
 
 def new_event_loop():

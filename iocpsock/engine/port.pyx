@@ -13,6 +13,8 @@ cdef enum:
     PORT_BATCH = 16                 # packets per dequeue; small, because a slow packet delays the others of
                                     # its batch
     PORT_TICK = 100                 # milliseconds between checks of the timers, while any is armed
+    PORT_QUIET = 4                  # batches of one packet after which a loop dequeues them one by one, ...
+    PORT_SINGLE = 16                # ... so many, and then tries a batch again
     PORT_KEY = 0x10C9               # the completion key of every handle that the engine associates
 
 cdef struct Port:
@@ -20,6 +22,8 @@ cdef struct Port:
     LONG references
     LONG awake                      # drainers that are not in an unlimited wait: they check the timers
     bint left                       # its loop has ended: the drainer leaves when it holds the last reference
+    int quiet                       # batches in a row that had one packet
+    int single                      # packets to dequeue one by one
     HANDLE poller                   # of the socket driver, to poll sockets (engine/poll.pyx); NULL until needed
 
 cdef Port process_port              # its handle is NULL until completion_start
@@ -99,11 +103,30 @@ cdef ULONG port_dequeue(Port *port, OVERLAPPED_ENTRY *entries, DWORD millisecond
     InterlockedDecrement(&port.awake)                       # before the look at the timers: see port_timer
     if timers.count and milliseconds > PORT_TICK:
         InterlockedIncrement(&port.awake)
-        done = GetQueuedCompletionStatusEx(port.handle, entries, PORT_BATCH, &count, PORT_TICK, FALSE)
+        done = port_remove(port, entries, &count, PORT_TICK)
     else:
-        done = GetQueuedCompletionStatusEx(port.handle, entries, PORT_BATCH, &count, milliseconds, FALSE)
+        done = port_remove(port, entries, &count, milliseconds)
         InterlockedIncrement(&port.awake)
     return count if done else 0
+
+
+cdef BOOL port_remove(Port *port, OVERLAPPED_ENTRY *entries, ULONG *count, DWORD milliseconds) noexcept nogil:
+    """Dequeue. A batch costs two looks at the queue, the second to learn that there is no other packet. So a
+    loop whose batches have one packet each dequeues them singly for a while."""
+    if port.single:
+        port.single -= 1
+        entries[0].lpOverlapped = NULL
+        GetQueuedCompletionStatus(port.handle, &entries[0].dwNumberOfBytesTransferred,
+                                  &entries[0].lpCompletionKey, &entries[0].lpOverlapped, milliseconds)
+        count[0] = entries[0].lpOverlapped != NULL          # of a failed operation, too
+        return TRUE
+    if not GetQueuedCompletionStatusEx(port.handle, entries, PORT_BATCH, count, milliseconds, FALSE):
+        return FALSE
+    if port != &process_port:                               # which has several drainers
+        port.quiet = port.quiet + 1 if count[0] == 1 else 0
+        if port.quiet >= PORT_QUIET:
+            port.single = PORT_SINGLE
+    return TRUE
 
 
 cdef ULONG port_drain(Port *port, DWORD milliseconds) noexcept nogil:

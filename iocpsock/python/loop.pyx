@@ -8,11 +8,26 @@
 # closing the connections that are left (completion_inherit).
 # Threads: the loop's, unless stated.
 
+from asyncio.base_events import BaseEventLoop as _BaseEventLoop, MAXIMUM_SELECT_TIMEOUT as _LOOP_LONGEST
+from heapq import heappop as _heappop
+
 cdef extern from "Python.h":
     int loop_run_handlers "PyErr_CheckSignals"() except -1
 
 cdef enum:
     LOOP_PASS = 128                 # sources that are served before callbacks run again
+    LOOP_UNPOLLED = 8               # passes without a look at the port, while callbacks are ready
+    LOOP_EXIT_TIME = 2000           # milliseconds for unsent data when the process ends
+    LOOP_CANCELLED = 100            # timers above which the stock pass may sort out cancelled ones
+
+cdef double loop_tick               # seconds of one count of the performance counter
+
+
+cdef double loop_now() noexcept nogil:
+    """Seconds since some moment: the performance counter, which `time.perf_counter` shows too."""
+    cdef LONGLONG count = 0
+    QueryPerformanceCounter(<LARGE_INTEGER *>&count)
+    return count * loop_tick
 
 
 cdef struct LoopInterrupt:          # a registered wait for Ctrl-C
@@ -46,9 +61,16 @@ cdef class _Loop:
     cdef LONG waking                # a packet that ends the wait is on its way
     cdef LoopInterrupt interrupt
     cdef bint main                  # it runs in the thread that runs signal handlers
+    cdef object callbacks           # asyncio's deque of Handles that are ready
+    cdef object watched             # the keys of the selector, by handle
+    cdef int unpolled               # passes since the last look at the port
 
     def __cinit__(self, *arguments, **options):
+        cdef LONGLONG frequency = 0
         cdef int error = winsock_start()
+        global loop_tick
+        QueryPerformanceFrequency(<LARGE_INTEGER *>&frequency)
+        loop_tick = 1.0 / frequency
         if not error:
             error = completion_pin()
         if error:
@@ -81,6 +103,54 @@ cdef class _Loop:
             with nogil:
                 completion_inherit(self.port)
             self.port = NULL
+
+    def _share(self, callbacks, watched):
+        """Let a pass look at asyncio's deque of ready Handles, and at the selector's keys."""
+        self.callbacks, self.watched = callbacks, watched
+
+    def time(self):
+        """Seconds, as a float: the clock of `call_at`."""
+        return loop_now()
+
+    def _run_once(self):
+        """One pass: wait for what becomes ready and serve it, then run the callbacks that are ready now. In
+        debug mode, and when cancelled timers have to be sorted out, the stock pass."""
+        cdef double due, now
+        cdef Py_ssize_t count
+        scheduled = self._scheduled
+        if self._debug or len(scheduled) > LOOP_CANCELLED:
+            return _BaseEventLoop._run_once(self)
+        while scheduled and scheduled[0]._cancelled:
+            self._timer_cancelled_count -= 1
+            _heappop(scheduled)._scheduled = False
+        timeout = None
+        if self.callbacks or self._stopping:
+            timeout = 0
+        elif scheduled:
+            due = scheduled[0]._when
+            timeout = min(max(0.0, due - loop_now()), <double>_LOOP_LONGEST)
+        if self.watched:
+            self._process_events(self._selector.select(timeout))
+        elif timeout != 0 or self.unpolled >= LOOP_UNPOLLED or self.waking or self._stopping \
+                or self.consumer.ready.first != NULL:
+            self._drain(timeout)
+            self.unpolled = 0
+        else:
+            self.unpolled += 1
+        if scheduled:
+            now = loop_now() + self._clock_resolution
+            while scheduled:
+                handle = scheduled[0]
+                due = handle._when
+                if due >= now:
+                    break
+                _heappop(scheduled)._scheduled = False
+                self.callbacks.append(handle)
+        for count in range(len(self.callbacks)):
+            handle = self.callbacks.popleft()
+            if not handle._cancelled:
+                handle._run()
+        handle = None                                       # no cycle with an exception's frame
 
     def _begin(self):
         """The loop starts to run, on the calling thread. In the main thread Ctrl-C ends its waits."""
@@ -147,3 +217,10 @@ cdef class _Loop:
                     (<_Notified><object>source.context).notified()
             finally:
                 source_drop(source)
+
+
+def _flush_loops():
+    """The process is about to end: wait until what was written to transports is sent, for LOOP_EXIT_TIME at
+    most. Their loops have given up their ports."""
+    with nogil:
+        tcp_flush_all(GetTickCount64() + LOOP_EXIT_TIME)

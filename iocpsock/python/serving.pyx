@@ -4,6 +4,7 @@
 # Owner: the loop. The engine's listener owns the handle; the socket object of `server.sockets` lets go of it
 # before the listener is closed. Threads: the loop's.
 
+@cython.no_gc_clear                 # its end needs the socket object, which must let go of the handle
 cdef class _Serving(_Notified):
     cdef _Loop loop
     cdef Listener *listener

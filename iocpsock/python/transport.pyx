@@ -34,6 +34,7 @@ cdef enum TransportState:
 cdef char transport_scratch[TRANSPORT_SCRATCH]              # under the GIL
 
 
+@cython.no_gc_clear                 # its end needs the loop, and the socket object that must let go of the handle
 cdef class _Transport(_Notified):
     cdef _Loop loop
     cdef Connection *connection     # NULL: gone
@@ -333,9 +334,15 @@ cdef class _Transport(_Notified):
 
     # ---------------------------------------------------------------- the end
 
+    # What asyncio's own fallback of sendfile asks a transport for.
+
     @property
     def _protocol_paused(self):
         return self.full
+
+    @property
+    def _loop(self):
+        return self.loop
 
     def _state(self):
         return ("open", "closing", "closed")[self.state]
@@ -396,6 +403,10 @@ cdef class _Transport(_Notified):
             loop._living.discard(self)
             if server is not None:
                 loop._detach(server, self)
+
+    def _abandon(self):
+        """The loop is closed: the engine sends what was written, and closes the connection. Nobody is told."""
+        self.release(0)
 
     cdef int release(self, int flags) except -1:
         """Give the connection to the engine, which closes it."""

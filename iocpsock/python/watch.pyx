@@ -1,6 +1,7 @@
 # Watch: a socket whose readiness a loop's selector reports.
 # Owner: the selector. Threads: the loop's.
 
+@cython.no_gc_clear                 # its end needs the loop's port
 cdef class _Watch(_Notified):
     """`_Watch(loop, handle, found)`: polls the socket; appends (itself, READY_ bits) to `found`."""
     cdef Poll *poll

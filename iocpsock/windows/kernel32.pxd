@@ -95,6 +95,8 @@ cdef extern from "windows.h" nogil:
     BOOL RegisterWaitForSingleObject(HANDLE *wait, HANDLE object, void *callback, void *context,
                                      ULONG milliseconds, ULONG flags)
     BOOL UnregisterWaitEx(HANDLE wait, HANDLE completion)
+    BOOL GetQueuedCompletionStatus(HANDLE port, DWORD *bytes, ULONG_PTR *key, OVERLAPPED **overlapped,
+                                   DWORD milliseconds)
     HANDLE CreateIoCompletionPort(HANDLE file, HANDLE port, ULONG_PTR key, DWORD threads)
     BOOL GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count, ULONG *removed,
                                      DWORD milliseconds, BOOL alertable)

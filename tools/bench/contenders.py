@@ -49,6 +49,7 @@ PYTHONS = [Contender(f"Python {which}", "python", "blocking.py", which, PYTHON)
 LOOPS = [Contender("asyncio Proactor", "loop", "loops.py", "proactor", PYTHON),
          Contender("asyncio Selector", "loop", "loops.py", "selector", PYTHON),
          Contender("winloop", "loop", "loops.py", "winloop", PYTHON),
+         Contender("asyncio iocpsock", "loop", "loops.py", "iocpsock", PYTHON),
          Contender("Twisted IOCP", "loop", "reactor.py", "iocp", PYTHON)]
 ALL = [RAW, *TCL, *PYTHONS, *LOOPS]
 
