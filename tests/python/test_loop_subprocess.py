@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import os
 import socket
 import subprocess
@@ -10,7 +11,7 @@ import textwrap
 
 import pytest
 
-from loops import MEGABYTES, Aio, logged, passes
+from loops import MEGABYTES, Aio, passes
 from piping import ECHO, LINES, TALK, Child, program
 from support import pattern
 
@@ -302,10 +303,10 @@ def test_a_child_hears_of_the_loops_end(balance):
     assert child._transport._proc.wait(30) == 0
 
 
-async def test_debug_mode_logs_the_child(aio):
+async def test_debug_mode_logs_the_child(aio, caplog):
+    caplog.set_level(logging.DEBUG, "asyncio")
     asyncio.get_running_loop().set_debug(True)
-    with logged(10) as messages:
-        child = await start("pass", stdin=PIPE, stdout=PIPE)
-        await child.communicate()
-        await passes()
-    assert any("process" in message for message in messages)
+    child = await start("import os; os._exit(4)", stdin=PIPE, stdout=PIPE)
+    await child.communicate()
+    await passes()
+    assert any("exited with return code" in record.getMessage() for record in caplog.records)
