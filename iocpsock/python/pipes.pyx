@@ -1,8 +1,7 @@
 # Pipes: a pipe of an event loop, as asyncio's protocols know it: to read from, to write to, or both.
 #
 # A shell around a pipe of the engine, as python/transport.pyx is one around a connection, with the same
-# states. A pipe that is only written to is read from all the same: that tells at once when its other end is
-# closed.
+# states. A pipe that is only written to is read from as well, which tells when its other end is closed.
 # Owner: the loop keeps a reference until connection_lost, and ends what is left when it closes (_abandon).
 # The transport owns the engine's pipe and the pipe object, which owns the handle and is closed after the
 # engine's pipe. Threads: the loop's.
@@ -158,11 +157,8 @@ cdef class _PipeTransport(_Notified):
                     self._fatal_error(failure, f"Fatal error: protocol.{name}() call failed.")
 
     cdef object read_bytes(self):
-        cdef DWORD size
-        source_lock(&self.pipe.source)
-        size = pipe_unread(self.pipe)
-        source_unlock(&self.pipe.source)
-        data = PyBytes_FromStringAndSize(NULL, size)        # only this thread takes bytes
+        cdef DWORD size = pipe_unread(self.pipe)            # `held` changes on this thread only
+        data = PyBytes_FromStringAndSize(NULL, size)
         source_lock(&self.pipe.source)
         pipe_read(self.pipe, PyBytes_AsString(data), size)
         source_unlock(&self.pipe.source)
@@ -286,7 +282,7 @@ cdef class _PipeTransport(_Notified):
 
     def get_write_buffer_size(self):
         """Bytes that the system has not taken yet."""
-        return self.pipe.bytes if self.pipe != NULL else 0
+        return self.pipe.bytes if self.pipe != NULL and self.state != TRANSPORT_LOST else 0
 
     def get_write_buffer_limits(self):
         """(low, high): the water marks in bytes."""

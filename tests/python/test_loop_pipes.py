@@ -96,6 +96,7 @@ async def test_abort_drops_what_is_queued(aio):
         reader.transport.pause_reading()
         writer.transport.write(bytes(MEGABYTES))
         writer.transport.abort()
+        assert writer.transport.get_write_buffer_size() == 0
         await writer.until("connection_lost")
         assert writer.lost == [None]
         reader.transport.resume_reading()
