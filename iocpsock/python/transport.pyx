@@ -311,7 +311,7 @@ cdef class _Transport(_Notified):
 
     def get_write_buffer_size(self):
         """Bytes that the system has not taken yet."""
-        return self.connection.send.bytes if self.connection != NULL else 0
+        return 0 if self.connection == NULL or self.state == TRANSPORT_LOST else self.connection.send.bytes
 
     def get_write_buffer_limits(self):
         """(low, high): the water marks in bytes."""
@@ -390,6 +390,7 @@ cdef class _Transport(_Notified):
             if self.made:
                 self.protocol.connection_lost(failure)
         finally:
+            self.get_extra_info("peername"), self.get_extra_info("sockname")    # they are known ever after
             self.release(0 if failure is None and whole else CLOSER_ABORT)
             server, loop = self.server, self.loop
             self.protocol = self.receive = self.run = self.context = self.server = None

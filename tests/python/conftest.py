@@ -17,7 +17,7 @@ import pytest
 
 from loops import LOOPS, Aio
 from secured import VERSIONS, secured_pair, served_by_hand
-from support import MODULES, Balance, Net
+from support import DEADLINE, MODULES, Balance, Net
 
 HANG = 60               # seconds after which a test counts as hung ...
 LONG_HANG = 600         # ... and one that has the mark `long`
@@ -42,7 +42,9 @@ def pytest_pyfunc_call(pyfuncitem):
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     names = inspect.signature(pyfuncitem.obj).parameters
-    pyfuncitem.funcargs["aio"].run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+    deadline = LONG_HANG if pyfuncitem.get_closest_marker("long") else DEADLINE
+    pyfuncitem.funcargs["aio"].run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}),
+                                   deadline)
     return True
 
 
