@@ -73,6 +73,7 @@ cdef class _Transport(_Notified):
         self.run = self.context.run
         self.set_protocol(protocol)
         loop._living.add(self)
+        loop._transports[connection.socket] = self          # add_reader refuses its handle
         if server is not None:
             loop._attach(server, self)
         loop.call_soon(self._begin, waiter)
@@ -336,6 +337,10 @@ cdef class _Transport(_Notified):
     @property
     def _protocol_paused(self):
         return self.full
+
+    @property
+    def _loop(self):
+        return self.loop                        # asyncio's sendfile asks for it
 
     def _state(self):
         return ("open", "closing", "closed")[self.state]
