@@ -57,18 +57,22 @@ cdef class _Loop:
         if self.port != NULL:
             self.consumer = consumer_new(loop_wake, self.port)
         if self.consumer == NULL:
-            self._end()
+            self.end()
             raise MemoryError("no completion port for an event loop")
         error = poll_open(self.port)
         if error:
-            self._end()
+            self.end()
             oserror_raise(error)
 
     def __dealloc__(self):
-        self._end()
+        self.end()
 
     def _end(self):
         """Give up the port. What is still being sent is sent by the engine."""
+        self.end()
+
+    cdef int end(self) except -1:
+        """As `_end`. At the end of the interpreter a class may have lost its methods already."""
         if self.consumer != NULL:
             consumer_close(self.consumer)
             source_drain(self.consumer)
@@ -78,6 +82,7 @@ cdef class _Loop:
             with nogil:
                 completion_inherit(self.port)
             self.port = NULL
+        return 0
 
     def _begin(self):
         """The loop starts to run, on the calling thread. In the main thread Ctrl-C ends its waits."""

@@ -57,8 +57,7 @@ async def looking_up():
 
 
 over = threading.Event()
-STATES = [idle, idle_for_ever, busy, computing, receiving, serving, in_the_executor, in_another_thread,
-          looking_up]
+STATES = [idle, idle_for_ever, busy, receiving, serving, in_the_executor, in_another_thread, looking_up]
 
 
 @pytest.fixture
@@ -95,6 +94,16 @@ def assert_interrupted(aio, state):
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
 def test_the_loop_ends(aio, slow, state):
     assert_interrupted(aio, state)
+
+
+def test_the_second_one_ends_a_task_that_computes(aio):
+    """The first cancels the task, which does not see that."""
+    start = time.monotonic()
+    striking = interrupt(then=lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        aio.run(computing())
+    assert time.monotonic() - start < SOON
+    striking.result(DEADLINE)
 
 
 def test_again_and_again(aio, slow):

@@ -28,7 +28,7 @@ async def test_what_it_is(aio, side):
 
 
 async def test_extra_info(aio, side):
-    """What was asked for is known after the end as well, as far as asyncio says so: the addresses."""
+    """The addresses are known after the end as well."""
     async with linked(side) as (protocol, peer):
         transport = protocol.transport
         assert transport.get_extra_info("peername") == peer.getsockname()
@@ -288,13 +288,6 @@ async def test_a_limit_of_zero_resumes_when_all_is_sent(aio, side):
         assert await away(read_exactly, peer, len(written)) == written
         await protocol.until("resume_writing")
         assert protocol.transport.get_write_buffer_size() == 0
-
-
-async def test_what_was_shut_down_behind_its_back(aio, side):
-    """Somebody else shuts the socket down for sending."""
-    async with linked(side) as (protocol, peer):
-        protocol.transport.get_extra_info("socket").shutdown(socket.SHUT_WR)
-        assert await away(peer.recv, 10) == b""
 
 
 async def test_writes_after_close_are_dropped_and_logged_when_there_are_many(aio, side):
