@@ -78,7 +78,7 @@ async def test_happy_eyeballs(aio, listener, names):
 async def test_happy_eyeballs_when_none_answers(aio, names):
     with closed_port() as port, closed_port() as other:
         names["a.name"] = [(*TCP, port.getsockname()), (*TCP, other.getsockname())]
-        with pytest.raises(ConnectionRefusedError):
+        with pytest.raises(OSError, match="refused|Multiple exceptions"):
             await asyncio.get_running_loop().create_connection(Recording, "a.name", 7,
                                                                happy_eyeballs_delay=0.05)
 
