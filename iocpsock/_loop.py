@@ -22,6 +22,9 @@ from iocpsock._subprocess import Subprocesses
 _loops = weakref.WeakSet()                      # all that were not closed, for the end of the process
 
 
+_INVALID_PARAMETER = 87     # from Windows, for a handle that is in a completion port already
+
+
 class _Kind(transports._FlowControlMixin, asyncio.Transport):
     """What isinstance takes a Transport for."""
 
@@ -121,6 +124,8 @@ class EventLoop(_Loop, Pipes, Subprocesses, selector_events.BaseSelectorEventLoo
     # ---------------------------------------------------------------- servers
 
     def _start_serving(self, protocol_factory, sock, sslcontext=None, server=None, backlog=100, *times, **more):
+        given = protocol_factory, sock, sslcontext, server, backlog, *times
+        options = dict(more)
         names = ("ssl_handshake_timeout", "ssl_shutdown_timeout")
         more.update(zip(names, times))
         more.pop("context", None)
@@ -131,7 +136,12 @@ class EventLoop(_Loop, Pipes, Subprocesses, selector_events.BaseSelectorEventLoo
                 protocol = sslproto.SSLProtocol(self, protocol, sslcontext, None, True, None, **more)
             return protocol, server
 
-        self._acceptors[sock.fileno()] = _Serving(self, sock, arrived)
+        try:
+            self._acceptors[sock.fileno()] = _Serving(self, sock, arrived)
+        except OSError as error:
+            if error.winerror != _INVALID_PARAMETER:
+                raise
+            super()._start_serving(*given, **options)   # the handle is in another completion port: poll it
 
     def _stop_serving(self, sock):
         acceptor = self._acceptors.pop(sock.fileno(), None)

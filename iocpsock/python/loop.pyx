@@ -79,11 +79,11 @@ cdef class _Loop:
         if self.port != NULL:
             self.consumer = consumer_new(loop_wake, self.port)
         if self.consumer == NULL:
-            self._end()
+            self.end()
             raise MemoryError("no completion port for an event loop")
         error = poll_open(self.port)
         if error:
-            self._end()
+            self.end()
             oserror_raise(error)
 
     def __dealloc__(self):
@@ -94,6 +94,10 @@ cdef class _Loop:
 
     cdef object end(self):                      # at the interpreter's end the class may have no dict any more
         """Give up the port. What is still being sent is sent by the engine."""
+        self.end()
+
+    cdef int end(self) except -1:
+        """As `_end`. At the end of the interpreter a class may have lost its methods already."""
         if self.consumer != NULL:
             consumer_close(self.consumer)
             source_drain(self.consumer)
@@ -103,6 +107,7 @@ cdef class _Loop:
             with nogil:
                 completion_inherit(self.port)
             self.port = NULL
+        return 0
 
     def _share(self, callbacks, watched):
         """Let a pass look at asyncio's deque of ready Handles, and at the selector's keys."""

@@ -74,6 +74,7 @@ cdef class _Transport(_Notified):
         self.run = self.context.run
         self.set_protocol(protocol)
         loop._living.add(self)
+        loop._transports[connection.socket] = self          # add_reader refuses its handle
         if server is not None:
             loop._attach(server, self)
         loop.call_soon(self._begin, waiter)
@@ -312,7 +313,7 @@ cdef class _Transport(_Notified):
 
     def get_write_buffer_size(self):
         """Bytes that the system has not taken yet."""
-        return self.connection.send.bytes if self.connection != NULL else 0
+        return 0 if self.connection == NULL or self.state == TRANSPORT_LOST else self.connection.send.bytes
 
     def get_write_buffer_limits(self):
         """(low, high): the water marks in bytes."""
@@ -397,6 +398,7 @@ cdef class _Transport(_Notified):
             if self.made:
                 self.protocol.connection_lost(failure)
         finally:
+            self.get_extra_info("peername"), self.get_extra_info("sockname")    # they are known ever after
             self.release(0 if failure is None and whole else CLOSER_ABORT)
             server, loop = self.server, self.loop
             self.protocol = self.receive = self.run = self.context = self.server = None

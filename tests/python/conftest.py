@@ -17,7 +17,7 @@ import pytest
 
 from loops import LOOPS, Aio
 from secured import VERSIONS, secured_pair, served_by_hand
-from support import MODULES, Balance, Net
+from support import DEADLINE, MODULES, Balance, Net
 
 HANG = 60               # seconds after which a test counts as hung ...
 LONG_HANG = 600         # ... and one that has the mark `long`
@@ -26,13 +26,15 @@ FAILED = pytest.StashKey()
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "long: may take minutes")
-    config.addinivalue_line("markers", "fails_on_stock(reason): the stock loop does not do this")
+    config.addinivalue_line("markers", "fails_on_stock(reason, before=None): the stock loop does "
+                            "not do this, or did not before this version of Python")
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
         mark = item.get_closest_marker("fails_on_stock")
-        if mark and item.callspec.params["aio"] == "stock":
+        if mark and item.callspec.params["aio"] == "stock" \
+                and sys.version_info < mark.kwargs.get("before", (4,)):
             item.add_marker(pytest.mark.xfail(reason=mark.args[0], strict=True))
 
 
@@ -42,7 +44,9 @@ def pytest_pyfunc_call(pyfuncitem):
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     names = inspect.signature(pyfuncitem.obj).parameters
-    pyfuncitem.funcargs["aio"].run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+    deadline = LONG_HANG if pyfuncitem.get_closest_marker("long") else DEADLINE
+    pyfuncitem.funcargs["aio"].run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}),
+                                   deadline)
     return True
 
 

@@ -31,10 +31,10 @@ class Aio:
         import iocpsock
         return iocpsock.new_event_loop()
 
-    def run(self, coroutine, debug=None):
+    def run(self, coroutine, deadline=DEADLINE, debug=None):
         """asyncio.run on such a loop. A coroutine that waits for ever ends in a TimeoutError."""
         async def limited():
-            return await asyncio.wait_for(coroutine, DEADLINE)
+            return await asyncio.wait_for(coroutine, deadline)
 
         with asyncio.Runner(loop_factory=self.new, debug=debug) as runner:
             return runner.run(limited())
@@ -117,7 +117,7 @@ class Buffered(Recorder, asyncio.BufferedProtocol):
 
 async def away(function, *arguments):
     """The result of a call that blocks, made in another thread."""
-    return await asyncio.wrap_future(spawn(function, *arguments))
+    return await asyncio.shield(asyncio.wrap_future(spawn(function, *arguments)))
 
 
 async def passes(count=3):

@@ -1,6 +1,7 @@
 """The end of a transport, of a loop, and of a program: what was written arrives, and nothing is printed."""
 
 import asyncio
+import contextlib
 import gc
 import socket
 import subprocess
@@ -11,7 +12,8 @@ from concurrent.futures import Future
 
 import pytest
 
-from loops import (HOST, MEGABYTES, SIDES, Recording, away, connect, fill, linked, logged, passes, trouble)
+from loops import (HOST, MEGABYTES, SIDES, Aio, Recording, away, connect, fill, linked, logged, passes,
+                   trouble)
 from support import DEADLINE, pattern, read_all, reset, spawn
 
 
@@ -45,13 +47,30 @@ async def test_close_sends_what_was_written(aio, side):
 
 async def test_close_reads_no_more(aio, side):
     async with linked(side) as (protocol, peer):
-        written = await fill(protocol.transport, pattern(1_000_000))
+        await fill(protocol.transport, pattern(1_000_000))
         peer.sendall(b"too late")
         protocol.transport.close()
         peer.sendall(b"too late")
-        assert len(await away(read_all, peer)) == len(written)
+        with contextlib.suppress(ConnectionError):
+            await away(read_all, peer)
         await protocol.until("connection_lost")
         assert not protocol.data
+
+
+def test_data_that_nobody_reads_do_not_break_a_close(balance, side):
+    """They reset the connection if they are left in the system: the stock loop sends the rest only if it is
+    lucky."""
+    async def main():
+        async with linked(side) as (protocol, peer):
+            written = await fill(protocol.transport, pattern(1_000_000))
+            peer.sendall(b"unread")
+            protocol.transport.close()
+            peer.sendall(b"unread")
+            assert await away(read_all, peer) == written
+            await protocol.until("connection_lost")
+            assert protocol.lost == [None]
+
+    Aio("iocpsock").run(main())
 
 
 async def test_connection_lost_comes_in_a_later_pass(aio, side):
@@ -117,7 +136,8 @@ async def test_connection_lost_that_raises_is_told(aio, side):
     assert [type(context["exception"]) for context in heard] == [ZeroDivisionError]
 
 
-@pytest.mark.parametrize("method", ["data_received", "eof_received"])
+@pytest.mark.parametrize("method", ["eof_received", pytest.param(
+    "data_received", marks=pytest.mark.fails_on_stock("its connection stays open"))])
 async def test_a_method_that_raises_ends_the_connection(aio, side, method):
     def fail(self, *arguments):
         raise ZeroDivisionError
@@ -130,62 +150,6 @@ async def test_a_method_that_raises_ends_the_connection(aio, side, method):
             await protocol.until("connection_lost")
     assert [type(failure) for failure in protocol.lost] == [ZeroDivisionError]
     assert [type(context["exception"]) for context in heard] == [ZeroDivisionError]
-    assert "exception" in heard[0] and heard[0]["protocol"] is protocol
-
-
-async def test_cancelled_reads_lose_no_byte(aio):
-    """Each read is cancelled as soon as it waits, or as data are on their way."""
-    data = pattern(300_000)
-
-    def trickle(peer):
-        for start in range(0, len(data), 1000):
-            peer.sendall(data[start:start + 1000])
-        peer.close()
-
-    with socket.create_server((HOST, 0)) as listener:
-        reader, writer = await asyncio.open_connection(*listener.getsockname())
-        peer, _ = listener.accept()
-    sending = spawn(trickle, peer)
-    received, patience = bytearray(), 0
-    while True:
-        patience = (patience + 1) % 4
-        task = asyncio.ensure_future(reader.read(700))
-        await passes(patience)
-        if not task.cancel() or task.done():
-            chunk = task.result()
-        else:
-            try:
-                chunk = await task
-            except asyncio.CancelledError:
-                await asyncio.sleep(0)
-                continue
-        if not chunk:
-            break
-        received += chunk
-    await asyncio.wrap_future(sending)
-    writer.close()
-    await writer.wait_closed()
-    assert received == data
-
-
-async def test_cancelled_receives_of_a_socket_lose_no_byte(aio):
-    loop = asyncio.get_running_loop()
-    data = pattern(50_000)
-    with socket.create_server((HOST, 0)) as listener:
-        sock = socket.create_connection(listener.getsockname())
-        peer, _ = listener.accept()
-    with sock, peer:
-        sock.setblocking(False)
-        for start in range(0, len(data), 1000):
-            task = asyncio.ensure_future(loop.sock_recv(sock, 100))
-            await passes()
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            peer.sendall(data[start:start + 1000])
-            received = bytearray()
-            while len(received) < 1000:
-                received += await loop.sock_recv(sock, 1000 - len(received))
-            assert received == data[start:start + 1000]
 
 
 def late_reader(listener, begin):
@@ -238,7 +202,6 @@ def test_what_was_written_to_a_stream_before_the_end_of_run_arrives(aio):
     assert reading.result(DEADLINE) == data
 
 
-@pytest.mark.fails_on_stock("closing the loop drops what the system has not taken")
 def test_a_closed_loop_sends_to_many_late_readers(aio):
     """And to those that reset meanwhile it sends nothing, without a word."""
     data, over = pattern(MEGABYTES // 4), Future()
@@ -385,3 +348,17 @@ def test_a_program_that_ends_with_open_transports_prints_nothing(aio):
     child = subprocess.run([sys.executable, "-c", program], stdin=subprocess.DEVNULL, capture_output=True,
                            timeout=2 * DEADLINE)
     assert (child.returncode, child.stdout.split(), child.stderr) == (0, [b"done"], b"")
+
+
+LEFT_OPEN = """
+    import asyncio, sys, iocpsock
+    sys.kept = loop = {factory}()
+    loop.run_until_complete(asyncio.sleep(0))
+"""
+
+
+def test_a_program_that_closes_no_loop_prints_nothing(aio):
+    program = textwrap.dedent(LEFT_OPEN).format(factory=FACTORIES[aio.name])
+    child = subprocess.run([sys.executable, "-c", program], stdin=subprocess.DEVNULL, capture_output=True,
+                           timeout=2 * DEADLINE)
+    assert (child.returncode, child.stdout, child.stderr) == (0, b"", b"")

@@ -108,32 +108,19 @@ async def test_a_connection_before_the_server_starts_to_serve(aio):
 
 
 @pytest.mark.long
+@pytest.mark.fails_on_stock("an accept that fails closes the listening socket")
 async def test_the_thousandth_connection_after_resets(aio):
     """Clients reset their connections as soon as they are made, while they are being accepted."""
     def storm(address):
-        for _ in range(200):
+        for _ in range(100):
             connect_and_reset(address)
 
     with logged() as messages, trouble() as heard:
-        async with serving(Recording) as (_, address):
-            for _ in range(5):
-                await away(storm, address)
-                await passes()
         async with serving(Greeting) as (_, address):
-            for _ in range(2):
+            for _ in range(10):
                 await away(storm, address)
-            assert await away(greeted, address) == b"hello"
+                assert await away(greeted, address) == b"hello"
     assert not messages and not heard
-
-
-@pytest.mark.long
-async def test_a_thousand_connections_one_after_the_other(aio):
-    def visit(address):
-        return sum(greeted(address) == b"hello" for _ in range(1000))
-
-    async with serving(Greeting) as (_, address):
-        loop = asyncio.get_running_loop()
-        assert await loop.run_in_executor(None, visit, address) == 1000
 
 
 async def test_many_connections_at_once(aio):
@@ -252,14 +239,14 @@ async def test_an_address_that_is_taken(aio):
 
 
 def accept_on_both(aio, share):
-    """Two loops, each in a thread, serve one listening socket. `share` makes the second's. Connections come
-    until each has accepted one."""
-    accepted = set()
+    """Two loops, each in a thread, serve one listening socket. `share` makes the second's. When the first
+    stops, the second goes on."""
+    accepted = []
 
     async def serve(name, sock, listening, over):
         class Noted(Greeting):
             def connection_made(self, transport):
-                accepted.add(name)
+                accepted.append(name)
                 super().connection_made(transport)
 
         async with await asyncio.get_running_loop().create_server(Noted, sock=sock):
@@ -275,19 +262,20 @@ def accept_on_both(aio, share):
             await serve("second", share(listener), lambda: here.call_soon_threadsafe(both.set), ends[0][1])
 
         with socket.create_server((HOST, 0), backlog=50) as listener:
-            serving = [asyncio.ensure_future(serve("first", listener.dup(), lambda: None, over)),
-                       asyncio.ensure_future(away(aio.run, second()))]
-            await asyncio.wait([serving[1], asyncio.ensure_future(both.wait())],
+            address = listener.getsockname()
+            first = asyncio.ensure_future(serve("first", listener.dup(), lambda: None, over))
+            other = asyncio.ensure_future(away(aio.run, second()))
+            await asyncio.wait([other, asyncio.ensure_future(both.wait())],
                                return_when=asyncio.FIRST_COMPLETED)
-            for _ in range(400):
-                if serving[1].done() or len(accepted) == 2:
-                    break
-                assert await away(greeted, listener.getsockname()) == b"hello"
+            assert not other.done() or await other
+            assert [await away(greeted, address) for _ in range(20)] == 20 * [b"hello"]
             over.set()
-            if not serving[1].done():
-                ends[0][0].call_soon_threadsafe(ends[0][1].set)
-            await asyncio.gather(*serving)
-        assert accepted == {"first", "second"}
+            await first
+            accepted.clear()
+            assert [await away(greeted, address) for _ in range(20)] == 20 * [b"hello"]
+            ends[0][0].call_soon_threadsafe(ends[0][1].set)
+            await other
+        assert accepted == 20 * ["second"]
 
     aio.run(main())
 

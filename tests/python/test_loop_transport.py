@@ -28,7 +28,7 @@ async def test_what_it_is(aio, side):
 
 
 async def test_extra_info(aio, side):
-    """What was asked for is known after the end as well, as far as asyncio says so: the addresses."""
+    """The addresses are known after the end as well."""
     async with linked(side) as (protocol, peer):
         transport = protocol.transport
         assert transport.get_extra_info("peername") == peer.getsockname()
@@ -58,6 +58,8 @@ async def test_the_addresses_are_known_after_the_end_if_nobody_asked_before(aio,
                 protocol.transport.get_extra_info("sockname")) == names
 
 
+@pytest.mark.parametrize("side", ["connected", pytest.param("accepted", marks=pytest.mark.fails_on_stock(
+    "it leaves the algorithm on in what it accepts"))])
 async def test_nagles_algorithm_is_off(aio, side):
     async with linked(side) as (protocol, peer):
         sock = protocol.transport.get_extra_info("socket")
@@ -288,13 +290,6 @@ async def test_a_limit_of_zero_resumes_when_all_is_sent(aio, side):
         assert protocol.transport.get_write_buffer_size() == 0
 
 
-async def test_what_was_shut_down_behind_its_back(aio, side):
-    """Somebody else shuts the socket down for sending."""
-    async with linked(side) as (protocol, peer):
-        protocol.transport.get_extra_info("socket").shutdown(socket.SHUT_WR)
-        assert await away(peer.recv, 10) == b""
-
-
 async def test_writes_after_close_are_dropped_and_logged_when_there_are_many(aio, side):
     async with linked(side) as (protocol, peer):
         with logged() as messages:
@@ -391,6 +386,7 @@ async def test_a_socket_that_another_loop_has_used(aio):
 
 async def test_a_reset_is_told_by_connection_lost(aio, side):
     async with linked(side) as (protocol, peer):
+        await passes()                      # a receive waits: without one Wine reports the end of the stream
         with logged() as messages, trouble() as heard:
             reset(peer)
             await protocol.until("connection_lost")
