@@ -25,7 +25,7 @@ from tools.suites.outcome import report
 
 RESULTS = run.BUILD / f"results-{os.name}"      # a test of this runs the matrix in a Windows Python meanwhile
 PLUGIN = Path(__file__).with_name("plugin")
-SILENCE = 400           # seconds without output from a cell
+SILENCE = 900           # seconds without output from a cell; a compiler on a busy machine is silent for long
 TIMEOUT = 2400          # seconds for a whole cell
 TEST_TIMEOUT = 150      # seconds in one test: then pytest prints where every thread stands
 WORDS = 40              # lines of a failure's output, at the end of a run
