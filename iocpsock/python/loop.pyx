@@ -90,9 +90,6 @@ cdef class _Loop:
         self.end()
 
     def _end(self):
-        self.end()
-
-    cdef object end(self):                      # at the interpreter's end the class may have no dict any more
         """Give up the port. What is still being sent is sent by the engine."""
         self.end()
 

@@ -48,6 +48,7 @@ cdef class _Transport(_Notified):
     cdef object server
     cdef int state
     cdef bint made                  # connection_made was called
+    cdef bint left                  # its loop was closed while it was open: its end warns
     cdef bint begun                 # reading may start
     cdef bint paused                # by pause_reading
     cdef bint over                  # the end of the stream was received
@@ -346,7 +347,7 @@ cdef class _Transport(_Notified):
         return self.loop
 
     def _state(self):
-        return ("open", "closing", "closed")[self.state]
+        return "open" if self.left else ("open", "closing", "closed")[self.state]
 
     def is_closing(self):
         return self.state != TRANSPORT_OPEN
@@ -408,6 +409,8 @@ cdef class _Transport(_Notified):
 
     def _abandon(self):
         """The loop is closed: the engine sends what was written, and closes the connection. Nobody is told."""
+        self.left = self.state == TRANSPORT_OPEN
+        self.state = TRANSPORT_LOST
         self.release(0)
 
     cdef int release(self, int flags) except -1:
