@@ -233,7 +233,9 @@ cdef object call_send(object self, object data, int flags, object timeout, bint 
 
 cdef object call_inherited(object sock, object method, tuple arguments):
     """Make an inherited call of a TCP socket. It does not wait, so it may run inside the guard, which keeps
-    the handle open."""
+    the handle open. Without a handle there is nothing to keep, and the inherited call says what is wrong."""
+    if _fileno(sock) < 0:
+        return method(*arguments)
     cdef _Inside inside = _Inside.__new__(_Inside)
     inside.guard = call_enter(sock, &inside.call)
     try:

@@ -206,14 +206,15 @@ class socket(_stdlib.socket):
 
     def settimeout(self, value, /):
         """Let calls wait for `value` seconds, for ever (None), or not at all (0)."""
-        super().settimeout(value)
+        # It uses the handle without the GIL.
+        call_inherited(self, super().settimeout, (value,))
         call_set_mode(self)
         if _gettimeout(self) == 0.0:
             accept_expose(self, True)
 
     def setblocking(self, flag, /):
         """`settimeout(None)` if `flag`, otherwise `settimeout(0)`."""
-        super().setblocking(flag)
+        call_inherited(self, super().setblocking, (flag,))
         call_set_mode(self)
         if _gettimeout(self) == 0.0:
             accept_expose(self, True)

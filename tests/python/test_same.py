@@ -56,6 +56,19 @@ def closed(sock):
     return sock
 
 
+def detached(sock):
+    socket.close(sock.detach())
+    return sock
+
+
+def mode_after(sock, name, value):
+    try:
+        getattr(sock, name)(value)
+    except (OSError, TypeError, ValueError) as error:
+        return type(error), getattr(error, "winerror", None), sock.gettimeout(), sock.timeout
+    return sock.gettimeout(), sock.timeout
+
+
 def described(sock):
     return repr(sock).replace("iocpsock.socket", "socket.socket")
 
@@ -172,6 +185,15 @@ CONNECTED = {
     "closed: settimeout": lambda pair: closed(pair[1]).settimeout(1),
     "closed: gettimeout": lambda pair: closed(short(pair[1])).gettimeout(),
     "closed: setblocking": lambda pair: closed(pair[1]).setblocking(False),
+    **{f"{how}: the mode after {name} of {value!r}": lambda pair, end=end, name=name, value=value:
+       mode_after(end(pair[1]), name, value)
+       for how, end in {"closed": closed, "detached": detached}.items()
+       for name, value in (("settimeout", 1), ("settimeout", 0), ("settimeout", None), ("settimeout", -1),
+                           ("settimeout", "1"), ("setblocking", True), ("setblocking", False),
+                           ("setblocking", "on"))},
+    **{f"closed: {name} of {value!r}": lambda pair, name=name, value=value:
+       getattr(closed(non_blocking(pair[1])), name)(value)
+       for name in ("recv", "recv_into", "send", "sendall") for value in (-1, 1 << 63, "", None)},
     "closed: makefile": lambda pair: closed(pair[1]).makefile("rb").read(1),
     "closed: repr": lambda pair: "[closed]" in repr(closed(pair[1])),
     "file in lines": lambda pair: (arrived(pair, b"a\nb\n"), at_end(pair))[1].makefile("rb").readlines(),
