@@ -16,6 +16,7 @@ import warnings
 from iocpsock._iocpsock import _connected, _flush_loops, _Loop, _Serving, _Transport
 from iocpsock._pipes import Pipes
 from iocpsock._selector import PollSelector
+from iocpsock._signals import Signals
 from iocpsock._subprocess import Subprocesses
 
 
@@ -49,13 +50,14 @@ class Transport(_Transport):
             warnings.warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
 
 
-class EventLoop(_Loop, Pipes, Subprocesses, selector_events.BaseSelectorEventLoop):
+class EventLoop(_Loop, Pipes, Signals, Subprocesses, selector_events.BaseSelectorEventLoop):
     """An event loop on an I/O completion port. It is what `new_event_loop` returns."""
 
     def __init__(self):
         self._living = set()                    # transports, until connection_lost
         self._acceptors = {}                    # by handle
         self._pipes, self._children = set(), set()      # both fill them themselves
+        self._open_signals()
         selector = PollSelector(self)
         super().__init__(selector)
         self._clock_resolution = time.get_clock_info("perf_counter").resolution
@@ -74,10 +76,15 @@ class EventLoop(_Loop, Pipes, Subprocesses, selector_events.BaseSelectorEventLoo
         self._wake()
 
     def run_forever(self):
-        self._begin()
+        """Run until `stop` is called."""
+        self._check_closed()
+        self._check_running()
         try:
+            if self._begin() and not self._listen_for_signals():
+                self._await_interrupt()
             super().run_forever()
         finally:
+            self._ignore_signals()
             self._rest()
 
     async def _sendfile_native(self, transport, file, offset, count):
@@ -102,6 +109,7 @@ class EventLoop(_Loop, Pipes, Subprocesses, selector_events.BaseSelectorEventLoo
         self._living.clear()
         self._abandon_pipes()
         self._abandon_children()
+        self._close_signals()
         self._end()
 
     # ---------------------------------------------------------------- transports

@@ -30,7 +30,7 @@ cdef double loop_now() noexcept nogil:
     return count * loop_tick
 
 
-cdef struct LoopInterrupt:          # a registered wait for Ctrl-C
+cdef struct LoopInterrupt:          # a registered wait for Ctrl-C, if the wakeup file is somebody else's
     HANDLE wait                     # NULL: none
     LONG signalled
     Port *port
@@ -61,6 +61,7 @@ cdef class _Loop:
     cdef LONG waking                # a packet that ends the wait is on its way
     cdef LoopInterrupt interrupt
     cdef bint main                  # it runs in the thread that runs signal handlers
+    cdef bint ticks                 # nothing tells it of a signal
     cdef object callbacks           # asyncio's deque of Handles that are ready
     cdef object watched             # the keys of the selector, by handle
     cdef int unpolled               # passes since the last look at the port
@@ -155,36 +156,43 @@ cdef class _Loop:
         handle = None                                       # no cycle with an exception's frame
 
     def _begin(self):
-        """The loop starts to run, on the calling thread. In the main thread Ctrl-C ends its waits."""
+        """The loop starts to run, on the calling thread. Returns whether handlers of signals run there."""
         self.main = interrupt_is_for_us()
-        self.interrupt.port = self.port
-        if self.main and python_sigint_event != NULL:
-            self.listen()
+        self.ticks = False
+        return self.main
 
-    cdef object listen(self):
-        """Wait for Ctrl-C once. The event may be set still by a signal that was handled long ago: then this
-        ends one wait of the loop for nothing."""
-        if not RegisterWaitForSingleObject(&self.interrupt.wait, python_sigint_event(), <void *>loop_signalled,
+    def _await_interrupt(self):
+        """Let Ctrl-C end a wait of the loop, once. Its event may be set still by a signal that was handled
+        long ago: then this ends one wait for nothing. Without an event the loop looks every 100 ms."""
+        cdef HANDLE event
+        self.ticks = python_sigint_event == NULL
+        if self.ticks:
+            return
+        event = python_sigint_event()
+        self.interrupt.port = self.port
+        if not RegisterWaitForSingleObject(&self.interrupt.wait, event, <void *>loop_signalled,
                                            &self.interrupt, INFINITE,
                                            WT_EXECUTEINWAITTHREAD | WT_EXECUTEONLYONCE):
             self.interrupt.wait = NULL
             oserror_raise(error_from_win32(GetLastError()))
 
-    def _rest(self):
-        """The loop runs no more, for now."""
-        self.main = False
+    cdef object end_interrupt(self):
         if self.interrupt.wait != NULL:
             with nogil:
                 UnregisterWaitEx(self.interrupt.wait, INVALID_HANDLE_VALUE)     # waits for the callback
             self.interrupt.wait = NULL
 
+    def _rest(self):
+        """The loop runs no more, for now."""
+        self.main = False
+        self.end_interrupt()
+
     cdef object signals(self):
         """Run the handlers of signals that have come."""
         if InterlockedExchange(&self.interrupt.signalled, 0):
             ResetEvent(python_sigint_event())               # before the handlers: the next signal sets it
-            self._rest()
-            self.main = True
-            self.listen()
+            self.end_interrupt()
+            self._await_interrupt()
         loop_run_handlers()
 
     def _wake(self):
@@ -199,7 +207,7 @@ cdef class _Loop:
         cdef Source *source
         if timeout is not None:
             milliseconds = 0 if timeout <= 0 else interrupt_milliseconds(timeout)
-        if self.main and python_sigint_event == NULL:
+        if self.ticks:
             milliseconds = min(milliseconds, <DWORD>INTERRUPT_TICK)
         self.consumer.thread = GetCurrentThreadId()
         if consumer_has_ready(self.consumer):

@@ -201,29 +201,143 @@ def test_a_loop_of_another_thread_goes_on(aio, strikes):
     assert strikes
 
 
-def test_the_wakeup_file_of_somebody_else_stays(balance):
-    """Ours needs none."""
+@pytest.fixture
+def wakeup_socket():
+    """Somebody else's wakeup file: a socket."""
     near, far = socket.socketpair()
     with near, far:
         near.setblocking(False)
         before = signal.set_wakeup_fd(near.fileno())
+        yield near
+        assert signal.set_wakeup_fd(before) == near.fileno()
+
+
+def test_the_wakeup_file_of_somebody_else_stays(balance, wakeup_socket):
+    Aio("iocpsock").run(passes())
+    assert signal.set_wakeup_fd(wakeup_socket.fileno()) == wakeup_socket.fileno()
+
+
+def test_the_loop_ends_beside_it(balance, wakeup_socket):
+    assert_interrupted(Aio("iocpsock"), idle_for_ever)
+
+
+def test_the_wakeup_file_is_given_back(aio):
+    async def main():
+        return None
+
+    before = signal.set_wakeup_fd(-1)
+    assert before == -1
+    aio.run(main())
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_the_wakeup_file_of_a_loop_within_stays(balance):
+    """Somebody sets the file while the loop runs."""
+    near, far = socket.socketpair()
+
+    async def main():
+        near.setblocking(False)
+        signal.set_wakeup_fd(near.fileno())
+
+    with near, far:
+        Aio("iocpsock").run(main())
+        assert signal.set_wakeup_fd(-1) == near.fileno()
+
+
+def raised(number):
+    """Raise a signal on another thread, a moment from now."""
+    return away(lambda: (time.sleep(0.1), signal.raise_signal(number)))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGBREAK, signal.SIGTERM], ids=lambda each: each.name)
+def test_any_signal_ends_the_wait(aio, handler, number):
+    """A handler of the module signal runs at once, though the loop is idle."""
+    async def main():
+        loop, called = asyncio.get_running_loop(), asyncio.Event()
+        before = signal.signal(number, lambda *_: loop.call_soon_threadsafe(called.set))
         try:
-            Aio("iocpsock").run(passes())
-            assert signal.set_wakeup_fd(near.fileno()) == near.fileno()
+            raising = asyncio.ensure_future(raised(number))
+            await asyncio.wait_for(called.wait(), DEADLINE)
+            await raising
         finally:
-            signal.set_wakeup_fd(before)
+            signal.signal(number, before)
+
+    start = time.monotonic()
+    aio.run(main())
+    assert time.monotonic() - start < SOON
+
+
+@pytest.fixture
+def handlers():
+    """Signals have the handlers again that they had."""
+    numbers = signal.SIGINT, signal.SIGBREAK, signal.SIGTERM
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, old in zip(numbers, before):
+        signal.signal(number, old)
 
 
 @pytest.mark.fails_on_stock("NotImplementedError: asyncio has no signal handlers on Windows")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGBREAK], ids=["SIGINT", "SIGBREAK"])
-async def test_a_signal_handler_of_the_loop(aio, number):
-    loop, called = asyncio.get_running_loop(), asyncio.Event()
-    before = signal.getsignal(number)
-    loop.add_signal_handler(number, called.set)
-    try:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGBREAK, signal.SIGTERM], ids=lambda each: each.name)
+@pytest.mark.parametrize("where", ["in the loop", "on another thread"])
+async def test_a_signal_handler_of_the_loop(aio, handlers, number, where):
+    loop, called = asyncio.get_running_loop(), asyncio.Queue()
+    loop.add_signal_handler(number, called.put_nowait, "first")
+    loop.add_signal_handler(number, called.put_nowait, "second")
+    if where == "in the loop":
         signal.raise_signal(number)
-        await called.wait()
-    finally:
-        assert loop.remove_signal_handler(number)
-        signal.signal(number, before)
+    else:
+        await raised(number)
+    assert await called.get() == "second"
+    assert loop.remove_signal_handler(number)
     assert not loop.remove_signal_handler(number)
+    assert signal.getsignal(number) == (signal.default_int_handler if number == signal.SIGINT
+                                        else signal.SIG_DFL)
+    assert called.empty()
+
+
+@pytest.mark.fails_on_stock("NotImplementedError: asyncio has no signal handlers on Windows")
+@pytest.mark.parametrize("arguments, error", [
+    (("SIGINT", print), TypeError), ((1000, print), ValueError), ((signal.SIGINT, idle), TypeError),
+    ((signal.SIGINT, idle_for_ever), TypeError)])
+async def test_a_signal_handler_that_cannot_be(aio, arguments, error):
+    with pytest.raises(error):
+        asyncio.get_running_loop().add_signal_handler(*arguments)
+
+
+@pytest.mark.fails_on_stock("NotImplementedError: asyncio has no signal handlers on Windows")
+async def test_a_signal_handler_belongs_to_the_main_thread(aio):
+    async def main():
+        with pytest.raises(RuntimeError, match="signal 2 cannot be caught here"):
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, print)
+
+    await away(aio.run, main())
+
+
+@pytest.mark.fails_on_stock("NotImplementedError: asyncio has no signal handlers on Windows")
+def test_the_end_of_the_loop_removes_its_signal_handlers(aio, handlers):
+    async def main():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGBREAK, print)
+
+    aio.run(main())
+    assert signal.getsignal(signal.SIGBREAK) == signal.SIG_DFL
+
+
+@pytest.mark.fails_on_stock("NotImplementedError: asyncio has no signal handlers on Windows")
+async def test_a_signal_handler_that_raises(aio, handlers):
+    """It is reported as a callback's exception is; the loop goes on."""
+    loop, heard = asyncio.get_running_loop(), asyncio.Queue()
+    loop.set_exception_handler(lambda loop, context: heard.put_nowait(context["exception"]))
+    loop.add_signal_handler(signal.SIGBREAK, lambda: 1 / 0)
+    signal.raise_signal(signal.SIGBREAK)
+    assert isinstance(await heard.get(), ZeroDivisionError)
+
+
+def test_run_forever_of_a_running_loop(balance):
+    """It is refused, and Ctrl-C still ends the loop. The stock one forgets that it runs."""
+    async def main():
+        with pytest.raises(RuntimeError, match="running"):
+            asyncio.get_running_loop().run_forever()
+        await idle_for_ever()
+
+    assert_interrupted(Aio("iocpsock"), main)
