@@ -33,7 +33,8 @@ class _Kind(transports._FlowControlMixin, asyncio.Transport):
 class Transport(_Transport):
     """A TCP connection. The engine's part of it is in python/transport.pyx.
 
-    For isinstance it is an `asyncio.Transport`: an extension class cannot derive from one, which has slots."""
+    For isinstance it is an `asyncio.Transport`: an extension class cannot derive from one, which has
+    slots."""
 
     __class__ = property(lambda self: _Kind)
     _start_tls_compatible = True
@@ -131,7 +132,8 @@ class EventLoop(_Loop, Pipes, Signals, Subprocesses, selector_events.BaseSelecto
 
     # ---------------------------------------------------------------- servers
 
-    def _start_serving(self, protocol_factory, sock, sslcontext=None, server=None, backlog=100, *times, **more):
+    def _start_serving(self, protocol_factory, sock, sslcontext=None, server=None, backlog=100, *times,
+                       **more):
         given = protocol_factory, sock, sslcontext, server, backlog, *times
         options = dict(more)
         names = ("ssl_handshake_timeout", "ssl_shutdown_timeout")

@@ -1,12 +1,13 @@
-# Completion: the threads that drain the process's port, and those that drain the port of a loop that has ended.
+# Completion: the threads that drain the process's port, and those that drain the port of a loop that has
+# ended.
 #
 # Owner: the process. The process's port and its threads live until it ends. The DLL is pinned, because a
 # completion thread may be executing in it at any time. Nothing runs in DllMain. At process exit Windows
-# terminates the threads wherever they are; so they hold no lock across a call out and own nothing that must be
-# written back.
+# terminates the threads wherever they are; so they hold no lock across a call out and own nothing that must
+# be written back.
 # Threads: completion_thread is the completion thread. There are two at first. Whenever all are busy, one more
-# is started, up to one per CPU or the setting `threads`. A completion thread blocks only in the dequeue, never
-# calls Tcl or Python, and checks the timers between batches.
+# is started, up to one per CPU or the setting `threads`. A completion thread blocks only in the dequeue,
+# never calls Tcl or Python, and checks the timers between batches.
 
 cdef enum:
     COMPLETION_THREADS = 2          # completion threads at the start

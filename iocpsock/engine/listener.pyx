@@ -366,8 +366,8 @@ cdef Connection *listener_take(Listener *listener, int *more) noexcept nogil:
 
 
 cdef bint listener_wait(Listener *listener, ULONGLONG deadline) noexcept nogil:
-    """Wait for a packet of the listener's, as source_wait does. A loop's listener is closed by the thread that
-    drains its port, so this dequeues them."""
+    """Wait for a packet of the listener's, as source_wait does. A loop's listener is closed by the thread
+    that drains its port, so this dequeues them."""
     cdef ULONGLONG now
     cdef Port *port = listener.source.port
     if port == &process_port or port.left:

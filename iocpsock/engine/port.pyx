@@ -24,7 +24,7 @@ cdef struct Port:
     bint left                       # its loop has ended: the drainer leaves when it holds the last reference
     int quiet                       # batches in a row that had one packet
     int single                      # packets to dequeue one by one
-    HANDLE poller                   # of the socket driver, to poll sockets (engine/poll.pyx); NULL until needed
+    HANDLE poller                   # of the socket driver, to poll sockets (engine/poll.pyx), or NULL
 
 cdef Port process_port              # its handle is NULL until completion_start
 
@@ -159,8 +159,8 @@ cdef void port_tick() noexcept nogil:
 
 
 cdef void port_timer(Timer *timer, Source *source, DWORD milliseconds, timer_proc expire) noexcept nogil:
-    """Arm a timer, which one of the source's port's drainers will find due: wake one if all are in an unlimited
-    wait."""
+    """Arm a timer, which one of the source's port's drainers will find due: wake one if all are in an
+    unlimited wait."""
     timer_arm(timer, source, milliseconds, expire)
     MemoryBarrier()
     if source.port.awake == 0:

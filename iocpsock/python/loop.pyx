@@ -111,10 +111,12 @@ cdef class _Loop:
         """Let a pass look at asyncio's deque of ready Handles, and at the selector's keys."""
         self.callbacks, self.watched = callbacks, watched
 
+    @cython.binding(False)
     def time(self):
         """Seconds, as a float: the clock of `call_at`."""
         return loop_now()
 
+    @cython.binding(False)
     def _run_once(self):
         """One pass: wait for what becomes ready and serve it, then run the callbacks that are ready now. In
         debug mode, and when cancelled timers have to be sorted out, the stock pass."""
@@ -195,11 +197,13 @@ cdef class _Loop:
             self._await_interrupt()
         loop_run_handlers()
 
+    @cython.binding(False)
     def _wake(self):
         """End the wait, this one or the next. Any thread."""
         if self.port != NULL and not InterlockedExchange(&self.waking, 1):
             port_wake(self.port)
 
+    @cython.binding(False)
     def _drain(self, timeout):
         """Wait at most `timeout` seconds (None: for ever) until something is ready, and serve it."""
         cdef DWORD milliseconds = INFINITE

@@ -45,7 +45,7 @@ cdef class _Serving(_Notified):
 
     cdef object take(self, Connection *connection):
         cdef _Transport transport = self.loop._new_transport()
-        transport.connection, transport.model = connection, self.model
+        transport.loop, transport.connection, transport.model = self.loop, connection, self.model
         try:
             self.run(self._adopt, transport)
         except (SystemExit, KeyboardInterrupt):

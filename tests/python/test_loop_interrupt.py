@@ -201,6 +201,9 @@ def test_a_loop_of_another_thread_goes_on(aio, strikes):
     assert strikes
 
 
+SIGNALS = signal.SIGINT, signal.SIGBREAK, signal.SIGTERM
+
+
 @pytest.fixture
 def wakeup_socket():
     """Somebody else's wakeup file: a socket."""
@@ -249,7 +252,7 @@ def raised(number):
     return away(lambda: (time.sleep(0.1), signal.raise_signal(number)))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGBREAK, signal.SIGTERM], ids=lambda each: each.name)
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_any_signal_ends_the_wait(aio, handler, number):
     """A handler of the module signal runs at once, though the loop is idle."""
     async def main():
@@ -270,15 +273,14 @@ def test_any_signal_ends_the_wait(aio, handler, number):
 @pytest.fixture
 def handlers():
     """Signals have the handlers again that they had."""
-    numbers = signal.SIGINT, signal.SIGBREAK, signal.SIGTERM
-    before = [signal.getsignal(number) for number in numbers]
+    before = [signal.getsignal(number) for number in SIGNALS]
     yield
-    for number, old in zip(numbers, before):
+    for number, old in zip(SIGNALS, before):
         signal.signal(number, old)
 
 
 @pytest.mark.fails_on_stock("NotImplementedError: asyncio has no signal handlers on Windows")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGBREAK, signal.SIGTERM], ids=lambda each: each.name)
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 @pytest.mark.parametrize("where", ["in the loop", "on another thread"])
 async def test_a_signal_handler_of_the_loop(aio, handlers, number, where):
     loop, called = asyncio.get_running_loop(), asyncio.Queue()
