@@ -63,9 +63,7 @@ def program(windows, source, *arguments):
 def _peers(windows):
     """The folders with the peers' packages. pywin32 expects its own folders on the path."""
     def make(path):
-        linux_python.pip(linux_python.python(), "install", "--quiet", "--target", path, "--platform",
-                         "win_amd64", "--python-version", PYTHON, "--implementation", "cp",
-                         *linux_python.PINNED, PEER_REQUIREMENTS)
+        linux_python.install_for_windows(path, PYTHON, PEER_REQUIREMENTS)
         compiler = windows.python(PYTHON, "-m", "compileall", "-q", windows.path(path))
         process.check(compiler.argv, "compiling the peers' modules", env=compiler.env)
 

@@ -41,6 +41,20 @@ def windows_packages():
                                             "win_amd64", *PINNED, WINDOWS_REQUIREMENTS))
 
 
+def install_for_windows(path, version, requirements):
+    """Put the packages for a Windows Python of this version, e.g. 3.13, into the directory `path`."""
+    pip(python(), "install", "--quiet", "--target", path, "--platform", "win_amd64", "--python-version",
+        version, "--implementation", "cp", *PINNED, requirements)
+
+
+def windows_libraries(version):
+    """The directory with the libraries of asyncio that tests/python/libraries uses."""
+    requirements = REQUIREMENTS / "libraries.txt"
+    return cache.directory("windows-libraries", cache.fingerprint(requirements, version),
+                           "libraries of asyncio for Windows",
+                           lambda path: install_for_windows(path, version, requirements))
+
+
 def packages(name, requirements, what):
     """A directory with packages for this machine that are not in the environment: big ones, or those for one
     test."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tools.base import process
 from tools.base.report import Problem, Unavailable, say
-from tools.environments import build, run
+from tools.environments import build, linux_python, run
 from tools.environments.setup import machine_python
 from tools.load import fuzz
 from tools.suites.conformance_python import SUITE as PYTHON
@@ -107,6 +107,8 @@ def cells(expression=None, python=None, tcl=None, soak=False):
         wanted.append(Cell(f"python {run.FREE_THREADED}",
                            partial(_python, version=run.FREE_THREADED, expression=expression,
                                    folders=("tests/free_threaded",))))
+    if os.name != "nt" and LONG in pythons:
+        wanted.append(Cell("libraries", partial(_libraries, version=LONG, expression=expression)))
     if os.name != "nt" and not expression:
         wanted += [Cell(f"fuzz {language}", partial(_fuzz, language=language))
                    for language in FUZZ if fuzz.DEFAULTS[language] in (*pythons, *tcls)]
@@ -234,6 +236,15 @@ def _python(cell, version, expression, variant=None, folders=("tests/python", "t
         if variant == "strict":
             folders.append("--capture=sys")     # what ends the process is written by the DLL
         _pytest(cell, argv, {**env, "PYTHONUNBUFFERED": "1"}, windows.path, folders, expression)
+
+
+def _libraries(cell, version, expression):
+    """Others' servers, clients and libraries on the event loop."""
+    with run.session() as windows:
+        argv, env = windows.python(version)
+        folder = windows.path(linux_python.windows_libraries(version))
+        env = {**env, "PYTHONPATH": f"{env['PYTHONPATH']};{folder}", "PYTHONUNBUFFERED": "1"}
+        _pytest(cell, argv, env, windows.path, ["tests/python/libraries"], expression)
 
 
 def _pytest(cell, python, env, path, arguments, expression):
