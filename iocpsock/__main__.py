@@ -1,9 +1,11 @@
-"""`python -m iocpsock`: print what is installed, or run a program whose sockets are iocpsock's.
+"""`python -m iocpsock`: print what is installed, or run a program whose sockets and event loops are iocpsock's.
 
 `runpy` runs the program after `patch()`, with the arguments and the module search path that it would have
-by itself.
+by itself. `asyncio.run`, `asyncio.Runner` and `asyncio.new_event_loop` make the event loop of this package,
+unless the program names another one.
 """
 
+import asyncio
 import os
 import runpy
 import sys
@@ -15,7 +17,8 @@ usage: python -m iocpsock PROGRAM.py [ARGUMENT ...]
        python -m iocpsock -m MODULE [ARGUMENT ...]
        python -m iocpsock --version | --where | --stats | --help
 
-  PROGRAM.py   run this program, or the __main__.py of this folder or zip file, after iocpsock.patch()
+  PROGRAM.py   run this program, or the __main__.py of this folder or zip file, after iocpsock.patch();
+               its asyncio.run uses iocpsock.EventLoop
   -m MODULE    the same for a module or package of the module search path
   --version    print the versions of iocpsock, of Python and of Windows
   --where      print the path of iocpsock.dll, and what Tcl needs to find the package
@@ -46,6 +49,7 @@ def stats():
 def run(arguments):
     """Run the program or module at the beginning of the arguments."""
     iocpsock.patch()
+    asyncio.new_event_loop = asyncio.events.new_event_loop = iocpsock.new_event_loop
     if arguments[0] == "-m":
         sys.argv = arguments[1:]
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)

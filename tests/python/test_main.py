@@ -28,6 +28,40 @@ def called(*arguments):
     return python("-m", "iocpsock", *arguments)
 
 
+LOOP = """
+    import asyncio, socket, sys
+
+    async def echo(reader, writer):
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+    async def main():
+        server = await asyncio.start_server(echo, "127.0.0.1", 0)
+        address = server.sockets[0].getsockname()
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(b"x" * 1_000_000)
+        writer.write_eof()
+        print(len(await reader.read()))
+        writer.close()
+        loop = asyncio.get_running_loop()
+        with socket.create_connection(address) as plain:        # a blocking socket beside the loop
+            plain.setblocking(False)
+            await loop.sock_sendall(plain, b"hello")
+            print(await loop.sock_recv(plain, 100))
+        child = await asyncio.create_subprocess_exec(sys.executable, "-c", "print('a child')", stdout=-1)
+        print((await child.communicate())[0].split())
+        server.close()
+        return type(loop)
+
+    print(asyncio.run(main()))
+    print(type(asyncio.new_event_loop()))
+    with asyncio.Runner(loop_factory=asyncio.ProactorEventLoop) as runner:
+        print(type(runner.get_loop()).__name__)
+"""
+
+
 @pytest.fixture
 def program(tmp_path):
     path = tmp_path / "program.py"
@@ -73,6 +107,14 @@ def patched(outcome):
     """The outcome to expect under the patch of a program that prints the module of its socket class last."""
     status, said, complaint = outcome
     return status, said.replace("|socket\n", "|iocpsock\n"), complaint
+
+
+def test_asyncio_runs_on_our_loop(tmp_path):
+    path = tmp_path / "program.py"
+    path.write_text(textwrap.dedent(LOOP))
+    ours = "<class 'iocpsock._loop.EventLoop'>"
+    assert called(path) == (0, "\n".join(["1000000", "b'hello'", "[b'a', b'child']", ours, ours,
+                                          "ProactorEventLoop", ""]), "")
 
 
 def test_a_program_runs_as_by_itself(program):
