@@ -244,7 +244,8 @@ def _libraries(cell, version, expression):
         argv, env = windows.python(version)
         folder = windows.path(linux_python.windows_libraries(version))
         env = {**env, "PYTHONPATH": f"{env['PYTHONPATH']};{folder}", "PYTHONUNBUFFERED": "1"}
-        _pytest(cell, argv, env, windows.path, ["tests/python/libraries"], expression)
+        _pytest(cell, argv, env, windows.path,
+                ["-p", "no:asyncio", "-p", "no:anyio", "tests/python/libraries"], expression)
 
 
 def _pytest(cell, python, env, path, arguments, expression):

@@ -6,6 +6,8 @@ The matrix runs this folder in a Python that has the packages (tools/requirement
 import asyncio
 import contextlib
 import socket
+import subprocess
+import sys
 import threading
 
 import aiohttp
@@ -229,3 +231,21 @@ def test_anyio_s_own_run(balance):
         return type(asyncio.get_running_loop())
 
     assert anyio.run(main, backend_options={"loop_factory": iocpsock.new_event_loop}) is iocpsock.EventLoop
+
+
+def test_pytest_asyncio(balance, tmp_path):
+    """A conftest.py names the loop of all tests."""
+    (tmp_path / "conftest.py").write_text("""
+import iocpsock
+def pytest_asyncio_loop_factories(config, item):
+    return {"iocpsock": iocpsock.new_event_loop}
+""")
+    (tmp_path / "test_it.py").write_text("""
+import asyncio, iocpsock, pytest
+@pytest.mark.asyncio
+async def test_it():
+    assert type(asyncio.get_running_loop()) is iocpsock.EventLoop
+""")
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p",
+                           "pytest_asyncio", str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout + done.stderr
