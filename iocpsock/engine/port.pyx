@@ -15,6 +15,8 @@ cdef enum:
     PORT_TICK = 100                 # milliseconds between checks of the timers, while any is armed
     PORT_QUIET = 4                  # batches of one packet after which a loop dequeues them one by one, ...
     PORT_SINGLE = 16                # ... so many, and then tries a batch again
+    PORT_STEP = 16                  # milliseconds: a wait may end so late, because the system's clock has
+                                    # steps of 15.625
     PORT_KEY = 0x10C9               # the completion key of every handle that the engine associates
 
 cdef struct Port:
@@ -25,6 +27,9 @@ cdef struct Port:
     int quiet                       # batches in a row that had one packet
     int single                      # packets to dequeue one by one
     HANDLE poller                   # of the socket driver, to poll sockets (engine/poll.pyx), or NULL
+    HANDLE alarm                    # the timer that ends a short wait on time; NULL until needed
+    bint no_alarm                   # the system has no such timers
+    bint armed                      # the alarm ends the next wait
 
 cdef Port process_port              # its handle is NULL until completion_start
 
@@ -58,6 +63,8 @@ cdef void port_drop(Port *port) noexcept nogil:
     if references == 0:
         if port.poller != NULL:
             CloseHandle(port.poller)
+        if port.alarm != NULL:
+            CloseHandle(port.alarm)
         CloseHandle(handle)
         counter_gone(COUNTER_ports)
         memory_free(port, sizeof(Port))
@@ -113,14 +120,14 @@ cdef ULONG port_dequeue(Port *port, OVERLAPPED_ENTRY *entries, DWORD millisecond
 cdef BOOL port_remove(Port *port, OVERLAPPED_ENTRY *entries, ULONG *count, DWORD milliseconds) noexcept nogil:
     """Dequeue. A batch costs two looks at the queue, the second to learn that there is no other packet. So a
     loop whose batches have one packet each dequeues them singly for a while."""
-    if port.single:
+    if port.single and not port.armed:
         port.single -= 1
         entries[0].lpOverlapped = NULL
         GetQueuedCompletionStatus(port.handle, &entries[0].dwNumberOfBytesTransferred,
                                   &entries[0].lpCompletionKey, &entries[0].lpOverlapped, milliseconds)
         count[0] = entries[0].lpOverlapped != NULL          # of a failed operation, too
         return TRUE
-    if not GetQueuedCompletionStatusEx(port.handle, entries, PORT_BATCH, count, milliseconds, FALSE):
+    if not GetQueuedCompletionStatusEx(port.handle, entries, PORT_BATCH, count, milliseconds, port.armed):
         return FALSE
     if port != &process_port:                               # which has several drainers
         port.quiet = port.quiet + 1 if count[0] == 1 else 0
@@ -129,11 +136,34 @@ cdef BOOL port_remove(Port *port, OVERLAPPED_ENTRY *entries, ULONG *count, DWORD
     return TRUE
 
 
+cdef DWORD port_wait_time(Port *port, double seconds) noexcept nogil:
+    """Milliseconds to wait for in the next port_drain, so that it ends within so many seconds, not late, if
+    the system can do that. It may end early: the drainer looks at its clock, and waits for the rest. The last
+    steps of the system's clock are left to a timer of high resolution, which ends the wait by a call in the
+    drainer's thread. On the drainer's thread."""
+    cdef LARGE_INTEGER due
+    if port.alarm == NULL and not port.no_alarm:
+        port.alarm = CreateWaitableTimerExW(NULL, NULL, IOCPSOCK_TIMER_HIGH_RESOLUTION,
+                                            SYNCHRONIZE | TIMER_MODIFY_STATE)
+        port.no_alarm = port.alarm == NULL
+    if not port.no_alarm and seconds * 1000 > 2 * PORT_STEP:
+        return <DWORD>(seconds * 1000) - PORT_STEP
+    if not port.no_alarm:
+        due.QuadPart = -<LONGLONG>(seconds * 10_000_000) - 1        # relative, in units of 100 ns
+        port.armed = SetWaitableTimer(port.alarm, &due, 0, <void *>port_alarmed, NULL, FALSE)
+    return <DWORD>(seconds * 1000) + 1
+
+
+cdef void port_alarmed(void *ignored, DWORD low, DWORD high) noexcept nogil:
+    """The alarm went off. That this was called has ended the wait."""
+
+
 cdef ULONG port_drain(Port *port, DWORD milliseconds) noexcept nogil:
     """Wait at most so long for packets, dispatch a batch of them, and expire due timers: how many packets
     there were."""
     cdef OVERLAPPED_ENTRY entries[PORT_BATCH]
     cdef ULONG count = port_dequeue(port, entries, milliseconds)
+    port.armed = False
     port_dispatch(entries, count)
     if timers.count:
         port_tick()

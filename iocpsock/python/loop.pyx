@@ -210,7 +210,7 @@ cdef class _Loop:
         cdef int count = 0
         cdef Source *source
         if timeout is not None:
-            milliseconds = 0 if timeout <= 0 else interrupt_milliseconds(timeout)
+            milliseconds = 0 if timeout <= 0 else port_wait_time(self.port, timeout)
         if self.ticks:
             milliseconds = min(milliseconds, <DWORD>INTERRUPT_TICK)
         self.consumer.thread = GetCurrentThreadId()
