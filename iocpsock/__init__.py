@@ -3,7 +3,8 @@
 `iocpsock.socket` is a `socket.socket` whose blocking calls run on the engine; `create_connection`,
 `create_server`, `socketpair`, `fromfd` and `fromshare` make such sockets; `patch` puts them in the place of
 the standard library's; `stats` tells what the engine has. Every other name of the module `socket` is passed
-on, so `import iocpsock as socket` works. The same folder is a Tcl package with the command `socket2`.
+on, so `import iocpsock as socket` works. `EventLoop` is an event loop for asyncio on the same engine; `run`
+and `new_event_loop` make one. The same folder is a Tcl package with the command `socket2`.
 """
 
 import importlib.machinery
@@ -42,15 +43,16 @@ stats = _iocpsock.stats
 
 from iocpsock._patch import patch, patched, unpatch      # noqa: E402  (it derives from the class above)
 
+_LOOP = ("EventLoop", "new_event_loop", "run")       # asyncio is loaded when one of them is needed
 __all__ = ["__version__", "configure", "create_connection", "create_server", "fromfd", "fromshare",
-           "has_dualstack_ipv6", "patch", "patched", "socket", "socketpair", "stats", "unpatch"]
+           "has_dualstack_ipv6", "patch", "patched", "socket", "socketpair", "stats", "unpatch", *_LOOP]
 
 
 def __getattr__(name):
     """Pass on the names of the standard library's `socket` that we do not replace: constants, exceptions,
     `getaddrinfo` and others."""
     import socket as stock
-    if name in ("EventLoop", "new_event_loop", "run"):      # asyncio is loaded when it is needed
+    if name in _LOOP:
         from iocpsock import _loop
         return getattr(_loop, name)
     if not name.startswith("__") and hasattr(stock, name):

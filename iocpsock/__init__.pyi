@@ -1,9 +1,11 @@
 """Types of the public names. docs/python.md and the docstrings say what they do; the sentences here are
 the first of those."""
 
+import asyncio as _asyncio
 import socket as _stdlib
+from collections.abc import Coroutine
 from contextlib import AbstractContextManager, ContextDecorator
-from typing import Any
+from typing import Any, TypeVar
 
 __version__: str
 
@@ -75,3 +77,14 @@ def unpatch() -> None:
 
 def patched() -> _Patched:
     """A context manager, and a decorator: the patch is in force inside, for all threads of the process."""
+
+_Result = TypeVar("_Result")
+
+class EventLoop(_asyncio.BaseEventLoop):
+    """An asyncio event loop on an I/O completion port of its own."""
+
+def new_event_loop() -> EventLoop:
+    """Return a new `EventLoop`, for `asyncio.run(main(), loop_factory=iocpsock.new_event_loop)`."""
+
+def run(main: Coroutine[Any, Any, _Result], *, debug: bool | None = None) -> _Result:
+    """Run a coroutine as `asyncio.run` does, on a new `EventLoop`, and return its result."""

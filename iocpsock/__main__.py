@@ -1,4 +1,4 @@
-"""`python -m iocpsock`: print what is installed, or run a program whose sockets and event loops are iocpsock's.
+"""`python -m iocpsock`: print what is installed, or run a program with iocpsock's sockets and event loops.
 
 `runpy` runs the program after `patch()`, with the arguments and the module search path that it would have
 by itself. `asyncio.run`, `asyncio.Runner` and `asyncio.new_event_loop` make the event loop of this package,

@@ -48,11 +48,11 @@ class Transport(_Transport):
 
     def __del__(self):
         if self._state() == "open":
-            warnings.warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
+            warnings.warn(f"unclosed transport {self!r}", ResourceWarning, stacklevel=2, source=self)
 
 
 class EventLoop(_Loop, Pipes, Signals, Subprocesses, selector_events.BaseSelectorEventLoop):
-    """An event loop on an I/O completion port. It is what `new_event_loop` returns."""
+    """An asyncio event loop on an I/O completion port of its own."""
 
     def __init__(self):
         self._living = set()                    # transports, until connection_lost
@@ -183,11 +183,11 @@ def _end_loops():
 
 
 def new_event_loop():
-    """A new `iocpsock.EventLoop`, for `asyncio.run(main(), loop_factory=iocpsock.new_event_loop)`."""
+    """Return a new `EventLoop`, for `asyncio.run(main(), loop_factory=iocpsock.new_event_loop)`."""
     return EventLoop()
 
 
 def run(main, *, debug=None):
-    """Run a coroutine as `asyncio.run` does, on an `iocpsock.EventLoop`, and return its result."""
+    """Run a coroutine as `asyncio.run` does, on a new `EventLoop`, and return its result."""
     with asyncio.Runner(debug=debug, loop_factory=new_event_loop) as runner:
         return runner.run(main)

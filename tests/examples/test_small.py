@@ -19,8 +19,8 @@ from tools.environments import run  # noqa: E402
 TIMEOUT = 60            # seconds for one call, and for a program's start
 LINES = 30              # that a small example may have
 DATA = bytes(range(256)) * 4000
-SMALL = ("echo_server.tcl", "echo_client.tcl", "proxy.tcl", "echo_server.py", "patched_http.py",
-         "one_process.py")
+SMALL = ("echo_server.tcl", "echo_client.tcl", "proxy.tcl", "echo_server.py", "echo_asyncio.py",
+         "patched_http.py", "one_process.py")
 
 
 @pytest.fixture(scope="module")
@@ -73,13 +73,13 @@ def test_they_are_small(name):
     assert len((ROOT / "examples" / name).read_text().splitlines()) <= LINES
 
 
-@pytest.mark.parametrize("name", ["echo_server.tcl", "echo_server.py"])
+@pytest.mark.parametrize("name", ["echo_server.tcl", "echo_server.py", "echo_asyncio.py"])
 def test_echo_server(serve, name):
     port, _ = serve(name, 0)
     assert [echoed(port) for _ in range(3)] == [DATA[:100_000]] * 3
 
 
-@pytest.mark.parametrize("name", ["echo_server.tcl", "echo_server.py"])
+@pytest.mark.parametrize("name", ["echo_server.tcl", "echo_server.py", "echo_asyncio.py"])
 def test_echo_client(serve, command, name):
     port, _ = serve(name, 0)
     done = process.recorded(*command("echo_client.tcl", str(port), "one", "two words"), TIMEOUT)

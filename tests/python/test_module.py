@@ -11,7 +11,8 @@ import pytest
 from support import DEADLINE, Net, spawn
 
 PUBLIC = {"socket", "create_connection", "create_server", "socketpair", "fromfd", "fromshare",
-          "has_dualstack_ipv6", "patch", "patched", "unpatch", "stats", "configure", "__version__"}
+          "has_dualstack_ipv6", "patch", "patched", "unpatch", "stats", "configure", "__version__",
+          "EventLoop", "new_event_loop", "run"}
 
 
 def stub_names(text):

@@ -5,6 +5,7 @@ The matrix runs this folder in a Python that has the packages (tools/requirement
 
 import asyncio
 import contextlib
+import signal
 import socket
 import subprocess
 import sys
@@ -104,7 +105,8 @@ def test_hypercorn(aio, port):
     async def main():
         config, over = hypercorn.config.Config(), asyncio.Event()
         config.bind, config.errorlog = [f"{HOST}:{port}"], None
-        serving = asyncio.ensure_future(hypercorn.asyncio.serve(application, config, shutdown_trigger=over.wait))
+        serving = asyncio.ensure_future(
+            hypercorn.asyncio.serve(application, config, shutdown_trigger=over.wait))
         while True:
             with contextlib.suppress(OSError):
                 (await asyncio.open_connection(HOST, port))[1].close()
@@ -149,6 +151,30 @@ def test_aiohttp(aio):
         await runner.cleanup()
 
     aio.run(main())
+
+
+def test_aiohttp_s_own_run(aio):
+    """It ends by its handler for Ctrl-C, where the loop has signal handlers."""
+    answers, visits = [], []
+
+    async def visit():
+        async with aiohttp.ClientSession() as session, session.get(f"http://{HOST}:{port}/") as answer:
+            answers.append(await answer.read())
+        signal.raise_signal(signal.SIGINT)
+
+    async def start(site):
+        visits.append(asyncio.ensure_future(visit()))
+
+    async def page(request):
+        return aiohttp.web.Response(body=BODY)
+
+    with socket.create_server((HOST, 0)) as listener:
+        port = listener.getsockname()[1]
+        site = aiohttp.web.Application()
+        site.on_startup.append(start)
+        site.add_routes([aiohttp.web.get("/", page)])
+        aiohttp.web.run_app(site, sock=listener, loop=aio.new(), print=None)
+    assert answers == [BODY]
 
 
 def test_websockets(aio):
