@@ -79,6 +79,7 @@ def patched() -> _Patched:
     """A context manager, and a decorator: the patch is in force inside, for all threads of the process."""
 
 _Result = TypeVar("_Result")
+_Widget = Any   # a tkinter.Misc
 
 class EventLoop(_asyncio.BaseEventLoop):
     """An asyncio event loop on an I/O completion port of its own."""
@@ -86,5 +87,5 @@ class EventLoop(_asyncio.BaseEventLoop):
 def new_event_loop() -> EventLoop:
     """Return a new `EventLoop`, for `asyncio.run(main(), loop_factory=iocpsock.new_event_loop)`."""
 
-def run(main: Coroutine[Any, Any, _Result], *, debug: bool | None = None) -> _Result:
+def run(main: Coroutine[Any, Any, _Result], *, debug: bool | None = None, tk: _Widget | None = None) -> _Result:
     """Run a coroutine as `asyncio.run` does, on a new `EventLoop`, and return its result."""

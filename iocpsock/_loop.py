@@ -187,7 +187,12 @@ def new_event_loop():
     return EventLoop()
 
 
-def run(main, *, debug=None):
-    """Run a coroutine as `asyncio.run` does, on a new `EventLoop`, and return its result."""
+def run(main, *, debug=None, tk=None):
+    """Run a coroutine as `asyncio.run` does, on a new `EventLoop`, and return its result.
+
+    `tk`: a `tkinter.Tk` in whose main loop the event loop runs, in this thread."""
+    if tk is not None:
+        from iocpsock import _hosted            # tkinter is loaded when it is needed
+        return _hosted.run(main, tk, EventLoop, debug)
     with asyncio.Runner(debug=debug, loop_factory=new_event_loop) as runner:
         return runner.run(main)

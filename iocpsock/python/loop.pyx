@@ -65,6 +65,7 @@ cdef class _Loop:
     cdef object callbacks           # asyncio's deque of Handles that are ready
     cdef object watched             # the keys of the selector, by handle
     cdef int unpolled               # passes since the last look at the port
+    cdef bint hosted                # another thread waits at the port, and this one makes passes
 
     def __cinit__(self, *arguments, **options):
         cdef LONGLONG frequency = 0
@@ -118,8 +119,11 @@ cdef class _Loop:
 
     @cython.binding(False)
     def _run_once(self):
-        """One pass: wait for what becomes ready and serve it, then run the callbacks that are ready now. In
-        debug mode, and when cancelled timers have to be sorted out, the stock pass."""
+        """One pass: wait for what becomes ready and serve it, then run the callbacks that are ready now."""
+        self.make_pass()
+
+    cdef object make_pass(self):
+        """In debug mode, and when cancelled timers have to be sorted out, the stock pass."""
         cdef double due, now
         cdef Py_ssize_t count
         scheduled = self._scheduled
@@ -213,6 +217,8 @@ cdef class _Loop:
             milliseconds = 0 if timeout <= 0 else port_wait_time(self.port, timeout)
         if self.ticks:
             milliseconds = min(milliseconds, <DWORD>INTERRUPT_TICK)
+        if self.hosted:
+            milliseconds = 0
         self.consumer.thread = GetCurrentThreadId()
         if consumer_has_ready(self.consumer):
             milliseconds = 0
@@ -231,6 +237,31 @@ cdef class _Loop:
                     (<_Notified><object>source.context).notified()
             finally:
                 source_drop(source)
+
+
+    # What a loop in the main loop of Tk needs (iocpsock/_hosted.py).
+
+    def _set_hosted(self, bint hosted):
+        """Whether `_wait` waits, on another thread, and `_pass` makes the passes."""
+        self.hosted = hosted
+        self.consumer.thread = 0
+
+    def _wait(self, timeout):
+        """Wait at most `timeout` seconds (None: for ever) for packets, and dispatch them. On any thread, while
+        the loop's makes no pass."""
+        cdef DWORD milliseconds = INFINITE
+        if timeout is not None:
+            milliseconds = 0 if timeout <= 0 else port_wait_time(self.port, timeout)
+        with nogil:
+            port_drain(self.port, milliseconds)
+
+    def _pass(self):
+        """Make a pass without waiting. Returns seconds until the next one is due, None if none is."""
+        self.make_pass()
+        self.consumer.thread = 0                            # what wants a pass ends the wait, on this thread too
+        if self.callbacks or self._stopping or consumer_has_ready(self.consumer):
+            return 0
+        return max(0.0, self._scheduled[0]._when - loop_now()) if self._scheduled else None
 
 
 def _flush_loops():

@@ -20,7 +20,7 @@ TIMEOUT = 60            # seconds for one call, and for a program's start
 LINES = 30              # that a small example may have
 DATA = bytes(range(256)) * 4000
 SMALL = ("echo_server.tcl", "echo_client.tcl", "proxy.tcl", "echo_server.py", "echo_asyncio.py",
-         "patched_http.py", "one_process.py")
+         "patched_http.py", "one_process.py", "tk_http.py")
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +99,15 @@ def test_patched_http(serve):
     connection.request("GET", "/dev.py")
     assert connection.getresponse().read() == (ROOT / "dev.py").read_bytes()
     connection.close()
+
+
+def test_a_window_that_serves(serve):
+    port, _ = serve("tk_http.py", 0)
+    for number in (1, 2):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+        connection.request("GET", "/")
+        assert connection.getresponse().read() == b"You are visitor %d.\n" % number
+        connection.close()
 
 
 def test_one_process(command):
