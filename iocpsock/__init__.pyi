@@ -87,5 +87,7 @@ class EventLoop(_asyncio.BaseEventLoop):
 def new_event_loop() -> EventLoop:
     """Return a new `EventLoop`, for `asyncio.run(main(), loop_factory=iocpsock.new_event_loop)`."""
 
-def run(main: Coroutine[Any, Any, _Result], *, debug: bool | None = None, tk: _Widget | None = None) -> _Result:
+def run(
+    main: Coroutine[Any, Any, _Result], *, debug: bool | None = None, tk: _Widget | None = None
+) -> _Result:
     """Run a coroutine as `asyncio.run` does, on a new `EventLoop`, and return its result."""
