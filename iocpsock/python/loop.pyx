@@ -159,9 +159,9 @@ cdef class _Loop:
         self.main = interrupt_is_for_us()
         self.interrupt.port = self.port
         if self.main and python_sigint_event != NULL:
-            self.listen()
+            self.await_interrupt()
 
-    cdef object listen(self):
+    cdef object await_interrupt(self):
         """Wait for Ctrl-C once. The event may be set still by a signal that was handled long ago: then this
         ends one wait of the loop for nothing."""
         if not RegisterWaitForSingleObject(&self.interrupt.wait, python_sigint_event(), <void *>loop_signalled,
@@ -184,7 +184,7 @@ cdef class _Loop:
             ResetEvent(python_sigint_event())               # before the handlers: the next signal sets it
             self._rest()
             self.main = True
-            self.listen()
+            self.await_interrupt()
         loop_run_handlers()
 
     def _wake(self):
