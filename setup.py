@@ -75,8 +75,9 @@ _FAULTS = (*_MEMORY, "faults.c", "overlapped.c", "ports.c", "files.c", "hold.c",
 _FAULTS_EXPORTS = (*_MEMORY_EXPORTS, "fault_plan", "fault_clear", "fault_counted", "fault_name",
                    "fault_shuffle", "fault_held", "fault_release")
 _STRICT = tuple(f"strict/{noun}.c" for noun in (
-    "backlog", "binds", "breach", "calls", "clock", "files", "freeze", "handles", "held", "history", "nullcall",
-    "operations", "outside", "plays", "ports", "report", "scene", "shadow", "sockets", "stage", "waits"))
+    "backlog", "binds", "breach", "breach_files", "calls", "clock", "files", "freeze", "handles", "held",
+    "history", "nullcall", "operations", "outside", "plays", "ports", "report", "scene", "scene_files",
+    "shadow", "sockets", "stage", "waits"))
 VARIANTS = {
     "": Variant(),
     "arm64": Variant(target=ARM64),
