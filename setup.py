@@ -70,12 +70,14 @@ class Variant(NamedTuple):
 
 _MEMORY = ("memory.c", "symbols.c", "control.c")
 _MEMORY_EXPORTS = ("memory_blocks", "memory_handles", "memory_damage")
-_FAULTS = (*_MEMORY, "faults.c", "hold.c", "dispatch.c", "receives.c", "sends.c", "beside.c")
+_FAULTS = (*_MEMORY, "faults.c", "overlapped.c", "ports.c", "files.c", "hold.c", "dispatch.c", "receives.c",
+           "sends.c", "beside.c")
 _FAULTS_EXPORTS = (*_MEMORY_EXPORTS, "fault_plan", "fault_clear", "fault_counted", "fault_name",
                    "fault_shuffle", "fault_held", "fault_release")
 _STRICT = tuple(f"strict/{noun}.c" for noun in (
-    "backlog", "binds", "breach", "calls", "clock", "freeze", "handles", "held", "history", "nullcall",
-    "operations", "outside", "plays", "report", "scene", "shadow", "sockets", "stage"))
+    "backlog", "binds", "breach", "breach_files", "calls", "clock", "files", "freeze", "handles", "held",
+    "history", "nullcall", "operations", "outside", "plays", "ports", "report", "scene", "scene_files",
+    "shadow", "sockets", "stage", "waits"))
 VARIANTS = {
     "": Variant(),
     "arm64": Variant(target=ARM64),

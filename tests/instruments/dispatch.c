@@ -2,9 +2,9 @@
  * order.
  *
  * A packet that is to be late, or every one while packets are shuffled, goes from the port to a pool, with
- * the time before which nobody gets it; the completion threads draw from what is due at random, one at a
+ * the time before which nobody gets it; whoever drains that port draws from what is due at random, one at a
  * time. A thread that has put a packet into the pool looks again soon, so nothing stays there.
- * Threads: the completion threads; the pool under `lock`.
+ * Threads: the completion threads and those of event loops; the pool under `lock`.
  */
 #define FAULTS_THEMSELVES
 #include "faults.h"
@@ -17,6 +17,7 @@ enum {
 
 static SRWLOCK lock;
 static struct held {
+    HANDLE port;
     OVERLAPPED_ENTRY entry;
     ULONGLONG due;
     LONG arrival;
@@ -82,7 +83,7 @@ static int delay_of(const OVERLAPPED_ENTRY *entry)
 }
 
 /* Move what is to be held back into the pool: how many entries stay. */
-static ULONG hold_back(OVERLAPPED_ENTRY *entries, ULONG count)
+static ULONG hold_back(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count)
 {
     ULONGLONG now = GetTickCount64();
     ULONG index, kept = 0;
@@ -91,6 +92,7 @@ static ULONG hold_back(OVERLAPPED_ENTRY *entries, ULONG count)
     for (index = 0; index < count; index++) {
         delay = delay_of(&entries[index]);
         if (delay >= 0 && pooled < POOL) {
+            pool[pooled].port = port;
             pool[pooled].entry = entries[index];
             pool[pooled].due = now + delay;
             pool[pooled].arrival = arrivals++;
@@ -102,8 +104,8 @@ static ULONG hold_back(OVERLAPPED_ENTRY *entries, ULONG count)
     return kept;
 }
 
-/* Draw one packet of those that are due: 1, or 0 if none is. */
-static ULONG draw(OVERLAPPED_ENTRY *entry)
+/* Draw one packet of the port's of those that are due: 1, or 0 if none is. */
+static ULONG draw(HANDLE port, OVERLAPPED_ENTRY *entry)
 {
     ULONGLONG now = GetTickCount64();
     static LONG newest;
@@ -111,10 +113,10 @@ static ULONG draw(OVERLAPPED_ENTRY *entry)
     ULONG drawn = 0;
     AcquireSRWLockExclusive(&lock);
     for (index = 0; index < pooled; index++)
-        due += pool[index].due <= now;
+        due += pool[index].port == port && pool[index].due <= now;
     if (due) {
         chosen = (LONG)random_below(due);
-        for (index = 0; pool[index].due > now || chosen--; index++)
+        for (index = 0; pool[index].port != port || pool[index].due > now || chosen--; index++)
             ;
         *entry = pool[index].entry;
         overtaken += pool[index].arrival < newest;
@@ -126,26 +128,76 @@ static ULONG draw(OVERLAPPED_ENTRY *entry)
     return drawn;
 }
 
+static int is_held(HANDLE port)
+{
+    LONG index;
+    int held = 0;
+    if (!pooled)
+        return 0;
+    AcquireSRWLockExclusive(&lock);
+    for (index = 0; index < pooled && !held; index++)
+        held = pool[index].port == port;
+    ReleaseSRWLockExclusive(&lock);
+    return held;
+}
+
+/* Ask the system, by either call: how many packets it gives. */
+static ULONG ask(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count, DWORD milliseconds, BOOL alertable,
+                 BOOL singly)
+{
+    ULONG got = 0;
+    if (!singly)
+        return GetQueuedCompletionStatusEx(port, entries, count, &got, milliseconds, alertable) ? got : 0;
+    entries->lpOverlapped = NULL;
+    return GetQueuedCompletionStatus(port, &entries->dwNumberOfBytesTransferred, &entries->lpCompletionKey,
+                                     &entries->lpOverlapped, milliseconds) || entries->lpOverlapped;
+}
+
+/* Deal out packets: how many; 0 if the time is over, or the call failed. */
+static ULONG deal(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count, DWORD milliseconds, BOOL alertable,
+                  BOOL singly)
+{
+    ULONGLONG end = milliseconds == INFINITE ? ~0ULL : GetTickCount64() + milliseconds;
+    ULONG index, got, left;
+    do {
+        got = ask(port, entries, count, is_held(port) && milliseconds > LOOK ? LOOK : milliseconds, alertable,
+                  singly);
+        for (index = 0; index < got; index++)
+            beside_end(entries[index].lpOverlapped);
+        left = hold_back(port, entries, got);
+        if (!left)
+            left = draw(port, entries);
+    } while (!left && (got || is_held(port)) && GetTickCount64() < end);
+    return left;
+}
+
 BOOL WINAPI fault_GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count,
                                               ULONG *removed,
                                               DWORD milliseconds, BOOL alertable)
 {
-    ULONG left;
-    BOOL got;
-    ULONG index;
+    ULONG got;
     if (fault_fails(FAULT_GetQueuedCompletionStatusEx))
         return FALSE;
-    do {
-        got = GetQueuedCompletionStatusEx(port, entries, count, removed, pooled ? LOOK : milliseconds,
-                                          alertable);
-        for (index = 0; got && index < *removed; index++)
-            beside_end(entries[index].lpOverlapped);
-        left = got ? hold_back(entries, *removed) : 0;
-        if (!left)
-            left = draw(entries);
-        if (!left && !got && !pooled)
-            return FALSE;                       /* the time is over, or the call failed */
-    } while (!left);
-    *removed = left;
-    return TRUE;
+    got = deal(port, entries, count, milliseconds, alertable, FALSE);
+    if (got)
+        *removed = got;
+    return got != 0;
+}
+
+/* It fails, too, when the operation has failed whose packet it gives. */
+BOOL WINAPI fault_GetQueuedCompletionStatus(HANDLE port, DWORD *bytes, ULONG_PTR *key, OVERLAPPED **overlapped,
+                                            DWORD milliseconds)
+{
+    OVERLAPPED_ENTRY entry;
+    LONG status;
+    *overlapped = NULL;
+    if (fault_fails(FAULT_GetQueuedCompletionStatus) || !deal(port, &entry, 1, milliseconds, FALSE, TRUE))
+        return FALSE;
+    *bytes = entry.dwNumberOfBytesTransferred;
+    *key = entry.lpCompletionKey;
+    *overlapped = entry.lpOverlapped;
+    status = entry.lpOverlapped ? (LONG)entry.lpOverlapped->Internal : 0;
+    if (status < 0)
+        SetLastError(RtlNtStatusToDosError(status));
+    return status >= 0;
 }

@@ -25,15 +25,6 @@ static const char *const action_names[] = {"pass", "fail", "status", "late", "sh
 
 static SRWLOCK lock;
 static unsigned int chance_state = 1;
-static HANDLE engine_port;
-static ULONG_PTR engine_key;
-static LONG skipping;           /* successful calls on connections send no packet of their own */
-static LPFN_ACCEPTEX accept_ex;
-static LPFN_CONNECTEX connect_ex;
-static LPFN_TRANSMITFILE transmit_file;
-
-/* SIO_IDEAL_SEND_BACKLOG_QUERY, which mingw-w64 lacks. */
-enum { IDEAL_SEND_BACKLOG_QUERY = _IOR('t', 123, ULONG) };
 
 static int find(const char *const *names, int count, const char *name)
 {
@@ -86,7 +77,7 @@ static int chance(int per_mille)
 }
 
 /* Count a call: what is to happen to it, with its code. */
-static enum fault_action take(enum fault_call call, int *code)
+enum fault_action fault_take(enum fault_call call, int *code)
 {
     struct plan *plan = &plans[call];
     enum fault_action action = FAULT_PASS;
@@ -110,7 +101,7 @@ static enum fault_action take(enum fault_call call, int *code)
 int fault_fails(enum fault_call call)
 {
     int code;
-    if (take(call, &code) != FAULT_FAIL)
+    if (fault_take(call, &code) != FAULT_FAIL)
         return 0;
     SetLastError(code);
     return 1;
@@ -170,7 +161,7 @@ WRAP(int, WINAPI, MultiByteToWideChar, (UINT page, DWORD flags, const char *text
 DWORD WINAPI fault_WaitForMultipleObjects(DWORD count, const HANDLE *handles, BOOL all, DWORD milliseconds)
 {
     int code = 0;
-    enum fault_action action = take(FAULT_WaitForMultipleObjects, &code);
+    enum fault_action action = fault_take(FAULT_WaitForMultipleObjects, &code);
     if (action == FAULT_FAIL) {
         SetLastError(code);
         return WAIT_FAILED;
@@ -183,7 +174,7 @@ DWORD WINAPI fault_WaitForMultipleObjects(DWORD count, const HANDLE *handles, BO
 DWORD WINAPI fault_GetActiveProcessorCount(WORD group)
 {
     int code;
-    return take(FAULT_GetActiveProcessorCount,
+    return fault_take(FAULT_GetActiveProcessorCount,
                 &code) == FAULT_VALUE ? (DWORD)code : GetActiveProcessorCount(group);
 }
 
@@ -191,7 +182,7 @@ DWORD WINAPI fault_GetExtendedTcpTable(void *table, DWORD *size, BOOL sorted, UL
                                        TCP_TABLE_CLASS kind, ULONG reserved)
 {
     int code;
-    if (take(FAULT_GetExtendedTcpTable, &code) == FAULT_FAIL)
+    if (fault_take(FAULT_GetExtendedTcpTable, &code) == FAULT_FAIL)
         return code;
     return GetExtendedTcpTable(table, size, sorted, family, kind, reserved);
 }
@@ -202,7 +193,7 @@ LONG NTAPI fault_RtlGetVersion(OSVERSIONINFOW *info)
 {
     int code;
     LONG status = RtlGetVersion(info);
-    if (take(FAULT_RtlGetVersion, &code) == FAULT_VALUE)
+    if (fault_take(FAULT_RtlGetVersion, &code) == FAULT_VALUE)
         ((OSVERSIONINFOEXW *)info)->wProductType = (BYTE)code;
     return status;
 }
@@ -211,7 +202,7 @@ int WSAAPI fault_GetAddrInfoW(const WCHAR *node, const WCHAR *service, const ADD
                               ADDRINFOW **result)
 {
     int code;
-    enum fault_action action = take(FAULT_GetAddrInfoW, &code);
+    enum fault_action action = fault_take(FAULT_GetAddrInfoW, &code);
     if (action == FAULT_FAIL)
         return code;
     if (action == FAULT_LATE)
@@ -229,283 +220,4 @@ int WSAAPI fault_closesocket(SOCKET s)
 {
     int result = closesocket(s);
     return fault_fails(FAULT_closesocket) ? SOCKET_ERROR : result;
-}
-
-/* The code is an NTSTATUS. */
-NTSTATUS NTAPI fault_NtDeviceIoControlFile(HANDLE file, HANDLE event, PIO_APC_ROUTINE routine, void *context,
-                                           IO_STATUS_BLOCK *ended,
-                                           ULONG code, void *in, ULONG in_size, void *out, ULONG out_size)
-{
-    int status;
-    if (take(FAULT_NtDeviceIoControlFile, &status) == FAULT_FAIL)
-        return status;
-    return NtDeviceIoControlFile(file, event, routine, context, ended, code, in, in_size, out, out_size);
-}
-
-HANDLE WINAPI fault_CreateIoCompletionPort(HANDLE file, HANDLE port, ULONG_PTR key, DWORD threads)
-{
-    HANDLE result = fault_fails(FAULT_CreateIoCompletionPort) ? NULL : CreateIoCompletionPort(file, port, key,
-                                                                                              threads);
-    if (result && file == INVALID_HANDLE_VALUE)
-        engine_port = result;
-    else if (result)
-        engine_key = key;
-    return result;
-}
-
-BOOL WINAPI fault_SetFileCompletionNotificationModes(HANDLE file, UCHAR flags)
-{
-    BOOL result = !fault_fails(FAULT_SetFileCompletionNotificationModes)
-        && SetFileCompletionNotificationModes(file, flags);
-    if (result)
-        skipping = 1;
-    return result;
-}
-
-/* An operation without an event ends by a packet of ours. */
-void fault_post(OVERLAPPED *overlapped)
-{
-    PostQueuedCompletionStatus(engine_port, (DWORD)overlapped->InternalHigh, engine_key, overlapped);
-}
-
-/* The operation is accepted; nothing is done but to end it with `status`. */
-static void end_with(OVERLAPPED *overlapped, int status)
-{
-    overlapped->Internal = (ULONG_PTR)(LONG_PTR)status;
-    overlapped->InternalHigh = 0;
-    if (overlapped->hEvent)
-        SetEvent((HANDLE)((ULONG_PTR)overlapped->hEvent & ~(ULONG_PTR)1));
-    else
-        fault_post(overlapped);
-    SetLastError(WSA_IO_PENDING);
-}
-
-/* The real call is over, with or without success: of a success make a packet, which is what `late`
- * promises. */
-static int packet_of(OVERLAPPED *overlapped, int succeeded)
-{
-    if (!succeeded || overlapped->hEvent)
-        return succeeded;
-    if (skipping)
-        fault_post(overlapped);
-    SetLastError(WSA_IO_PENDING);
-    return 0;
-}
-
-/* The buffers cut off after `bytes`; how many are left. */
-static DWORD cut(WSABUF *cut_buffers, const WSABUF *buffers, DWORD count, u_long bytes)
-{
-    DWORD index;
-    for (index = 0; index < count && bytes; index++) {
-        cut_buffers[index] = buffers[index];
-        if (cut_buffers[index].len > bytes)
-            cut_buffers[index].len = bytes;
-        bytes -= cut_buffers[index].len;
-    }
-    return index;
-}
-
-int WSAAPI fault_WSARecv(SOCKET s, WSABUF *buffers, DWORD count, DWORD *received, DWORD *flags,
-                         OVERLAPPED *overlapped,
-                         LPWSAOVERLAPPED_COMPLETION_ROUTINE routine)
-{
-    WSABUF less = buffers[0];
-    int code, result;
-    enum fault_action action = take(overlapped ? FAULT_WSARecv : FAULT_receive_direct, &code);
-    if (action == FAULT_FAIL) {
-        SetLastError(code);
-        return SOCKET_ERROR;
-    }
-    if (action == FAULT_STATUS && overlapped) {
-        end_with(overlapped, code);
-        return SOCKET_ERROR;
-    }
-    if (overlapped && !overlapped->hEvent && less.len && fault_shuffling()) {
-        receives_take(s, &less, overlapped);
-        SetLastError(WSA_IO_PENDING);
-        return SOCKET_ERROR;
-    }
-    if (action == FAULT_SHORT && less.len)
-        cut(&less, buffers, count, code);
-    if (action == FAULT_LATE && overlapped && !overlapped->hEvent)
-        fault_late(overlapped, code);
-    result = WSARecv(s, &less, count, received, flags, overlapped, routine);
-    if (action == FAULT_LATE && overlapped)
-        return packet_of(overlapped, result == 0) ? 0 : SOCKET_ERROR;
-    return result;
-}
-
-int WSAAPI fault_WSASend(SOCKET s, WSABUF *buffers, DWORD count, DWORD *sent, DWORD flags,
-                         OVERLAPPED *overlapped,
-                         LPWSAOVERLAPPED_COMPLETION_ROUTINE routine)
-{
-    WSABUF fewer[64];
-    int code, result;
-    enum fault_action action = take(overlapped ? FAULT_WSASend : FAULT_send_direct, &code);
-    if (action == FAULT_FAIL) {
-        SetLastError(code);
-        return SOCKET_ERROR;
-    }
-    if (action == FAULT_STATUS && overlapped && !overlapped->hEvent && sends_serving()) {
-        sends_take(s, NULL, 0, overlapped, code);
-        SetLastError(WSA_IO_PENDING);
-        return SOCKET_ERROR;
-    }
-    if (action == FAULT_STATUS && overlapped) {
-        if (code != STATUS_INSUFFICIENT_RESOURCES)
-            /* The connection is gone: no send behind this one brings the peer anything. */
-            shutdown(s, SD_SEND);
-        end_with(overlapped, code);
-        return SOCKET_ERROR;
-    }
-    if (action == FAULT_SHORT && count <= sizeof fewer / sizeof *fewer) {
-        count = cut(fewer, buffers, count, code);
-        buffers = fewer;
-    }
-    if (action == FAULT_LATE && overlapped)
-        fault_late(overlapped, code);
-    if (overlapped && !overlapped->hEvent)
-        beside_post(s, overlapped);
-    if (overlapped && !overlapped->hEvent && sends_serving()) {
-        sends_take(s, buffers, count, overlapped, 0);
-        SetLastError(WSA_IO_PENDING);
-        return SOCKET_ERROR;
-    }
-    result = WSASend(s, buffers, count, sent, flags, overlapped, routine);
-    if (action == FAULT_LATE && overlapped)
-        result = packet_of(overlapped, result == 0) ? 0 : SOCKET_ERROR;
-    code = GetLastError();
-    if (overlapped && (result == 0 ? skipping : code != WSA_IO_PENDING))
-        beside_end(overlapped);
-    SetLastError(code);
-    return result;
-}
-
-static BOOL PASCAL fault_AcceptEx(SOCKET listener, SOCKET accepted, void *buffer, DWORD size,
-                                  DWORD local_size, DWORD peer_size,
-                                  DWORD *received, OVERLAPPED *overlapped)
-{
-    int code;
-    BOOL result;
-    enum fault_action action = take(FAULT_AcceptEx, &code);
-    if (action == FAULT_FAIL) {
-        SetLastError(code);
-        return FALSE;
-    }
-    if (action == FAULT_STATUS) {
-        end_with(overlapped, code);
-        return FALSE;
-    }
-    if (action == FAULT_LATE)
-        fault_late(overlapped, code);
-    result = accept_ex(listener, accepted, buffer, size, local_size, peer_size, received, overlapped);
-    if (action == FAULT_INLINE && !result && GetLastError() == WSA_IO_PENDING)
-        /* The packet comes in either case: listeners do not skip it. */
-        return TRUE;
-    return result;
-}
-
-/* Connect and wait for it, so that the call itself succeeds or fails. */
-static BOOL connect_at_once(SOCKET s, const struct sockaddr *address, int length, OVERLAPPED *overlapped)
-{
-    HANDLE event = CreateEventW(NULL, TRUE, FALSE, NULL), asked = overlapped->hEvent;
-    BOOL result;
-    overlapped->hEvent = (HANDLE)((ULONG_PTR)event | 1);
-    result = connect_ex(s, address, length, NULL, 0, NULL, overlapped);
-    if (!result && GetLastError() == WSA_IO_PENDING) {
-        WaitForSingleObject(event, INFINITE);
-        result = (LONG)overlapped->Internal >= 0;
-        SetLastError(result ? 0 : RtlNtStatusToDosError((LONG)overlapped->Internal));
-    }
-    overlapped->hEvent = asked;
-    CloseHandle(event);
-    if (result && !asked && !skipping)
-        fault_post(overlapped);
-    return result;
-}
-
-static BOOL PASCAL fault_ConnectEx(SOCKET s, const struct sockaddr *address, int length, void *data,
-                                   DWORD size, DWORD *sent,
-                                   OVERLAPPED *overlapped)
-{
-    int code;
-    enum fault_action action = take(FAULT_ConnectEx, &code);
-    if (action == FAULT_FAIL) {
-        SetLastError(code);
-        return FALSE;
-    }
-    if (action == FAULT_STATUS) {
-        end_with(overlapped, code);
-        return FALSE;
-    }
-    if (action == FAULT_INLINE)
-        return connect_at_once(s, address, length, overlapped);
-    if (action == FAULT_LATE) {
-        fault_late(overlapped, code);
-        return packet_of(overlapped, connect_ex(s, address, length, data, size, sent, overlapped));
-    }
-    return connect_ex(s, address, length, data, size, sent, overlapped);
-}
-
-static BOOL PASCAL fault_TransmitFile(SOCKET s, HANDLE file, DWORD size, DWORD piece, OVERLAPPED *overlapped,
-                                      TRANSMIT_FILE_BUFFERS *around, DWORD flags)
-{
-    int code;
-    enum fault_action action = take(FAULT_TransmitFile, &code);
-    if (action == FAULT_FAIL) {
-        SetLastError(code);
-        return FALSE;
-    }
-    if (action == FAULT_STATUS) {
-        end_with(overlapped, code);
-        return FALSE;
-    }
-    return transmit_file(s, file, size, piece, overlapped, around, flags);
-}
-
-/* If `in` asks for the function with this identifier, keep it and give ours. */
-#define TAKE_OVER(identifier, kept, ours) \
-    if (!memcmp(in, &identifier, sizeof(GUID))) \
-        kept = *(__typeof__(kept) *)out, *(__typeof__(kept) *)out = ours
-
-int WSAAPI fault_WSAIoctl(SOCKET s, DWORD control, void *in, DWORD in_size, void *out, DWORD out_size,
-                          DWORD *returned,
-                          OVERLAPPED *overlapped, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine)
-{
-    static const GUID accept_id = WSAID_ACCEPTEX, connect_id = WSAID_CONNECTEX,
-        transmit_id = WSAID_TRANSMITFILE;
-    int result, code;
-    enum fault_action action = take(FAULT_WSAIoctl, &code);
-    if (action == FAULT_FAIL) {
-        SetLastError(code);
-        return SOCKET_ERROR;
-    }
-    if (action == FAULT_VALUE && control == IDEAL_SEND_BACKLOG_QUERY) {
-        *(ULONG *)out = code;
-        SetLastError(code ? 0 : WSAEOPNOTSUPP);
-        return code ? 0 : SOCKET_ERROR;
-    }
-    result = WSAIoctl(s, control, in, in_size, out, out_size, returned, overlapped, routine);
-    if (result == 0 && control == SIO_GET_EXTENSION_FUNCTION_POINTER) {
-        TAKE_OVER(accept_id, accept_ex, fault_AcceptEx);
-        TAKE_OVER(connect_id, connect_ex, fault_ConnectEx);
-        TAKE_OVER(transmit_id, transmit_file, fault_TransmitFile);
-    }
-    return result;
-}
-
-BOOL WINAPI fault_CancelIoEx(HANDLE file, OVERLAPPED *overlapped)
-{
-    int code;
-    BOOL result;
-    enum fault_action action = take(FAULT_CancelIoEx, &code);
-    beside_cancel((SOCKET)file, overlapped);
-    if (action == FAULT_LATE && overlapped && !overlapped->hEvent)
-        fault_late(overlapped, code);
-    result = overlapped && (receives_cancel(overlapped) || sends_cancel(overlapped))
-        ? TRUE : CancelIoEx(file, overlapped);
-    if (action == FAULT_PASS)
-        return result;
-    SetLastError(action == FAULT_LATE ? ERROR_NOT_FOUND : code);
-    return FALSE;
 }

@@ -4,14 +4,15 @@
  * so the product's sources do not know. A plan says what happens to the calls of one name, from one call on,
  * so many times:
  *
- *   fail CODE    the call does nothing and fails with CODE (shutdown, closesocket and CancelIoEx do their work all the same:
- *                nobody could end what they would leave; the CODE of NtDeviceIoControlFile is an NTSTATUS)
+ *   fail CODE    the call does nothing and fails with CODE (shutdown, closesocket, CancelIoEx and
+ *                UnregisterWaitEx do their work all the same: nobody could end what they would leave; the CODE
+ *                of NtCreateFile and NtDeviceIoControlFile is an NTSTATUS)
  *   status CODE  an overlapped call is accepted, does nothing, and its packet brings the NTSTATUS CODE
  *   late MS      an overlapped call ends by a packet, never at once, and that is seen MS milliseconds late; CancelIoEx cancels,
  *                but says that there is nothing to cancel, and the packet is late. Calls with an event: nothing. A
  *                WaitForMultipleObjects with a time-out has MS more of it, as by a clock of that grain. A lookup takes
  *                MS milliseconds longer
- *   short BYTES  a receive or a send transfers at most so many bytes
+ *   short BYTES  a receive, a send, or a read or write of a pipe transfers at most so many bytes
  *   inline       ConnectEx and AcceptEx succeed in the call
  *   value N      the call returns N (the number of processors, the type of the product; WSAIoctl: the ideal send backlog, or
  *                with 0 that the system does not know of it)
@@ -34,7 +35,9 @@
     X(WSAStartup) X(WSASocketW) X(bind) X(listen) X(shutdown) X(closesocket) X(ioctlsocket) X(setsockopt) X(getsockopt) \
     X(getsockname) X(getpeername) X(getnameinfo) X(getservbyname) X(GetAddrInfoW) X(WSAIoctl) \
     X(AcceptEx) X(ConnectEx) X(TransmitFile) X(WSARecv) X(WSASend) X(receive_direct) X(send_direct) X(CancelIoEx) \
-    X(CreateIoCompletionPort) X(SetFileCompletionNotificationModes) X(GetQueuedCompletionStatusEx) X(PostQueuedCompletionStatus) \
+    X(CreateIoCompletionPort) X(SetFileCompletionNotificationModes) X(GetQueuedCompletionStatusEx) \
+    X(GetQueuedCompletionStatus) X(PostQueuedCompletionStatus) X(NtCreateFile) X(ReadFile) X(WriteFile) X(ConnectNamedPipe) \
+    X(RegisterWaitForSingleObject) X(UnregisterWaitEx) \
     X(CreateThread) X(CreateEventW) X(CreateWaitableTimerExW) X(SetWaitableTimer) X(WaitForSingleObject) X(WaitForMultipleObjects) \
     X(GetModuleHandleExW) X(GetActiveProcessorCount) X(RtlGetVersion) X(TlsAlloc) X(NtDeviceIoControlFile) \
     X(GetExtendedTcpTable) X(MultiByteToWideChar) X(malloc)
@@ -46,12 +49,18 @@ enum fault_call { FAULT_CALLS(FAULT_ENUM) FAULT_COUNT };
 enum fault_action { FAULT_PASS, FAULT_FAIL, FAULT_STATUS, FAULT_LATE, FAULT_SHORT, FAULT_INLINE, FAULT_VALUE,
                    FAULT_HOLD, FAULT_ACTIONS };
 
-/* faults.c: the plans, and the wrappers that apply them */
+/* faults.c: the plans, and the wrappers of plain calls. The others are in overlapped.c, ports.c, files.c and
+ * dispatch.c */
 int fault_plan(const char *call, const char *action, int code, int skip, int times, int per_mille);
 void fault_clear(void);
 int fault_counted(int call, int *fired);
 const char *fault_name(int call);
+enum fault_action fault_take(enum fault_call call, int *code);
 int fault_fails(enum fault_call call);
+/* ports.c: operations that end by a packet of ours */
+void fault_post(HANDLE handle, OVERLAPPED *overlapped);
+void fault_end(HANDLE handle, OVERLAPPED *overlapped, int status);
+int ports_skip(HANDLE handle);
 /* hold.c: a thread stopped before a call */
 void fault_hold_here(void);
 int fault_held(int milliseconds);
@@ -70,7 +79,6 @@ BOOL sends_cancel(const OVERLAPPED *overlapped);
 /* receives.c: the receives, meanwhile */
 void receives_take(SOCKET s, const WSABUF *buffer, OVERLAPPED *overlapped);
 BOOL receives_cancel(const OVERLAPPED *overlapped);
-void fault_post(OVERLAPPED *overlapped);
 /* beside.c: cancels of receives while a send is outstanding on the same socket */
 void beside_post(SOCKET s, OVERLAPPED *overlapped);
 void beside_end(const OVERLAPPED *overlapped);
@@ -111,6 +119,8 @@ BOOL WINAPI fault_SetFileCompletionNotificationModes(HANDLE file, UCHAR flags);
 BOOL WINAPI fault_GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count,
                                               ULONG *removed,
                                               DWORD milliseconds, BOOL alertable);
+BOOL WINAPI fault_GetQueuedCompletionStatus(HANDLE port, DWORD *bytes, ULONG_PTR *key, OVERLAPPED **overlapped,
+                                            DWORD milliseconds);
 BOOL WINAPI fault_PostQueuedCompletionStatus(HANDLE port, DWORD bytes, ULONG_PTR key, OVERLAPPED *overlapped);
 HANDLE WINAPI fault_CreateThread(SECURITY_ATTRIBUTES *security, SIZE_T stack, LPTHREAD_START_ROUTINE start,
                                  void *parameter,
@@ -130,6 +140,15 @@ DWORD WINAPI fault_TlsAlloc(void);
 NTSTATUS NTAPI fault_NtDeviceIoControlFile(HANDLE file, HANDLE event, PIO_APC_ROUTINE routine, void *context,
                                            IO_STATUS_BLOCK *ended,
                                            ULONG code, void *in, ULONG in_size, void *out, ULONG out_size);
+NTSTATUS NTAPI fault_NtCreateFile(HANDLE *file, ACCESS_MASK access, OBJECT_ATTRIBUTES *attributes,
+                                  IO_STATUS_BLOCK *opened, LARGE_INTEGER *size, ULONG kind, ULONG sharing,
+                                  ULONG disposition, ULONG options, void *extra, ULONG extra_size);
+BOOL WINAPI fault_ReadFile(HANDLE file, void *buffer, DWORD size, DWORD *count, OVERLAPPED *overlapped);
+BOOL WINAPI fault_WriteFile(HANDLE file, const void *data, DWORD size, DWORD *count, OVERLAPPED *overlapped);
+BOOL WINAPI fault_ConnectNamedPipe(HANDLE pipe, OVERLAPPED *overlapped);
+BOOL WINAPI fault_RegisterWaitForSingleObject(HANDLE *wait, HANDLE object, WAITORTIMERCALLBACK callback,
+                                              void *context, ULONG milliseconds, ULONG flags);
+BOOL WINAPI fault_UnregisterWaitEx(HANDLE wait, HANDLE completion);
 DWORD WINAPI fault_GetExtendedTcpTable(void *table, DWORD *size, BOOL sorted, ULONG family,
                                        TCP_TABLE_CLASS kind, ULONG reserved);
 int WINAPI fault_MultiByteToWideChar(UINT page, DWORD flags, const char *text, int length, WCHAR *wide,
@@ -160,7 +179,14 @@ int WINAPI fault_MultiByteToWideChar(UINT page, DWORD flags, const char *text, i
 #define CreateIoCompletionPort fault_CreateIoCompletionPort
 #define SetFileCompletionNotificationModes fault_SetFileCompletionNotificationModes
 #define GetQueuedCompletionStatusEx fault_GetQueuedCompletionStatusEx
+#define GetQueuedCompletionStatus fault_GetQueuedCompletionStatus
 #define PostQueuedCompletionStatus fault_PostQueuedCompletionStatus
+#define NtCreateFile fault_NtCreateFile
+#define ReadFile fault_ReadFile
+#define WriteFile fault_WriteFile
+#define ConnectNamedPipe fault_ConnectNamedPipe
+#define RegisterWaitForSingleObject fault_RegisterWaitForSingleObject
+#define UnregisterWaitEx fault_UnregisterWaitEx
 #define CreateThread fault_CreateThread
 #define CreateEventW fault_CreateEventW
 #define CreateWaitableTimerExW fault_CreateWaitableTimerExW

@@ -11,6 +11,8 @@
 #include "memory.h"
 #include "symbols.h"
 #ifdef IOCPSOCK_FAULTS
+#define FAULTS_THEMSELVES
+#define STRICT_ITSELF
 #include "faults.h"
 #endif
 

@@ -36,7 +36,7 @@ static void finish(struct receive **link, LONG status, DWORD bytes)
         last = link;
     receive->overlapped->InternalHigh = bytes;
     receive->overlapped->Internal = (ULONG_PTR)(LONG_PTR)status;
-    fault_post(receive->overlapped);
+    fault_post((HANDLE)receive->socket, receive->overlapped);
     free(receive);
 }
 

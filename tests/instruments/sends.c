@@ -41,7 +41,7 @@ static void finish(struct send **link, LONG status)
         last = link;
     send->overlapped->InternalHigh = send->sent;
     send->overlapped->Internal = (ULONG_PTR)(LONG_PTR)status;
-    fault_post(send->overlapped);
+    fault_post((HANDLE)send->socket, send->overlapped);
     free(send);
 }
 

@@ -32,6 +32,9 @@ SCENES = {
     "24 event": "258",
     "26 batch": "early, any size",
     "27 reset": "-10054",
+    "2 pipe": "103 , 1 0 0 5 hello",
+    "2 message": "message, 0 234 80000005 3 hel",
+    "26 single": "early, 0 995 c0000120 0",
 }
 
 # What is seen without the play: Wine's own ways.
@@ -47,8 +50,8 @@ WITHOUT = {
 
 
 def test_every_scene_has_its_words():
-    instruments = Path(__file__).resolve().parents[1] / "instruments"
-    source = (instruments / "strict" / "scene.c").read_text(encoding="utf-8")
+    strict = Path(__file__).resolve().parents[1] / "instruments" / "strict"
+    source = "".join((strict / name).read_text(encoding="utf-8") for name in ("scene.c", "scene_files.c"))
     assert re.findall(r'\{"(\d+ [^"]+)", \w+\}', source) == list(SCENES)
 
 

@@ -1,5 +1,5 @@
-"""A rule that cannot fire is no rule: each breach (tests/instruments/strict/breach.c) ends the process and is
-told as what it is."""
+"""A rule that cannot fire is no rule: each breach (tests/instruments/strict/breach.c and breach_files.c) ends
+the process and is told as what it is."""
 
 import re
 from pathlib import Path
@@ -8,9 +8,9 @@ import pytest
 
 ENDED = 135             # exit status of a process that broke a rule
 INSTRUMENTS = Path(__file__).resolve().parents[1] / "instruments" / "strict"
-BREACHES = re.findall(r'\{"(\d+) ([^"]+)", \w+\}', (INSTRUMENTS / "breach.c").read_text(encoding="utf-8"))
-CHECKED = set(re.findall(r"violation\((\d+),", "".join(path.read_text(encoding="utf-8")
-                                                       for path in INSTRUMENTS.glob("*.c"))))
+SOURCES = {path.stem: path.read_text(encoding="utf-8") for path in sorted(INSTRUMENTS.glob("*.c"))}
+BREACHES = re.findall(r'\{"(\d+) ([^"]+)", \w+\}', SOURCES["breach"] + SOURCES["breach_files"])
+CHECKED = set(re.findall(r"violation\((\d+),", "".join(SOURCES.values())))
 
 
 def test_every_check_has_a_breach():

@@ -251,10 +251,7 @@ static void poll_about_another(void)
                           sizeof poll, &poll, sizeof poll);
 }
 
-static const struct {
-    const char *name;
-    void (*breach)(void);
-} breaches[] = {
+static const struct stage_step breaches[] = {
     {"1 overlapped twice", overlapped_twice}, {"1 one buffer for two", one_buffer_for_two},
     {"1 buffer changed", buffer_changed},
     {"1 buffer freed", buffer_freed}, {"4 linger without context", linger_without_context},
@@ -275,16 +272,21 @@ static const struct {
     {"21 cancel of nothing", cancel_of_nothing}, {"21 cancel on another", cancel_on_another},
     {"25 null call", null_call},
     {"28 inside the loader", inside_the_loader}, {"30 poll about another", poll_about_another},
+    {NULL, NULL},
 };
 
-int strict_breach(const char *name)
+static int run(const struct stage_step *step, const char *name)
 {
-    size_t index;
-    for (index = 0; index < sizeof breaches / sizeof *breaches; index++)
-        if (!strcmp(breaches[index].name, name)) {
+    for (; step->name; step++)
+        if (!strcmp(step->name, name)) {
             stage_pair(&pair);
-            breaches[index].breach();
+            step->function();
             return 0;
         }
     return -1;
+}
+
+int strict_breach(const char *name)
+{
+    return run(breaches, name) && run(file_breaches, name) ? -1 : 0;
 }

@@ -28,8 +28,7 @@ SOCKET WSAAPI strict_WSASocketW(int family, int type, int protocol, WSAPROTOCOL_
     return s;
 }
 
-/* The record of a socket in use, noted down; the lock is held from here on. */
-static struct sock *enter(SOCKET s, const char *call, LONG_PTR value)
+struct sock *sock_enter(SOCKET s, const char *call, LONG_PTR value)
 {
     struct sock *sock;
     layer_enter(call);
@@ -41,7 +40,7 @@ static struct sock *enter(SOCKET s, const char *call, LONG_PTR value)
 
 int WSAAPI strict_bind(SOCKET s, const struct sockaddr *address, int length)
 {
-    struct sock *sock = enter(s, "bind", ntohs((u_short)address_port(address)));
+    struct sock *sock = sock_enter(s, "bind", ntohs((u_short)address_port(address)));
     int result = bind_played(sock, address, length);
     layer_unlock();
     return result;
@@ -49,7 +48,7 @@ int WSAAPI strict_bind(SOCKET s, const struct sockaddr *address, int length)
 
 int WSAAPI strict_listen(SOCKET s, int backlog)
 {
-    struct sock *sock = enter(s, "listen", backlog);
+    struct sock *sock = sock_enter(s, "listen", backlog);
     int result;
     if (backlog < 0)
         backlog = -backlog < LISTEN_MOST ? LISTEN_MOST : -backlog;  /* SOMAXCONN_HINT */
@@ -76,7 +75,7 @@ static int lacks_context(struct sock *sock)
 
 int WSAAPI strict_shutdown(SOCKET s, int how)
 {
-    int lacks = lacks_context(enter(s, "shutdown", how));
+    int lacks = lacks_context(sock_enter(s, "shutdown", how));
     layer_unlock();
     if (lacks)
         WSASetLastError(WSAENOTCONN);
@@ -85,7 +84,7 @@ int WSAAPI strict_shutdown(SOCKET s, int how)
 
 int WSAAPI strict_getpeername(SOCKET s, struct sockaddr *address, int *length)
 {
-    int lacks = lacks_context(enter(s, "getpeername", 0));
+    int lacks = lacks_context(sock_enter(s, "getpeername", 0));
     layer_unlock();
     if (lacks)
         WSASetLastError(WSAENOTCONN);
@@ -94,7 +93,7 @@ int WSAAPI strict_getpeername(SOCKET s, struct sockaddr *address, int *length)
 
 int WSAAPI strict_getsockname(SOCKET s, struct sockaddr *address, int *length)
 {
-    struct sock *sock = enter(s, "getsockname", 0);
+    struct sock *sock = sock_enter(s, "getsockname", 0);
     int port = sock->played_port, result;
     layer_unlock();
     result = getsockname(s, address, length);
@@ -112,7 +111,7 @@ int WSAAPI strict_closesocket(SOCKET s)
 
 int WSAAPI strict_ioctlsocket(SOCKET s, long command, u_long *argument)
 {
-    struct sock *sock = enter(s, "ioctlsocket", *argument);
+    struct sock *sock = sock_enter(s, "ioctlsocket", *argument);
     int result;
     layer_unlock();
     result = ioctlsocket(s, command, argument);
@@ -159,7 +158,7 @@ static void inherit_mode(struct sock *sock)
 
 int WSAAPI strict_setsockopt(SOCKET s, int level, int option, const char *value, int length)
 {
-    struct sock *sock = enter(s, "setsockopt", option);
+    struct sock *sock = sock_enter(s, "setsockopt", option);
     int updates_accept = level == SOL_SOCKET && option == SO_UPDATE_ACCEPT_CONTEXT;
     int updates_connect = level == SOL_SOCKET && option == SO_UPDATE_CONNECT_CONTEXT;
     int refused = 0, result;
@@ -206,55 +205,11 @@ int WSAAPI strict_setsockopt(SOCKET s, int level, int option, const char *value,
 int WSAAPI strict_getsockopt(SOCKET s, int level, int option, char *value, int *length)
 {
     int result;
-    enter(s, "getsockopt", option);
+    sock_enter(s, "getsockopt", option);
     layer_unlock();
     result = getsockopt(s, level, option, value, length);
     if (!result && option == SO_PROTOCOL_INFOW && level == SOL_SOCKET && !play(PLAY_ifs))
         ((WSAPROTOCOL_INFOW *)value)->dwServiceFlags1 &= ~XP1_IFS_HANDLES;
-    return result;
-}
-
-HANDLE WINAPI strict_CreateIoCompletionPort(HANDLE file, HANDLE port, ULONG_PTR key, DWORD threads)
-{
-    struct sock *sock = NULL;
-    HANDLE result;
-    if (file == INVALID_HANDLE_VALUE) {
-        layer_enter("CreateIoCompletionPort");
-    } else {
-        sock = enter((SOCKET)file, "CreateIoCompletionPort", (LONG_PTR)key);
-        if (sock->port)
-            violation(19, "CreateIoCompletionPort", sock, NULL, "of a socket that has a port");
-        layer_unlock();
-    }
-    result = CreateIoCompletionPort(file, port, key, threads);
-    if (result && sock) {
-        sock->port = port;
-        sock->key = key;
-    }
-    return result;
-}
-
-BOOL WINAPI strict_SetFileCompletionNotificationModes(HANDLE file, UCHAR flags)
-{
-    static const char call[] = "SetFileCompletionNotificationModes";
-    struct sock *sock = enter((SOCKET)file, call, flags);
-    WSAPROTOCOL_INFOW info;
-    int length = sizeof info;
-    BOOL result;
-    if (!sock->port || sock->operated || sock->modes_set)
-        violation(19, call, sock, NULL, !sock->port ? "before it has a port"
-                  : sock->modes_set ? "a second time" : "after its first operation");
-    layer_unlock();
-    if (flags & FILE_SKIP_COMPLETION_PORT_ON_SUCCESS
-            && !strict_getsockopt((SOCKET)file, SOL_SOCKET, SO_PROTOCOL_INFOW, (char *)&info, &length)
-            && !(info.dwServiceFlags1 & XP1_IFS_HANDLES))
-        violation(19, call, sock, NULL,
-                  "to skip packets, with a provider whose sockets are no kernel handles");
-    result = SetFileCompletionNotificationModes(file, flags);
-    if (result) {
-        sock->modes_set = 1;
-        sock->skips = (flags & FILE_SKIP_COMPLETION_PORT_ON_SUCCESS) != 0;
-    }
     return result;
 }
 
@@ -273,7 +228,7 @@ int WSAAPI strict_WSAIoctl(SOCKET s, DWORD control, void *in, DWORD in_size, voi
 {
     static const GUID accept_id = WSAID_ACCEPTEX, connect_id = WSAID_CONNECTEX,
         transmit_id = WSAID_TRANSMITFILE;
-    struct sock *sock = enter(s, "WSAIoctl", control);
+    struct sock *sock = sock_enter(s, "WSAIoctl", control);
     int result;
     if (control == INITIAL_RTO && play(PLAY_refusal)) {     /* Wine knows no such request */
         sock->rtt = *(USHORT *)in;

@@ -1,7 +1,7 @@
-/* handles.c - events, timers and threads of the engine's, and the waits for them.
+/* handles.c - events, timers, threads and ports of the engine's, and the waits for them.
  *
  * A handle is used from the call that made it to its CloseHandle, and no event is closed that an operation is
- * yet to set (rule 21). The ends of operations with events are shown around every wait (shadow.c), and waits
+ * yet to set (rule 21); files.c, ports.c and waits.c know what else forbids to close a handle. The ends of operations with events are shown around every wait (shadow.c), and waits
  * end at a tick (clock.c).
  * Owner: a table of the handles that are open, and of those that were closed and not given anew. Threads:
  * any.
@@ -29,9 +29,10 @@ static struct object *find(HANDLE handle)
     return object;
 }
 
-static HANDLE made(HANDLE handle)
+HANDLE handle_made(HANDLE handle)
 {
     struct object *object;
+    struct sock *sock;
     if (!handle)
         return handle;
     layer_lock();
@@ -43,12 +44,15 @@ static HANDLE made(HANDLE handle)
         *bucket_of(handle) = object;
     }
     object->live = 1;
+    sock = sock_find((SOCKET)handle);
+    if (sock)
+        sock_close(sock, "closed unseen");
     layer_unlock();
     return handle;
 }
 
 /* A handle of the engine's is open; a host's may be anything. */
-static void need(HANDLE handle, const char *call)
+void handle_need(HANDLE handle, const char *call)
 {
     struct object *object;
     layer_lock();
@@ -61,14 +65,14 @@ static void need(HANDLE handle, const char *call)
 HANDLE WINAPI strict_CreateEventW(SECURITY_ATTRIBUTES *security, BOOL manual, BOOL initial, const WCHAR *name)
 {
     layer_enter("CreateEventW");
-    return made(CreateEventW(security, manual, initial, name));
+    return handle_made(CreateEventW(security, manual, initial, name));
 }
 
 HANDLE WINAPI strict_CreateWaitableTimerExW(SECURITY_ATTRIBUTES *security, const WCHAR *name, DWORD flags,
                                             DWORD access)
 {
     layer_enter("CreateWaitableTimerExW");
-    return made(CreateWaitableTimerExW(security, name, flags, access));
+    return handle_made(CreateWaitableTimerExW(security, name, flags, access));
 }
 
 HANDLE WINAPI strict_CreateThread(SECURITY_ATTRIBUTES *security, SIZE_T stack, LPTHREAD_START_ROUTINE start,
@@ -76,7 +80,7 @@ HANDLE WINAPI strict_CreateThread(SECURITY_ATTRIBUTES *security, SIZE_T stack, L
                                   DWORD flags, DWORD *identifier)
 {
     layer_enter("CreateThread");
-    return made(CreateThread(security, stack, start, parameter, flags, identifier));
+    return handle_made(CreateThread(security, stack, start, parameter, flags, identifier));
 }
 
 BOOL WINAPI strict_CloseHandle(HANDLE handle)
@@ -90,9 +94,13 @@ BOOL WINAPI strict_CloseHandle(HANDLE handle)
         violation(21, "CloseHandle", NULL, NULL, "on handle %p, which is closed", handle);
     if (ops_with_event(handle))
         violation(21, "CloseHandle", NULL, NULL, "on event %p, which a pending operation is to set", handle);
+    waits_close(handle, "CloseHandle");
+    port_close(handle);
     sock = sock_find((SOCKET)handle);
-    if (sock)
+    if (sock && sock->nature == NATURE_SOCKET)
         violation(21, "CloseHandle", sock, NULL, "on a socket");
+    else if (sock)
+        file_close(sock, "CloseHandle");
     if (object)
         object->live = 0;
     layer_unlock();
@@ -102,7 +110,7 @@ BOOL WINAPI strict_CloseHandle(HANDLE handle)
 BOOL WINAPI strict_SetEvent(HANDLE event)
 {
     layer_enter("SetEvent");
-    need(event, "SetEvent");
+    handle_need(event, "SetEvent");
     return SetEvent(event);
 }
 
@@ -110,7 +118,7 @@ BOOL WINAPI strict_ResetEvent(HANDLE event)
 {
     BOOL result;
     layer_enter("ResetEvent");
-    need(event, "ResetEvent");
+    handle_need(event, "ResetEvent");
     result = ResetEvent(event);
     ops_collect();                      /* what ended before is seen by whoever looks after it */
     return result;
@@ -120,7 +128,7 @@ DWORD WINAPI strict_WaitForSingleObject(HANDLE handle, DWORD milliseconds)
 {
     DWORD result, error;
     layer_enter("WaitForSingleObject");
-    need(handle, "WaitForSingleObject");
+    handle_need(handle, "WaitForSingleObject");
     result = WaitForSingleObject(handle, clock_wait(milliseconds));
     error = GetLastError();
     ops_collect();
@@ -133,7 +141,7 @@ DWORD WINAPI strict_WaitForMultipleObjects(DWORD count, const HANDLE *handles, B
     DWORD result, error, index;
     layer_enter("WaitForMultipleObjects");
     for (index = 0; index < count; index++)
-        need(handles[index], "WaitForMultipleObjects");
+        handle_need(handles[index], "WaitForMultipleObjects");
     result = WaitForMultipleObjects(count, handles, all, clock_wait(milliseconds));
     error = GetLastError();
     ops_collect();

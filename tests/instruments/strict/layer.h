@@ -47,8 +47,11 @@ void history_add(struct history *history, const char *what, const void *operatio
 enum context { CONTEXT_NONE, CONTEXT_ACCEPTED, CONTEXT_CONNECTED, CONTEXT_UPDATED };
 enum { MODE_UNKNOWN = -1, MODE_NONBLOCKING, MODE_BLOCKING };
 
+enum nature { NATURE_SOCKET, NATURE_PIPE, NATURE_DEVICE };     /* a device: of the socket driver */
+
 struct sock {
     struct sock *next;          /* in its bucket */
+    enum nature nature;         /* what follows holds for sockets, but for the port and the history */
     SOCKET handle;
     int uses;                   /* operations that point here, and 1 while it is in the table */
     int live;                   /* 0: closed, and remembered until the handle has a new owner */
@@ -79,7 +82,8 @@ void layer_unlock(void);
 void layer_enter(const char *call);         /* first in every call: rules 28 and 29 */
 struct sock *sock_new(SOCKET handle, int family, int hosts, const char *what);
 struct sock *sock_find(SOCKET handle);      /* the live one, or NULL. This and the next with the lock held */
-struct sock *sock_need(SOCKET handle, const char *call);    /* the live one, or rule 21 */
+struct sock *sock_need(SOCKET handle, const char *call);    /* the live one, of a socket, or rule 21 */
+struct sock *sock_any(SOCKET handle, const char *call);     /* likewise, of a socket, a pipe or a device */
 /* A new one for a socket that is there already; NULL: there is none. */
 struct sock *sock_adopt(SOCKET handle);
 void sock_close(struct sock *sock, const char *what);
@@ -87,7 +91,7 @@ void sock_release(struct sock *sock);
 struct sock *sock_next(struct sock *sock);  /* all records one after the other, from NULL on */
 
 /* shadow.c, which says what they are */
-enum kind { OP_RECEIVE, OP_SEND, OP_ACCEPT, OP_CONNECT, OP_TRANSMIT, OP_POLL };
+enum kind { OP_RECEIVE, OP_SEND, OP_ACCEPT, OP_CONNECT, OP_TRANSMIT, OP_POLL, OP_READ, OP_WRITE, OP_LISTEN };
 enum progress { OP_POSTING, OP_PENDING, OP_ENDED };
 
 struct op {
@@ -186,6 +190,19 @@ struct sock *listener_at(const struct sockaddr *address);
 int address_port(const struct sockaddr *address);
 int address_is(const struct sockaddr *address, int loopback);   /* loopback, or else: the wildcard */
 void address_map(struct sockaddr *address);
+
+/* calls.c: the record of a socket in use, noted down; the lock is held from here on */
+struct sock *sock_enter(SOCKET s, const char *call, LONG_PTR value);
+
+/* handles.c */
+HANDLE handle_made(HANDLE handle);
+void handle_need(HANDLE handle, const char *call);      /* rule 21 */
+
+/* files.c, ports.c and waits.c, with the lock held: before a handle is closed */
+struct sock *file_new(HANDLE handle, enum nature nature, int hosts, const char *what);
+void file_close(struct sock *file, const char *what);
+void port_close(HANDLE port);
+void waits_close(HANDLE object, const char *call);
 
 /* outside.c */
 void outside_watch(void);

@@ -195,39 +195,6 @@ BOOL PASCAL strict_TransmitFile(SOCKET s, HANDLE file, DWORD size, DWORD piece, 
     return !finish(op, !real_TransmitFile(s, file, size, piece, &op->shadow, around, flags));
 }
 
-/* AFD's poll of one socket: its block is the system's until the end, as the status is (rule 30). */
-NTSTATUS NTAPI strict_NtDeviceIoControlFile(HANDLE file, HANDLE event, PIO_APC_ROUTINE routine, void *context,
-                                            IO_STATUS_BLOCK *ended, ULONG code, void *in, ULONG in_size,
-                                            void *out, ULONG out_size)
-{
-    OVERLAPPED *caller = (OVERLAPPED *)ended;
-    HANDLE asked = *(HANDLE *)((char *)in + sizeof(LARGE_INTEGER) + 2 * sizeof(ULONG)), before;
-    struct sock *sock;
-    struct op *op;
-    WSABUF whole = {in_size, in};
-    NTSTATUS status;
-    (void)out_size;
-    layer_enter("NtDeviceIoControlFile");
-    layer_lock();
-    sock = sock_need((SOCKET)file, "NtDeviceIoControlFile");
-    if (asked != file)
-        violation(30, "NtDeviceIoControlFile", sock, NULL, "on %p about %p", file, asked);
-    if (in != out)
-        violation(30, "NtDeviceIoControlFile", sock, NULL, "with two blocks");
-    if (context && context != ended)
-        violation(30, "NtDeviceIoControlFile", sock, NULL, "with a packet that names another OVERLAPPED");
-    before = caller->hEvent;
-    caller->hEvent = event;
-    op = op_begin(OP_POLL, sock, caller, &whole, 1);
-    caller->hEvent = before;
-    layer_unlock();
-    status = NtDeviceIoControlFile(file, event, routine, context ? &op->shadow : NULL,
-                                   (IO_STATUS_BLOCK *)&op->shadow, code, op->copy,
-                                   in_size, op->copy, in_size);
-    op_returned(op, status == STATUS_PENDING ? WSA_IO_PENDING : status < 0 ? WSAEINVAL : 0);
-    return status;
-}
-
 BOOL WINAPI strict_CancelIoEx(HANDLE file, OVERLAPPED *overlapped)
 {
     struct sock *sock;
@@ -236,7 +203,7 @@ BOOL WINAPI strict_CancelIoEx(HANDLE file, OVERLAPPED *overlapped)
     BOOL result;
     layer_enter("CancelIoEx");
     layer_lock();
-    sock = sock_need((SOCKET)file, "CancelIoEx");
+    sock = sock_any((SOCKET)file, "CancelIoEx");
     history_add(&sock->history, "CancelIoEx", overlapped, 0);
     op = overlapped ? op_pending(overlapped) : NULL;
     if (op && op->sock != sock)
@@ -263,35 +230,4 @@ BOOL WINAPI strict_CancelIoEx(HANDLE file, OVERLAPPED *overlapped)
     }
     result = CancelIoEx(file, shadow);
     return result;
-}
-
-/* Packets come in batches of any size, waits end early, and where there is no packet `removed` says nothing
- * (rule 26). */
-BOOL WINAPI strict_GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count,
-                                               ULONG *removed,
-                                               DWORD milliseconds, BOOL alertable)
-{
-    enum { GARBAGE = 0x5A5A };
-    ULONG index, got, seen = 0;
-    layer_enter("GetQueuedCompletionStatusEx");
-    if (play(PLAY_batch) && !dice(16)) {
-        counts[COUNT_early]++;
-        *removed = GARBAGE;
-        SetLastError(WAIT_TIMEOUT);
-        return FALSE;
-    }
-    while (!seen) {
-        if (!GetQueuedCompletionStatusEx(port, entries, play(PLAY_batch) ? 1 + (ULONG)dice(count) : count,
-                                         &got, clock_wait(milliseconds),
-                                         alertable)) {
-            *removed = GARBAGE;
-            return FALSE;
-        }
-        for (index = 0; index < got; index++)
-            if (op_dequeue(&entries[index]))
-                entries[seen++] = entries[index];
-    }
-    layer_enter("GetQueuedCompletionStatusEx");
-    *removed = seen;
-    return TRUE;
 }

@@ -1,7 +1,8 @@
 /* outside.c - what the host does with sockets itself, without the engine, and the closing of any.
  *
  * Python's sockets are made, configured and closed by its module _socket, too. Its calls of Winsock are seen
- * by way of its import table; they break no rule, but change what the engine's calls find. A socket that has
+ * by way of its import table; they break no rule, but change what the engine's calls find. So are its closings
+ * of pipes and processes, before which the engine has to let go of them. A socket that has
  * a duplicate keeps its operations when one of the handles is closed (rule 23), which Wine would end: then
  * the handle stays open until the last is closed.
  * Owner: `file` is shared by the records of one socket's handles. Threads: any.
@@ -87,7 +88,7 @@ static struct sock *vouched(SOCKET s, const char *what, LONG_PTR value)
     struct sock *sock;
     layer_lock();
     sock = sock_find(s);
-    if (!sock)
+    if (!sock || sock->nature != NATURE_SOCKET)
         sock = sock_adopt(s);
     if (!sock)
         sock = sock_new(s, AF_UNSPEC, 1, what);     /* its call is going to fail */
@@ -229,39 +230,74 @@ static SOCKET WSAAPI outside_accept(SOCKET s, struct sockaddr *address, int *len
     return accepted;
 }
 
-/* Put ours in the place of each function of Winsock that the module imports. */
-static void take_over(char *module)
+static BOOL WINAPI outside_CloseHandle(HANDLE handle)
 {
-    static const struct { const char *name; void *ours; } functions[] = {
+    struct sock *sock;
+    layer_lock();
+    waits_close(handle, "the host's CloseHandle");
+    sock = sock_find((SOCKET)handle);
+    if (sock)
+        file_close(sock, "the host's CloseHandle");
+    layer_unlock();
+    return CloseHandle(handle);
+}
+
+struct ours {
+    const char *name;
+    void *function;
+};
+
+/* Put ours in the place of each function of the library that the module imports. */
+static void take_over(char *module, const char *library, const struct ours *ours, size_t count)
+{
+    IMAGE_NT_HEADERS *headers = (IMAGE_NT_HEADERS *)(module + ((IMAGE_DOS_HEADER *)module)->e_lfanew);
+    IMAGE_IMPORT_DESCRIPTOR *imports = (IMAGE_IMPORT_DESCRIPTOR *)(module
+        + headers->OptionalHeader.DataDirectory[IMAGE_DIRECTORY_ENTRY_IMPORT].VirtualAddress);
+    HMODULE exporter = GetModuleHandleA(library);
+    void **slot;
+    DWORD before;
+    size_t index;
+    for (; imports->Name; imports++)
+        for (slot = (void **)(module + imports->FirstThunk); *slot; slot++)
+            for (index = 0; index < count; index++)
+                if (*slot == (void *)GetProcAddress(exporter, ours[index].name)) {
+                    VirtualProtect(slot, sizeof *slot, PAGE_READWRITE, &before);
+                    *slot = ours[index].function;
+                    VirtualProtect(slot, sizeof *slot, before, &before);
+                }
+}
+
+/* Python itself, which closes pipes and processes; NULL: the host is not Python. */
+static HMODULE find_python(void)
+{
+    char name[30];
+    HMODULE module = NULL;
+    int minor;
+    for (minor = 8; minor < 30 && !module; minor++) {
+        snprintf(name, sizeof name, "python3%d.dll", minor);
+        module = GetModuleHandleA(name);
+        snprintf(name, sizeof name, "python3%dt.dll", minor);
+        module = module ? module : GetModuleHandleA(name);
+    }
+    return module;
+}
+
+/* From now on see what Python's own modules do: before this DLL's first call, if they are there by then. */
+__attribute__((constructor)) void outside_watch(void)
+{
+    static const struct ours sockets[] = {
         {"WSASocketW", outside_WSASocketW}, {"WSADuplicateSocketW", outside_WSADuplicateSocketW},
         {"closesocket", outside_closesocket},
         {"ioctlsocket", outside_ioctlsocket}, {"setsockopt", outside_setsockopt}, {"bind", outside_bind},
         {"listen", outside_listen},
         {"getsockname", outside_getsockname}, {"connect", outside_connect}, {"accept", outside_accept}};
-    IMAGE_NT_HEADERS *headers = (IMAGE_NT_HEADERS *)(module + ((IMAGE_DOS_HEADER *)module)->e_lfanew);
-    IMAGE_IMPORT_DESCRIPTOR *library = (IMAGE_IMPORT_DESCRIPTOR *)(module
-        + headers->OptionalHeader.DataDirectory[IMAGE_DIRECTORY_ENTRY_IMPORT].VirtualAddress);
-    HMODULE winsock = GetModuleHandleA("ws2_32.dll");
-    void **slot;
-    DWORD before;
-    size_t index;
-    for (; library->Name; library++)
-        for (slot = (void **)(module + library->FirstThunk); *slot; slot++)
-            for (index = 0; index < sizeof functions / sizeof *functions; index++)
-                if (*slot == (void *)GetProcAddress(winsock, functions[index].name)) {
-                    VirtualProtect(slot, sizeof *slot, PAGE_READWRITE, &before);
-                    *slot = functions[index].ours;
-                    VirtualProtect(slot, sizeof *slot, before, &before);
-                }
-}
-
-/* From now on see what Python's own module does: before this DLL's first call, if it is there by then. */
-__attribute__((constructor)) void outside_watch(void)
-{
-    static HMODULE watched;
+    static const struct ours handles[] = {{"CloseHandle", outside_CloseHandle}};
+    static HMODULE watched, python;
     HMODULE module = GetModuleHandleA("_socket.pyd");
     if (module && module != watched) {
         watched = module;
-        take_over((char *)module);
+        take_over((char *)module, "ws2_32.dll", sockets, sizeof sockets / sizeof *sockets);
     }
+    if (!python && (python = find_python()))
+        take_over((char *)python, "kernel32.dll", handles, 1);
 }

@@ -20,13 +20,15 @@ static const char *const rules[] = {
     [8] = "a call without an OVERLAPPED must not block",
     [9] = "closing over a pending receive resets, and what was sent may be lost",
     [15] = "options for the address are set before the bind",
-    [19] = "a socket has one port for life, and its modes are set once, before its first operation",
+    [19] = "a handle has one port for life, and its modes are set once, before its first operation",
     [21] = "a handle is used by who has it, until it is closed",
     [25] = "an extension function is asked for before it is called",
     [28] = "nothing is called with the loader's lock held",
-    [30] = "a request to AFD takes the handle of the socket it asks about",
+    [30] = "a poll by AFD takes the handle of the socket it asks about, or a device of its own with a packet",
+    [31] = "a registered wait ends before its object is closed, once, and not in its callback",
 };
 
+static const char *const natures[] = {"socket", "pipe", "device"};
 static char text[TEXT];
 static int length;
 
@@ -74,7 +76,7 @@ static struct sock *other_end(struct sock *sock)
     struct sock *other = NULL;
     int size = sizeof peer;
     memset(&peer, 0, sizeof peer);
-    if (!sock->live || getpeername(sock->handle, (struct sockaddr *)&peer, &size))
+    if (!sock->live || sock->nature != NATURE_SOCKET || getpeername(sock->handle, (struct sockaddr *)&peer, &size))
         return NULL;
     while ((other = sock_next(other))) {
         memset(&local, 0, sizeof local);
@@ -111,14 +113,13 @@ void violation(int rule, const char *call, struct sock *sock, struct op *op, con
     say("\n  at %.3f s on thread %04lx, called by ", clock_now() / 1e6, GetCurrentThreadId());
     say_stack(frames);
     if (op) {
-        say("  operation %p on socket %#llx, posted at %.3f s by thread %04lx, ", op->caller,
-            (unsigned long long)op->sock->handle,
-            op->posted / 1e6, op->thread);
+        say("  operation %p on %s %#llx, posted at %.3f s by thread %04lx, ", op->caller,
+            natures[op->sock->nature], (unsigned long long)op->sock->handle, op->posted / 1e6, op->thread);
         say(op->progress == OP_ENDED ? "ended, by " : "%s, by ", op->cancelled ? "cancelled" : "pending");
         say_stack(op->frames);
     }
     if (sock) {
-        say_socket("socket", sock);
+        say_socket(natures[sock->nature], sock);
         peer = other_end(sock);
         if (peer)
             say_socket("its peer", peer);

@@ -16,7 +16,7 @@ static struct pair pair;
 static struct sockaddr_in address;
 static char large[LARGE];
 
-static void say(const char *format, ...)
+void stage_say(const char *format, ...)
 {
     va_list arguments;
     int length = (int)strlen(words);
@@ -62,9 +62,9 @@ static void status(void)
     stage_nonblocking(pair.client);
     stage_send_at_once(pair.client, "hello", 5);
     Sleep(MOMENT);
-    say("%lx %.5s", (DWORD)posted->overlapped.Internal, posted->data);
+    stage_say("%lx %.5s", (DWORD)posted->overlapped.Internal, posted->data);
     if (dequeue(port) == &posted->overlapped)
-        say(", %lx %.5s %d", (DWORD)posted->overlapped.Internal, posted->data,
+        stage_say(", %lx %.5s %d", (DWORD)posted->overlapped.Internal, posted->data,
             (int)posted->overlapped.InternalHigh);
 }
 
@@ -76,7 +76,7 @@ static void packet(void)
     for (index = 0; index < 100; index++)
         stage_receive(pair.client, stage_posted(), 10);
     before = strict_count("late") - before;
-    say("%s", before && before < 50 && milliseconds_since(began) >= before ? "some" : before ? "too many"
+    stage_say("%s", before && before < 50 && milliseconds_since(began) >= before ? "some" : before ? "too many"
         : "none");
 }
 
@@ -105,12 +105,12 @@ static int peer_error(SOCKET s)
 static void context(void)
 {
     SOCKET listener, client, accepted = fresh_accept(&listener, &client);
-    say("%d %d", peer_error(accepted), shutdown(accepted, SD_SEND) ? WSAGetLastError() : 0);
+    stage_say("%d %d", peer_error(accepted), shutdown(accepted, SD_SEND) ? WSAGetLastError() : 0);
     stage_update(accepted, listener);
-    say(", %d %d", peer_error(accepted), shutdown(accepted, SD_SEND) ? WSAGetLastError() : 0);
-    say(", %d", peer_error(client));
+    stage_say(", %d %d", peer_error(accepted), shutdown(accepted, SD_SEND) ? WSAGetLastError() : 0);
+    stage_say(", %d", peer_error(client));
     setsockopt(client, SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, NULL, 0);
-    say(", %d", peer_error(client));
+    stage_say(", %d", peer_error(client));
 }
 
 /* Rule 5: the accepted socket is non-blocking if the listening one is. */
@@ -120,7 +120,7 @@ static void inherit(void)
     SOCKET listener, client, accepted = fresh_accept(&listener, &client);
     stage_nonblocking(listener);
     stage_update(accepted, listener);
-    say("%d", stage_receive_at_once(accepted, data, 1));
+    stage_say("%d", stage_receive_at_once(accepted, data, 1));
 }
 
 /* Rule 6. */
@@ -130,7 +130,7 @@ static void wildcard(void)
     stage_listener(5, &address);
     address.sin_addr.s_addr = 0;
     stage_bind(s);
-    say("%d", stage_connect(s, &address));
+    stage_say("%d", stage_connect(s, &address));
 }
 
 /* Rule 9: the peer sees a reset. */
@@ -140,7 +140,7 @@ static void closing(void)
     stage_receive(pair.server, posted, 10);
     stage_receive(pair.client, stage_posted(), 10);
     closesocket(pair.client);
-    say("%lx, %d reset", stage_wait(posted), strict_count("resets"));
+    stage_say("%lx, %d reset", stage_wait(posted), strict_count("resets"));
 }
 
 /* Rule 10: a send that is cancelled says nothing of what went out, and the connection is gone. */
@@ -152,14 +152,14 @@ static void cancel(void)
     stage_send(pair.client, posted, data, HUGE);
     Sleep(MOMENT);
     CancelIoEx((HANDLE)pair.client, &posted->overlapped);
-    say("%x %d", stage_wait(posted), (int)posted->overlapped.InternalHigh);
-    say(", receive %x", stage_wait(receive));
-    say(", send %d", stage_send(pair.client, stage_posted(), data, 1));
+    stage_say("%x %d", stage_wait(posted), (int)posted->overlapped.InternalHigh);
+    stage_say(", receive %x", stage_wait(receive));
+    stage_say(", send %d", stage_send(pair.client, stage_posted(), data, 1));
     closesocket(pair.client);
     stage_nonblocking(pair.server);
     while (stage_receive_at_once(pair.server, large, LARGE) > 0)
         ;
-    say(", peer %d", stage_receive(pair.server, peer, 10) ? WSAGetLastError() : stage_wait(peer));
+    stage_say(", peer %d", stage_receive(pair.server, peer, 10) ? WSAGetLastError() : stage_wait(peer));
 }
 
 static DWORD WINAPI post_and_end(void *posted)
@@ -174,7 +174,7 @@ static void thread(void)
     struct posted *posted = stage_posted();
     HANDLE thread = CreateThread(NULL, 0, post_and_end, posted, 0, NULL);
     WaitForSingleObject(thread, INFINITE);
-    say("%x", stage_wait(posted));
+    stage_say("%x", stage_wait(posted));
     CloseHandle(thread);
     /* A process that ends while a thread's last steps are under way may crash in Wine. */
     Sleep(MOMENT);
@@ -197,7 +197,7 @@ static void ack(void)
         }
         stage_wait(posted);
         late = milliseconds_since(began) >= 50;
-        say("%s%lu %s %s", index ? ", " : "", (DWORD)posted->overlapped.InternalHigh, error ? "pending"
+        stage_say("%s%lu %s %s", index ? ", " : "", (DWORD)posted->overlapped.InternalHigh, error ? "pending"
             : "at once", late ? "late" : "soon");
     }
 }
@@ -231,16 +231,16 @@ static void transmit(void)
     }
     Sleep(MOMENT);
     ioctlsocket(pairs[2].server, FIONREAD, &arrived);
-    say("%lu", arrived);
+    stage_say("%lu", arrived);
     stage_nonblocking(pairs[0].server);
     while (!ended) {
         while (stage_receive_at_once(pairs[0].server, large, LARGE) > 0)
             ;
         ended = WaitForSingleObject(posted[0]->event, 1) == WAIT_OBJECT_0;
     }
-    say(", %d", stage_wait(posted[2]));
+    stage_say(", %d", stage_wait(posted[2]));
     ioctlsocket(pairs[2].server, FIONREAD, &arrived);
-    say(" %lu", arrived);
+    stage_say(" %lu", arrived);
 }
 
 static SOCKET share(int sharing)
@@ -269,11 +269,11 @@ static void binding(void)
             where.sin_addr.s_addr = row % 2 ? htonl(INADDR_LOOPBACK) : 0;
             second = share(row / 2);
             error = bind(second, (struct sockaddr *)&where, sizeof where) ? WSAGetLastError() : 0;
-            say(error == WSAEADDRINUSE ? "u" : error == WSAEACCES ? "d" : error ? "e" : "+");
+            stage_say(error == WSAEADDRINUSE ? "u" : error == WSAEACCES ? "d" : error ? "e" : "+");
             closesocket(first);
             closesocket(second);
         }
-        say(row < 5 ? " " : "");
+        stage_say(row < 5 ? " " : "");
     }
 }
 
@@ -282,7 +282,7 @@ static void both_options(void)
 {
     SOCKET s = share(1);
     int on = 1;
-    say("%d", setsockopt(s, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, (char *)&on, sizeof on) ? WSAGetLastError() : 0);
+    stage_say("%d", setsockopt(s, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, (char *)&on, sizeof on) ? WSAGetLastError() : 0);
 }
 
 /* Rule 16: how often GetTickCount64 changes in 200 milliseconds, and how long a wait of one takes, in all of
@@ -301,7 +301,7 @@ static void ticking(void)
     began = moment();
     for (index = 0; index < 20; index++)
         WaitForSingleObject(event, 1);
-    say("%s, %s", changes <= 14 ? "coarse" : "fine", milliseconds_since(began) > 100 ? "coarse" : "fine");
+    stage_say("%s, %s", changes <= 14 ? "coarse" : "fine", milliseconds_since(began) > 100 ? "coarse" : "fine");
 }
 
 static int refused_after(int retries)
@@ -325,7 +325,7 @@ static void refusal(void)
     closesocket(stage_listener(1, &address));
     usual = refused_after(0);
     once = refused_after(1);
-    say("%s, %s", usual >= 2000 ? "slow" : "fast", once < 0 ? "connected" : once >= 300 && once < 1900
+    stage_say("%s, %s", usual >= 2000 ? "slow" : "fast", once < 0 ? "connected" : once >= 300 && once < 1900
         ? "soon" : "at the wrong time");
 }
 
@@ -336,8 +336,8 @@ static void backlog(void)
     stage_listener(1, &address);
     stage_bind(first);
     stage_bind(second);
-    say("%d", stage_connect(first, &address));
-    say(" %d", stage_connect(second, &address));
+    stage_say("%d", stage_connect(first, &address));
+    stage_say(" %d", stage_connect(second, &address));
 }
 
 /* Rule 20: a page of memory that is not aligned locks two. */
@@ -345,11 +345,11 @@ static void pages(void)
 {
     struct posted *one = VirtualAlloc(NULL, 3 * 4096, MEM_COMMIT, PAGE_READWRITE), *other = stage_posted();
     *one = *stage_posted();
-    say("%d", strict_count("pages"));
+    stage_say("%d", strict_count("pages"));
     stage_receive(pair.client, one, 4096);
-    say(" %d", strict_count("pages"));
+    stage_say(" %d", strict_count("pages"));
     strict_play("pages", 2);
-    say(", %d", stage_receive(pair.client, other, 10));
+    stage_say(", %d", stage_receive(pair.client, other, 10));
 }
 
 /* Rule 22. */
@@ -357,8 +357,8 @@ static void lingering(void)
 {
     stage_nonblocking(pair.client);
     stage_linger(pair.client, 3);
-    say("%d", closesocket(pair.client) ? WSAGetLastError() : 0);
-    say(" %d", peer_error(pair.client));
+    stage_say("%d", closesocket(pair.client) ? WSAGetLastError() : 0);
+    stage_say(" %d", peer_error(pair.client));
 }
 
 /* Rule 24: an operation that begins clears its event. */
@@ -367,7 +367,7 @@ static void event(void)
     struct posted *posted = stage_posted();
     SetEvent(posted->event);
     stage_receive(pair.client, posted, 10);
-    say("%ld", WaitForSingleObject(posted->event, 0));
+    stage_say("%ld", WaitForSingleObject(posted->event, 0));
 }
 
 /* Rule 26. */
@@ -378,9 +378,9 @@ static void batch(void)
     ULONG count;
     int index, early = 0, sizes = 0;
     LARGE_INTEGER began;
-    for (index = 0; index < 500; index++)
+    for (index = 0; index < 2000; index++)
         PostQueuedCompletionStatus(port, 0, 0, NULL);
-    for (index = 0; index < 500; index += (int)count) {
+    for (index = 0; index < 2000; index += (int)count) {
         began = moment();
         if (GetQueuedCompletionStatusEx(port, entries, 16, &count, PATIENCE, FALSE)) {
             sizes |= 1 << count;
@@ -389,7 +389,7 @@ static void batch(void)
         early += GetLastError() == WAIT_TIMEOUT && milliseconds_since(began) < PATIENCE / 2 && count > 16;
         count = 0;
     }
-    say("%s, %s", early ? "early" : "never early", (sizes & ~(1 << 16 | 1 << 500 % 16)) ? "any size"
+    stage_say("%s, %s", early ? "early" : "never early", (sizes & ~(1 << 16 | 1 << 2000 % 16)) ? "any size"
         : "as many as there are");
 }
 
@@ -403,13 +403,10 @@ static void reset(void)
     stage_linger(pair.client, 0);
     closesocket(pair.client);
     Sleep(MOMENT);
-    say("%d", stage_receive_at_once(pair.server, data, 10));
+    stage_say("%d", stage_receive_at_once(pair.server, data, 10));
 }
 
-static const struct {
-    const char *name;
-    void (*scene)(void);
-} scenes[] = {
+static const struct stage_step scenes[] = {
     {"2 status", status}, {"3 packet", packet}, {"4 context", context}, {"5 inherit", inherit},
     {"6 wildcard", wildcard},
     {"9 close", closing}, {"10 cancel", cancel}, {"11 thread", thread}, {"12 ack", ack},
@@ -418,19 +415,24 @@ static const struct {
     {"18 backlog", backlog},
     {"20 pages", pages}, {"22 linger", lingering}, {"24 event", event}, {"26 batch", batch},
     {"27 reset", reset},
+    {NULL, NULL},
 };
 
-int strict_scene(const char *name, char *said, int size)
+static int run(const struct stage_step *step, const char *name)
 {
-    size_t index;
-    for (index = 0; index < sizeof scenes / sizeof *scenes; index++)
-        if (!strcmp(scenes[index].name, name)) {
-            words = said;
-            room = size;
-            said[0] = 0;
+    for (; step->name; step++)
+        if (!strcmp(step->name, name)) {
             stage_pair(&pair);
-            scenes[index].scene();
+            step->function();
             return 0;
         }
     return -1;
+}
+
+int strict_scene(const char *name, char *said, int size)
+{
+    words = said;
+    room = size;
+    said[0] = 0;
+    return run(scenes, name) && run(file_scenes, name) ? -1 : 0;
 }

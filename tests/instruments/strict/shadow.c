@@ -99,7 +99,7 @@ void strict_freed(const void *block, size_t size)
 
 static int is_read(enum kind kind)
 {
-    return kind == OP_SEND;
+    return kind == OP_SEND || kind == OP_WRITE;
 }
 
 /* Copy between the caller's buffers and the shadow: of `size` bytes at most. */
@@ -121,7 +121,8 @@ static void check_unchanged(struct op *op)
     DWORD index;
     for (index = 0; index < op->count; place += op->buffers[index].len, index++)
         if (memcmp(place, op->buffers[index].buf, op->buffers[index].len))
-            violation(1, "WSASend", op->sock, op, "its buffer %lu was written to before it had ended", index);
+            violation(1, op->kind == OP_SEND ? "WSASend" : "WriteFile", op->sock, op,
+                      "its buffer %lu was written to before it had ended", index);
 }
 
 static LONG pages_of(const struct op *op)
@@ -137,7 +138,8 @@ static LONG pages_of(const struct op *op)
 struct op *op_begin(enum kind kind, struct sock *sock, OVERLAPPED *caller, const WSABUF *buffers, DWORD count)
 {
     static const char *const names[] = {"WSARecv", "WSASend", "AcceptEx", "ConnectEx", "TransmitFile",
-                                        "NtDeviceIoControlFile"};
+                                        "NtDeviceIoControlFile", "ReadFile", "WriteFile",
+                                        "ConnectNamedPipe"};
     struct op *op = calloc(1, sizeof *op), *other = op_pending(caller);
     DWORD index;
     if (other)
@@ -203,7 +205,7 @@ static void judge(struct op *op)
 {
     LONG status = op->verdict ? op->verdict : (LONG)op->shadow.Internal;
     op->shadow.Internal = (ULONG_PTR)(LONG_PTR)status;
-    if (status < 0)
+    if (status < 0 && status != STATUS_BUFFER_OVERFLOW)         /* a part of a message, in a pipe */
         op->shadow.InternalHigh = 0;
     if (status == STATUS_CANCELLED && op->sock->live && play(PLAY_cancel)
             && (op->kind == OP_SEND || op->kind == OP_TRANSMIT) && !op->sock->broken) {
@@ -244,7 +246,7 @@ void op_end(struct op *op)
     judge(op);
     learn(op);
     counts[COUNT_pages] -= pages_of(op);
-    if (op->kind == OP_SEND)
+    if (is_read(op->kind))
         check_unchanged(op);
     else if (op->kind == OP_ACCEPT || op->kind == OP_POLL)
         copy(op, 0, op->size);

@@ -103,10 +103,20 @@ struct sock *sock_find(SOCKET handle)
 struct sock *sock_need(SOCKET handle, const char *call)
 {
     struct sock *sock = find(handle);
-    if (!sock)
+    if (!sock || sock->nature != NATURE_SOCKET)
         sock = sock_adopt(handle);
     if (!sock)
         violation(21, call, NULL, NULL, "on %#llx, which is no socket", (unsigned long long)handle);
+    if (!sock->live)
+        violation(21, call, sock, NULL, "on %#llx, which is closed", (unsigned long long)handle);
+    return sock;
+}
+
+struct sock *sock_any(SOCKET handle, const char *call)
+{
+    struct sock *sock = find(handle);
+    if (!sock || sock->nature == NATURE_SOCKET)
+        return sock_need(handle, call);
     if (!sock->live)
         violation(21, call, sock, NULL, "on %#llx, which is closed", (unsigned long long)handle);
     return sock;

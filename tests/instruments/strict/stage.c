@@ -1,5 +1,6 @@
 /* stage.c - see stage.h. */
 #include "stage.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -153,4 +154,49 @@ HANDLE stage_port(SOCKET s)
     HANDLE port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 0);
     CreateIoCompletionPort((HANDLE)s, port, 1, 0);
     return port;
+}
+
+struct posted *stage_quiet(void)
+{
+    struct posted *posted = stage_posted();
+    posted->overlapped.hEvent = NULL;
+    return posted;
+}
+
+void stage_pipe(struct pipe *pipe, DWORD mode)
+{
+    char name[60];
+    static int number;
+    snprintf(name, sizeof name, "\\\\.\\pipe\\iocpsock-stage-%lu-%d", GetCurrentProcessId(), number++);
+    pipe->ours = CreateNamedPipeA(name, PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED, mode, 1, 4096, 4096, 0, NULL);
+    pipe->theirs = CreateFileA(name, GENERIC_READ | GENERIC_WRITE, 0, NULL, OPEN_EXISTING, FILE_FLAG_OVERLAPPED,
+                            NULL);
+    pipe->port = stage_port((SOCKET)pipe->ours);
+    stage_port((SOCKET)pipe->theirs);
+}
+
+int stage_read(HANDLE file, DWORD size)
+{
+    struct posted *posted = stage_posted();
+    ReadFile(file, posted->data, size, NULL, &posted->overlapped);
+    return stage_wait(posted) ? 0 : (int)posted->overlapped.InternalHigh;
+}
+
+void stage_write(HANDLE file, const char *data, DWORD size)
+{
+    struct posted *posted = stage_posted();
+    WriteFile(file, data, size, NULL, &posted->overlapped);
+    stage_wait(posted);
+}
+
+BOOL stage_dequeue(HANDLE port, OVERLAPPED **ended, DWORD milliseconds)
+{
+    DWORD bytes, waited = 0;
+    ULONG_PTR key;
+    BOOL result;
+    do {
+        result = GetQueuedCompletionStatus(port, &bytes, &key, ended, 10);
+        waited += 10;
+    } while (!result && !*ended && waited < milliseconds);
+    return result;
 }

@@ -21,6 +21,15 @@ struct pair {
     SOCKET listener, client, server;
 };
 
+struct pipe {                   /* the ends of a named pipe, both overlapped; ours is in the port */
+    HANDLE ours, theirs, port;
+};
+struct stage_step {             /* a breach or a scene */
+    const char *name;
+    void (*function)(void);
+};
+extern const struct stage_step file_breaches[], file_scenes[];      /* the last one has no name */
+
 extern LPFN_ACCEPTEX stage_AcceptEx;
 extern LPFN_CONNECTEX stage_ConnectEx;
 extern LPFN_TRANSMITFILE stage_TransmitFile;
@@ -44,5 +53,12 @@ int stage_receive_at_once(SOCKET s, char *data, DWORD size);        /* bytes, or
 void stage_nonblocking(SOCKET s);
 void stage_linger(SOCKET s, int seconds);
 HANDLE stage_port(SOCKET s);
+struct posted *stage_quiet(void);               /* as stage_posted, without an event */
+void stage_pipe(struct pipe *pipe, DWORD mode);
+int stage_read(HANDLE file, DWORD size);        /* waits: how many bytes */
+void stage_write(HANDLE file, const char *data, DWORD size);                    /* likewise */
+/* As GetQueuedCompletionStatus, but a wait that ends early goes on. */
+BOOL stage_dequeue(HANDLE port, OVERLAPPED **ended, DWORD milliseconds);
+void stage_say(const char *format, ...);        /* scene.c: what the scene has to say */
 
 #endif

@@ -57,6 +57,18 @@ BOOL WINAPI strict_SetFileCompletionNotificationModes(HANDLE file, UCHAR flags);
 BOOL WINAPI strict_GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count,
                                                ULONG *removed,
                                                DWORD milliseconds, BOOL alertable);
+BOOL WINAPI strict_GetQueuedCompletionStatus(HANDLE port, DWORD *bytes, ULONG_PTR *key, OVERLAPPED **overlapped,
+                                             DWORD milliseconds);
+BOOL WINAPI strict_PostQueuedCompletionStatus(HANDLE port, DWORD bytes, ULONG_PTR key, OVERLAPPED *overlapped);
+NTSTATUS NTAPI strict_NtCreateFile(HANDLE *handle, ACCESS_MASK access, OBJECT_ATTRIBUTES *attributes,
+                                   IO_STATUS_BLOCK *opened, LARGE_INTEGER *size, ULONG kind, ULONG sharing,
+                                   ULONG disposition, ULONG options, void *extra, ULONG extra_size);
+BOOL WINAPI strict_ReadFile(HANDLE file, void *buffer, DWORD size, DWORD *count, OVERLAPPED *overlapped);
+BOOL WINAPI strict_WriteFile(HANDLE file, const void *data, DWORD size, DWORD *count, OVERLAPPED *overlapped);
+BOOL WINAPI strict_ConnectNamedPipe(HANDLE pipe, OVERLAPPED *overlapped);
+BOOL WINAPI strict_RegisterWaitForSingleObject(HANDLE *handle, HANDLE object, WAITORTIMERCALLBACK callback,
+                                               void *context, ULONG milliseconds, ULONG flags);
+BOOL WINAPI strict_UnregisterWaitEx(HANDLE handle, HANDLE completion);
 NTSTATUS NTAPI strict_NtDeviceIoControlFile(HANDLE file, HANDLE event, PIO_APC_ROUTINE routine, void *context,
                                             IO_STATUS_BLOCK *ended, ULONG code, void *in, ULONG in_size, void *out, ULONG out_size);
 HANDLE WINAPI strict_CreateEventW(SECURITY_ATTRIBUTES *security, BOOL manual, BOOL initial,
@@ -95,7 +107,15 @@ ULONGLONG WINAPI strict_GetTickCount64(void);
 #define CreateIoCompletionPort strict_CreateIoCompletionPort
 #define SetFileCompletionNotificationModes strict_SetFileCompletionNotificationModes
 #define GetQueuedCompletionStatusEx strict_GetQueuedCompletionStatusEx
+#define GetQueuedCompletionStatus strict_GetQueuedCompletionStatus
+#define PostQueuedCompletionStatus strict_PostQueuedCompletionStatus
+#define NtCreateFile strict_NtCreateFile
 #define NtDeviceIoControlFile strict_NtDeviceIoControlFile
+#define ReadFile strict_ReadFile
+#define WriteFile strict_WriteFile
+#define ConnectNamedPipe strict_ConnectNamedPipe
+#define RegisterWaitForSingleObject strict_RegisterWaitForSingleObject
+#define UnregisterWaitEx strict_UnregisterWaitEx
 #define CreateEventW strict_CreateEventW
 #define CreateWaitableTimerExW strict_CreateWaitableTimerExW
 #define CreateThread strict_CreateThread
