@@ -9,7 +9,7 @@ The explanations are written by hand: `reasons` for each failure, `timed` for te
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools.base import process
@@ -41,14 +41,22 @@ class Suite:
     slow: dict
     left_out: dict      # file -> test that is never run -> why
     plain: Callable     # plain(test): its name without what only tells variants apart
+    since: dict = field(default_factory=dict)   # file -> the first of `versions` that has it, if not all have
 
     def data(self, wine):
         return RECORDS / f"{self.language.lower()}_wine{wine}.json"
 
+    def files_of(self, version):
+        """The files that this version has."""
+        place = self.versions.index
+        return tuple(file for file in self.files
+                     if place(version) >= place(self.since.get(file, self.versions[0])))
+
     def measure(self, files):
         """Run these files with both commands, and replace the recorded rows."""
         for file in files:
-            jobs = [(version, file, command) for version in self.versions for command in (STOCK, self.ours)]
+            jobs = [(version, file, command) for version in self.versions if file in self.files_of(version)
+                    for command in (STOCK, self.ours)]
             self._write(process.side_by_side(self._measure, jobs))
 
     def _measure(self, job):
