@@ -1,6 +1,6 @@
 """CPython's own test suite, file by file, with iocpsock.socket in the place of socket.socket or with the
-stock one. The files of its package test_asyncio ("test_asyncio.test_events") are about an event loop: ours, or
-the ProactorEventLoop.
+stock one. The files of its package test_asyncio ("test_asyncio.test_events") are about an event loop: ours,
+or the ProactorEventLoop.
 
 Each file runs in a process, a Wine prefix and a temporary directory of its own. A test that hangs, or that
 ends the process, counts as failed, and the file goes on after it in a new process. The full output is kept in
