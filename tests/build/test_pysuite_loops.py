@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tools.environments import run
 from tools.suites import pysuite_run
-from tools.suites.conformance_asyncio import SINCE, SUITE
+from tools.suites.conformance_asyncio import RARE, SINCE, SUITE
 
 
 class Stock:
@@ -145,3 +145,4 @@ def test_a_version_has_its_files():
     assert set(SUITE.files) - set(oldest) == SINCE.keys()
     assert "test_asyncio.test_staggered" in SUITE.files_of("3.12")
     assert "test_asyncio.test_graph" not in SUITE.files_of("3.13")
+    assert set(oldest) - set(SUITE.files_of(run.PYTHON_VERSIONS[0], rare=False)) == set(RARE) - SINCE.keys()

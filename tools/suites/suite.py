@@ -37,20 +37,22 @@ class Suite:
     timed: dict         # plain name of a test that judges by the clock -> what it takes for granted
     # why a test is skipped -> what that means; None where the suite says it in so many words
     constraints: dict | None
-    # file -> tests that take minutes: for the matrix, and for the stock command, they are left out
+    # file -> tests that take long: left out in the matrix, and with the stock command unless `patient`
     slow: dict
     left_out: dict      # file -> test that is never run -> why
     plain: Callable     # plain(test): its name without what only tells variants apart
     since: dict = field(default_factory=dict)   # file -> the first of `versions` that has it, if not all have
+    patient: bool = False   # the stock command runs the slow tests too
+    rare: tuple = ()        # files that the matrix leaves out
 
     def data(self, wine):
         return RECORDS / f"{self.language.lower()}_wine{wine}.json"
 
-    def files_of(self, version):
-        """The files that this version has."""
+    def files_of(self, version, rare=True):
+        """The files that this version has, with those that the matrix leaves out or without."""
         place = self.versions.index
-        return tuple(file for file in self.files
-                     if place(version) >= place(self.since.get(file, self.versions[0])))
+        return tuple(file for file in self.files if (rare or file not in self.rare)
+                     and place(version) >= place(self.since.get(file, self.versions[0])))
 
     def measure(self, files):
         """Run these files with both commands, and replace the recorded rows."""
@@ -61,7 +63,8 @@ class Suite:
 
     def _measure(self, job):
         version, file, command = job
-        result, second = self.run_file(version, file, command, lambda line: None, slow=command == self.ours)
+        result, second = self.run_file(version, file, command, lambda line: None,
+                                       slow=self.patient or command == self.ours)
         for line in report(result):
             say(line)
         for test in second:
@@ -138,7 +141,7 @@ class Suite:
         """The part of a result to record: the tests that did not pass, and nothing that varies between
         runs."""
         failures = {test: result.broken.get(test, "failed") for test in result.failures}
-        if result.command == STOCK:
+        if result.command == STOCK and not self.patient:
             failures |= dict.fromkeys(self.slow.get(result.file, ()), "not run")
         skips: dict = {}
         for test, constraint in result.skips.items():
@@ -232,7 +235,9 @@ class Suite:
             text += "".join(f"* `{test}`: {why}.\n" for test, why in self.timed.items())
         if self.slow:
             names = ", ".join(f"`{test}`" for tests in self.slow.values() for test in tests)
-            text += f"\n`dev.py test` leaves out {names}, which take minutes.\n"
+            text += f"\n`dev.py test` leaves out {names}, which take long.\n"
+        if self.rare:
+            text += "\n`dev.py test` leaves out these files: " + ", ".join(self.rare) + ".\n"
         for file, tests in self.left_out.items():
             text += "".join(f"\n`{test}` of {file} is not run at all: {why}.\n"
                             for test, why in tests.items())

@@ -94,7 +94,8 @@ def cells(expression=None, python=None, tcl=None, soak=False):
         wanted += [Cell(f"suite {version} {file}", partial(_suite, suite=TCL, version=version, files=[file]))
                    for file in TCL.files for version in tcls if version in TCL.versions]
         wanted += [Cell(f"suite {name} {version}",
-                        partial(_suite, suite=suite, version=version, files=suite.files_of(version)))
+                        partial(_suite, suite=suite, version=version,
+                                files=suite.files_of(version, rare=False)))
                    for name, suite in (("python", PYTHON), ("asyncio", ASYNCIO))
                    for version in pythons if python or version in ENDS]
     wanted += [Cell(f"tcl {version}", partial(_tcl, version=version, expression=expression, soak=soak),
@@ -311,7 +312,7 @@ def _suite(cell, suite, version, files):
                 lines.line(line)
         for line in lost:
             cell.fail(line)
-        cell.remarks += [f"{test}: left out because it takes minutes; `dev.py conformance` runs it"
+        cell.remarks += [f"{test}: left out because it takes long; `dev.py conformance` runs it"
                          for test in suite.slow.get(file, ())]
         cell.remarks += [f"{test}: failed among the others, passed when run again by itself"
                          for test in second]
