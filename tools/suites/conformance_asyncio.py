@@ -14,8 +14,8 @@ FILES = tuple(f"test_asyncio.test_{name}" for name in (
 
 # Those that the matrix leaves out: they test what is above the loop, mostly with a loop of their own.
 RARE = tuple(f"test_asyncio.test_{name}" for name in (
-    "tasks", "futures", "futures2", "queues", "taskgroups", "context", "eager_task_factory", "transports",
-    "protocols", "staggered", "pep492", "free_threading", "graph"))
+    "tasks", "futures", "futures2", "queues", "taskgroups", "context", "eager_task_factory", "runners",
+    "transports", "protocols", "staggered", "pep492", "free_threading", "graph"))
 
 SINCE = {"test_asyncio.test_eager_task_factory": "3.12", "test_asyncio.test_staggered": "3.12",
          "test_asyncio.test_free_threading": "3.14", "test_asyncio.test_graph": "3.14"}
@@ -50,6 +50,8 @@ REASONS = {
         "It looks at the two sockets by which the stock loop wakes itself; ours has none.",
     "test_get_running_loop_already_running": _NEWER,
     "test_eager_start_true_no_loop": _MENDED,
+    "test_futureiter_send_after_close_no_crash": _MENDED,
+    "test_futureiter_send_after_throw_no_crash": _MENDED,
     "test_get_context_uninitialized_segfault": _MENDED,
     "test_task_created_during_thread_state_clear": _MENDED,
     "test_read_non_overlapped_pipe": _REJECTED,
