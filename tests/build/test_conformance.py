@@ -114,6 +114,12 @@ def test_the_page_names_each_exception_with_its_reason(record):
     assert skipped in text
 
 
+def test_a_file_that_was_measured_one_way_only_is_not_on_the_page(record):
+    record(row("socket2", 3))
+    assert "x.test" not in SUITE.page()
+    assert SUITE.lost(result(total=3, failures=["a"])) == ["a: failed"]
+
+
 def test_what_has_no_reason_is_complained_of(record):
     record(row("socket2", 3, ["b"], {"odd": ["c"]}))
     assert list(SUITE.complaints()) == [

@@ -14,8 +14,8 @@ FILES = tuple(f"test_asyncio.test_{name}" for name in (
 
 # Those that the matrix leaves out: they test what is above the loop, mostly with a loop of their own.
 RARE = tuple(f"test_asyncio.test_{name}" for name in (
-    "tasks", "futures", "futures2", "queues", "taskgroups", "context", "eager_task_factory", "runners",
-    "transports", "protocols", "staggered", "pep492", "free_threading", "graph"))
+    "tasks", "futures", "futures2", "locks", "queues", "runners", "taskgroups", "context",
+    "eager_task_factory", "transports", "protocols", "staggered", "pep492", "free_threading", "graph"))
 
 SINCE = {"test_asyncio.test_eager_task_factory": "3.12", "test_asyncio.test_staggered": "3.12",
          "test_asyncio.test_free_threading": "3.14", "test_asyncio.test_graph": "3.14"}
@@ -30,6 +30,7 @@ The files about the insides of one of the stock loops are left out (`test_proact
 `test_selector_events`, `test_windows_utils`), and those about Unix and the command `python -m asyncio`
 (`test_unix_events`, `test_tools`)."""
 
+_OLDER = "It tests what the library of 3.11.2 did, and the interpreter is 3.11.9."
 _MENDED = "It tests what 3.14.10 added or fixed, and the interpreter is 3.14.2."
 _PRIVATE = "It looks at a private attribute that only the ProactorEventLoop has."
 _NEWER = "It tests a change of the library that is newer than this interpreter."
@@ -57,6 +58,9 @@ REASONS = {
     "test_read_non_overlapped_pipe": _REJECTED,
     "test_read_os_pipe": _REJECTED,
     "test_read_regular_file": _REJECTED,
+    "test_close_during_handshake": _OLDER,
+    "test_create_datagram_endpoint_wrong_sock": _OLDER,
+    "test_recvfrom_into_wrong_size": _MENDED,
     "test_close":
         "It gives `sock_recv` a blocking socket, which asyncio's documentation forbids. Like the "
         "SelectorEventLoop, ours tries the call at once, and blocks.",
@@ -70,6 +74,8 @@ REASONS = {
         "A datagram that is too long must fail after the call, as it does on Windows. Wine refuses it in the "
         "call itself, and then the stock transport is closed before the second one is written.",
     "test_double_bind": "Wine does not have FILE_FLAG_FIRST_PIPE_INSTANCE.",
+    "test_open_connection_happy_eyeball_refcycles":
+        "After a connect that failed, a future of the ProactorEventLoop's own still refers to the exception.",
     "test_kill_issue43884": "It sends Ctrl-Break, and the tests have no console.",
 }
 

@@ -261,11 +261,11 @@ class Suite:
 
 
 def _pairs(rows):
-    """The rows of each file and version, by their commands."""
+    """The rows of each file and version that was measured both ways, by their commands."""
     pairs: dict = {}
     for row in rows:
         pairs.setdefault((row["file"], row["version"]), {})[row["command"]] = row
-    return pairs
+    return {key: pair for key, pair in pairs.items() if len(pair) == 2}
 
 
 def _exceptional(pair):
