@@ -23,8 +23,9 @@ usage: python3 dev.py COMMAND
                                        Tcl's own test files with socket2 in the place of socket
   pysuite 3.11|3.12|3.13|3.14 [--stock] FILE...
                                        CPython's own test files, with iocpsock.socket in the place of
-                                       socket.socket
-  conformance [FILE...]                run both, with our sockets and the stock ones, and write
+                                       socket.socket; test_asyncio.FILE with iocpsock.EventLoop in that of
+                                       the ProactorEventLoop
+  conformance [FILE...]                run all of these, with our sockets and the stock ones, and write
                                        docs/conformance.md
   soak [--minutes N] [--tcl V]         everything at once for N minutes (30), memory and handles weighed:
                                        flat, or not

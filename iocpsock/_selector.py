@@ -99,7 +99,7 @@ class _Map(collections.abc.Mapping):
 def _handle(fileobj, keys=()):
     if isinstance(fileobj, int):
         return fileobj
-    handle = fileobj.fileno()
+    handle = int(fileobj.fileno())
     if handle < 0:                              # closed: find it by the object
         for known in keys:
             if keys[known].fileobj is fileobj:

@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tools.environments import installation, python_tests
 from tools.suites import pysuite, tcltest
+from tools.suites.conformance_asyncio import SUITE as ASYNCIO
 from tools.suites.conformance_python import SUITE as PYTHON
 from tools.suites.conformance_tcl import REASONS, SUITE
 from tools.suites.outcome import Result
@@ -113,6 +114,12 @@ def test_the_page_names_each_exception_with_its_reason(record):
     assert skipped in text
 
 
+def test_a_file_that_was_measured_one_way_only_is_not_on_the_page(record):
+    record(row("socket2", 3))
+    assert "x.test" not in SUITE.page()
+    assert SUITE.lost(result(total=3, failures=["a"])) == ["a: failed"]
+
+
 def test_what_has_no_reason_is_complained_of(record):
     record(row("socket2", 3, ["b"], {"odd": ["c"]}))
     assert list(SUITE.complaints()) == [
@@ -125,6 +132,23 @@ def test_a_suite_that_says_why_it_skips_needs_no_reason_of_ours(record):
     assert list(PYTHON.complaints()) == []
     assert "| needs Unix | 1 |" in PYTHON.page()
     assert "* `A.c`: stock passed, iocpsock skipped. The suite says: needs Unix." in PYTHON.page()
+
+
+def test_a_file_is_measured_with_the_versions_that_have_it(record, monkeypatch):
+    """And both ways with each of them."""
+    done = []
+
+    def measure(suite, job):
+        done.append(job)
+        version, file, command = job
+        return {**row(command, 1), "file": file, "version": version}
+
+    monkeypatch.setattr(Suite, "_measure", measure)
+    ASYNCIO.measure(["test_asyncio.test_graph", "test_asyncio.test_staggered"])
+    assert sorted(done) == [(version, f"test_asyncio.test_{name}", command) for version, name in (
+        ("3.12", "staggered"), ("3.13", "staggered"), ("3.14", "graph"), ("3.14", "staggered"))
+        for command in ("iocpsock", "stock")]
+    assert "| test_asyncio.test_graph | 3.14 | 1 | 1 | 0 | 1 | 0 |" in ASYNCIO.page()
 
 
 def test_the_reader_of_pythons_suite_keeps_the_worst_verdict():
@@ -175,15 +199,17 @@ def test_a_file_goes_on_after_a_test_that_hangs(monkeypatch, tmp_path):
     assert (final.total, final.broken, final.verdict) == (3, {"A.b": "hung: for a test"}, "")
 
 
-def test_a_file_that_never_comes_to_the_engine_is_refused(monkeypatch, tmp_path):
-    (tmp_path / "test").mkdir()
-    (tmp_path / "test" / "test_x.py").touch()
+@pytest.mark.parametrize("ran, verdict", [(0, "no operation ran on the engine"), (None, ""), (1, "")])
+def test_a_file_that_never_comes_to_the_engine_is_refused(monkeypatch, tmp_path, ran, verdict):
+    """Unless it is not to come there. The file is one of a package."""
+    (tmp_path / "test" / "test_package").mkdir(parents=True)
+    (tmp_path / "test" / "test_package" / "test_x.py").touch()
 
     def attempt(version, plan, reader):
-        reader.take(1, b"\x1e" + json.dumps(["end", "", 0]).encode() + b"\n")
+        reader.take(1, b"\x1e" + json.dumps(["end", "", ran]).encode() + b"\n")
         return ""
 
     monkeypatch.setattr(python_tests, "directory", lambda version: tmp_path)
     monkeypatch.setattr(pysuite, "LOGS", tmp_path)
     monkeypatch.setattr(pysuite, "_attempt", attempt)
-    assert pysuite.run_file("3.13", "test_x", "iocpsock").verdict == "no operation ran on the engine"
+    assert pysuite.run_file("3.13", "test_package.test_x", "iocpsock").verdict == verdict

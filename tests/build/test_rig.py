@@ -168,10 +168,10 @@ def test_the_cache_is_cleared_if_nobody_uses_it(monkeypatch, tmp_path):
 
 
 def test_the_cells_of_one_version():
-    assert [cell.name for cell in matrix.cells(python="3.12")] == ["suite python 3.12", "python 3.12",
-                                                                   "strict python", "build"]
-    assert [cell.name for cell in matrix.cells(python="3.14")] == ["suite python 3.14", "python 3.14",
-                                                                   "python 3.14t", "build"]
+    assert [cell.name for cell in matrix.cells(python="3.12")] == [
+        "suite python 3.12", "suite asyncio 3.12", "python 3.12", "strict python", "build"]
+    assert [cell.name for cell in matrix.cells(python="3.14")] == [
+        "suite python 3.14", "suite asyncio 3.14", "python 3.14", "python 3.14t", "build"]
     to_come = matrix.cells(tcl="9.1")
     assert [(cell.name, cell.required) for cell in to_come] == [("tcl 9.1", False), ("build", True)]
     newest = [cell.name for cell in matrix.cells(python="3.13")]

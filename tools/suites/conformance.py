@@ -3,15 +3,16 @@ stock ones on the same machine.
 
 One command, `dev.py conformance [FILE…]`, writes the page and the data in records/. It runs the files both
 ways; the results of files that it does not run stay as they were. The reason why a test does not pass is
-written by hand, in conformance_tcl.py and conformance_python.py. The command fails if a reason is missing.
+written by hand, in conformance_tcl.py, conformance_python.py and conformance_asyncio.py. The command fails if
+a reason is missing.
 """
 
 from tools.base.report import Problem, say
 from tools.environments import run
-from tools.suites import conformance_python, conformance_tcl
+from tools.suites import conformance_asyncio, conformance_python, conformance_tcl
 
 PAGE = run.ROOT / "docs" / "conformance.md"
-SUITES = (conformance_tcl.SUITE, conformance_python.SUITE)
+SUITES = (conformance_tcl.SUITE, conformance_python.SUITE, conformance_asyncio.SUITE)
 
 _HEAD = """# Conformance
 

@@ -1,5 +1,6 @@
 """CPython's own test suite, file by file, with iocpsock.socket in the place of socket.socket or with the
-stock one.
+stock one. The files of its package test_asyncio ("test_asyncio.test_events") are about an event loop: ours,
+or the ProactorEventLoop.
 
 Each file runs in a process, a Wine prefix and a temporary directory of its own. A test that hangs, or that
 ends the process, counts as failed, and the file goes on after it in a new process. The full output is kept in
@@ -36,7 +37,8 @@ class Reader(outcome.Reader):
         self.verdicts: dict = {}        # test -> "passed", "skipped" or "failed", the worst of what was said
         self.skips: dict = {}           # test -> why
         self.left_out: set = set()      # tests that were not to run
-        # operations that our engine has run, in the process that reached the end of the file
+        # what of ours was used, in the process that reached the end of the file: operations of the engine, or
+        # event loops; None if nothing is asked for
         self.operations = None
         self.begin()
 
@@ -70,7 +72,7 @@ class Reader(outcome.Reader):
 
 def run_file(version, file, command, show=print, only=None, skip=()):
     """Run one file of the suite, or `only` these tests of it, and return its Result."""
-    if not (python_tests.directory(version) / "test" / f"{file}.py").is_file():
+    if not (python_tests.directory(version) / "test" / f"{file.replace('.', '/')}.py").is_file():
         raise Problem(f"{file}: the suite for Python {version} has no such file")
     result = outcome.Result(file, version, command, language="Python")
     LOGS.mkdir(parents=True, exist_ok=True)

@@ -4,9 +4,13 @@
 usage: python pysuite_run.py PLAN.json: {"file": "test_socket", "command": "stock" or "iocpsock", "only":
 names or null, "leave_out": names, "done": names, "timeout": seconds for one test}
 
+A file of the package test_asyncio, "test_asyncio.test_events", tests an event loop: the ProactorEventLoop, or
+ours in its place. The other files test sockets: the stock ones, or ours by iocpsock.patch().
+
 A line is [what, test, more]: "left out"; "start" and "stop"; "passed", "failed" (more: the traceback) and
 "skipped" (more: the reason), of which a test may have several; "end" for the whole file (more: the number of
-operations that our engine has run, null with the stock sockets). A test that takes too long ends the process,
+operations that our engine has run, or, of a file that needs none, the number of our event loops; null with
+the stock sockets, and for a file that needs neither). A test that takes too long ends the process,
 after the stack of every thread was printed. The lines use the file descriptor and a mark because tests may
 replace sys.stdout and print without a newline.
 """
@@ -15,11 +19,17 @@ import faulthandler
 import importlib
 import json
 import os
+import re
 import ssl
 import sys
 import unittest
 
 LOOPBACK = ("test_timeout", "test_socketserver")
+LOOPS = "test_asyncio."
+# the files of test_asyncio whose tests need the engine, and those that need no loop but their own
+CONNECTED = ("test_buffered_proto", "test_events", "test_sendfile", "test_server", "test_sock_lowlevel",
+             "test_ssl", "test_sslproto", "test_streams", "test_subprocess", "test_windows_events")
+LOOPLESS = ("test_pep492", "test_protocols", "test_runners", "test_transports")
 
 
 def tell(*line):
@@ -78,10 +88,12 @@ def tests(suite):
             yield each
 
 
-def load(file):
-    """The tests of a file. They use no network beyond this machine: the resource "network" is enabled because
-    some files need it to run at all. These stay on the loopback interface, except for one name that
-    test_timeout would look up without need. The test_ssl of 3.13 uses a constant that 3.12's ssl lacks."""
+def load(file, loop):
+    """The tests of a file, on the event loop `loop` unless it is None.
+
+    They use no network beyond this machine: the resource "network" is enabled because some files need it to
+    run at all. These stay on the loopback interface, except for one name that test_timeout would look up
+    without need. The test_ssl of 3.13 uses a constant that 3.12's ssl lacks."""
     from test import support
     from test.support import os_helper
     support.verbose = 0
@@ -93,24 +105,88 @@ def load(file):
     module = importlib.import_module("test." + file)
     if file == "test_timeout":
         module.resolve_address = lambda host, port: ("127.0.0.1", port)     # type: ignore[attr-defined]
+    if file.startswith(LOOPS):
+        keep_one_loop(module, loop)
     return tests(unittest.defaultTestLoader.loadTestsFromModule(module))
 
 
+def make_default(loop):
+    """Let asyncio make such a loop whenever it is asked for a default one, whatever a test does to the
+    policy. Return a list that grows by one for each loop."""
+    import asyncio      # here, as the tests of sockets run without it
+    windows = asyncio.windows_events        # type: ignore[attr-defined]
+    policy = getattr(windows, "_DefaultEventLoopPolicy", None) or windows.DefaultEventLoopPolicy
+    policy._loop_factory = asyncio.EventLoop = loop     # type: ignore[attr-defined]
+    made, begin = [], loop.__init__
+
+    def counted(self):
+        made.append(type(self))
+        begin(self)
+
+    loop.__init__ = counted
+    return made
+
+
+def keep_one_loop(module, loop):
+    """Let the classes of tests for the ProactorEventLoop test our loop, if there is one, and leave out those
+    of the same tests for the SelectorEventLoop."""
+    for name, each in list(vars(module).items()):
+        if not (isinstance(each, type) and issubclass(each, unittest.TestCase)):
+            continue
+        other = re.sub("Select(or)?", "Proactor", name)
+        if other != name and hasattr(module, other):
+            delattr(module, name)
+        elif loop and "Proactor" in other:
+            setattr(module, name, in_place(each, loop))
+
+
+def in_place(tests, loop):
+    """The same class of tests, for another loop: the one that its setUp makes. A test that it does not
+    inherit unchanged, as what it needs is missing in the ProactorEventLoop, is the inherited one again."""
+    import asyncio
+    from unittest import mock
+    inherited = super(tests, tests)
+    parts = {name: getattr(inherited, name) for name in vars(tests)
+             if name.startswith("test") and hasattr(inherited, name)}
+    parts |= dict.fromkeys(("create_event_loop", "new_loop"), lambda self: loop())
+
+    def set_up(self):
+        with mock.patch.multiple(asyncio, ProactorEventLoop=loop, SelectorEventLoop=loop):
+            tests.setUp(self)
+
+    parts |= {"setUp": set_up, "__module__": tests.__module__, "__qualname__": tests.__qualname__}
+    return type(tests.__name__, (tests,), parts)
+
+
+def ran(file, operations, loops):
+    """What of ours a file has used: the number that "end" tells."""
+    if not file.startswith(LOOPS):
+        return operations
+    name = file.removeprefix(LOOPS)
+    return None if name in LOOPLESS else operations if name in CONNECTED else loops
+
+
 def main(plan):
-    ours = plan["command"] == "iocpsock"
+    ours, loops = plan["command"] == "iocpsock", []
+    about_loops = plan["file"].startswith(LOOPS)
+    loop = None
     if ours:
         import iocpsock
-        iocpsock.patch()
+        if about_loops:
+            loop = iocpsock.EventLoop       # type: ignore[attr-defined]
+            loops = make_default(loop)
+        else:
+            iocpsock.patch()
     result = Teller(f"test.{plan['file']}.", plan["timeout"])
     chosen = []
-    for test in load(plan["file"]):
+    for test in load(plan["file"], loop):
         name = result.name(test)
         if name in plan["leave_out"]:
             tell("left out", name, "")
         elif name not in plan["done"] and (plan["only"] is None or name in plan["only"]):
             chosen.append(test)
     unittest.TestSuite(chosen).run(result)
-    tell("end", "", iocpsock.stats()["operations_total"] if ours else None)
+    tell("end", "", ran(plan["file"], iocpsock.stats()["operations_total"], len(loops)) if ours else None)
     os._exit(0)                         # a test may have left a thread behind that never ends
 
 

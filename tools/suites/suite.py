@@ -9,7 +9,7 @@ The explanations are written by hand: `reasons` for each failure, `timed` for te
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools.base import process
@@ -37,23 +37,34 @@ class Suite:
     timed: dict         # plain name of a test that judges by the clock -> what it takes for granted
     # why a test is skipped -> what that means; None where the suite says it in so many words
     constraints: dict | None
-    # file -> tests that take minutes: for the matrix, and for the stock command, they are left out
+    # file -> tests that take long: left out in the matrix, and with the stock command unless `patient`
     slow: dict
     left_out: dict      # file -> test that is never run -> why
     plain: Callable     # plain(test): its name without what only tells variants apart
+    since: dict = field(default_factory=dict)   # file -> the first of `versions` that has it, if not all have
+    patient: bool = False   # the stock command runs the slow tests too
+    rare: tuple = ()        # files that the matrix leaves out
 
     def data(self, wine):
         return RECORDS / f"{self.language.lower()}_wine{wine}.json"
 
+    def files_of(self, version, rare=True):
+        """The files that this version has, with those that the matrix leaves out or without."""
+        place = self.versions.index
+        return tuple(file for file in self.files if (rare or file not in self.rare)
+                     and place(version) >= place(self.since.get(file, self.versions[0])))
+
     def measure(self, files):
         """Run these files with both commands, and replace the recorded rows."""
         for file in files:
-            jobs = [(version, file, command) for version in self.versions for command in (STOCK, self.ours)]
+            jobs = [(version, file, command) for version in self.versions if file in self.files_of(version)
+                    for command in (STOCK, self.ours)]
             self._write(process.side_by_side(self._measure, jobs))
 
     def _measure(self, job):
         version, file, command = job
-        result, second = self.run_file(version, file, command, lambda line: None, slow=command == self.ours)
+        result, second = self.run_file(version, file, command, lambda line: None,
+                                       slow=self.patient or command == self.ours)
         for line in report(result):
             say(line)
         for test in second:
@@ -130,7 +141,7 @@ class Suite:
         """The part of a result to record: the tests that did not pass, and nothing that varies between
         runs."""
         failures = {test: result.broken.get(test, "failed") for test in result.failures}
-        if result.command == STOCK:
+        if result.command == STOCK and not self.patient:
             failures |= dict.fromkeys(self.slow.get(result.file, ()), "not run")
         skips: dict = {}
         for test, constraint in result.skips.items():
@@ -224,7 +235,9 @@ class Suite:
             text += "".join(f"* `{test}`: {why}.\n" for test, why in self.timed.items())
         if self.slow:
             names = ", ".join(f"`{test}`" for tests in self.slow.values() for test in tests)
-            text += f"\n`dev.py test` leaves out {names}, which take minutes.\n"
+            text += f"\n`dev.py test` leaves out {names}, which take long.\n"
+        if self.rare:
+            text += "\n`dev.py test` leaves out these files: " + ", ".join(self.rare) + ".\n"
         for file, tests in self.left_out.items():
             text += "".join(f"\n`{test}` of {file} is not run at all: {why}.\n"
                             for test, why in tests.items())
@@ -248,11 +261,11 @@ class Suite:
 
 
 def _pairs(rows):
-    """The rows of each file and version, by their commands."""
+    """The rows of each file and version that was measured both ways, by their commands."""
     pairs: dict = {}
     for row in rows:
         pairs.setdefault((row["file"], row["version"]), {})[row["command"]] = row
-    return pairs
+    return {key: pair for key, pair in pairs.items() if len(pair) == 2}
 
 
 def _exceptional(pair):

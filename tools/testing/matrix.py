@@ -19,6 +19,7 @@ from tools.base.report import Problem, Unavailable, say
 from tools.environments import build, linux_python, run
 from tools.environments.setup import machine_python
 from tools.load import fuzz
+from tools.suites.conformance_asyncio import SUITE as ASYNCIO
 from tools.suites.conformance_python import SUITE as PYTHON
 from tools.suites.conformance_tcl import SUITE as TCL
 from tools.suites.outcome import report
@@ -45,7 +46,7 @@ UNTUNED = "socket2 and not settings and not process and not states"
 VARIANTS = {"ubsan": ("8.6", None)}
 FAULTY = ("8.6", "3.13")
 STRICT = ("9.0", "3.12")
-# Where no version is named, only the oldest and the newest Python run CPython's own suite, and the scenarios
+# Where no version is named, only the oldest and the newest Python run CPython's own suites, and the scenarios
 # on the stock sockets too. The other versions run the scenarios on our sockets only.
 ENDS = run.PYTHON_VERSIONS[0], run.PYTHON_VERSIONS[-1]
 LONG = run.DEFAULT_PYTHON    # the Python that runs the tests with the mark `long`, where none is named
@@ -54,7 +55,8 @@ FUZZ = {"tcl": 120, "python": 120, "storm": 60}     # seconds of each fuzzer
 # bounded time.
 UNSTRICT = "socket2 and not process-3.4 and not states"
 # The cells that take longest begin first, so that none of them runs alone at the end.
-LONGEST = ("strict python", "python", "tcl", "suite python", "fuzz", "build", "faults", "strict")
+LONGEST = ("strict python", "python", "tcl", "suite python", "suite asyncio", "fuzz", "build", "faults",
+           "strict")
 WAITING = 1             # cells at a time beyond the number of CPUs: each waits for half of its time
 SWEEP = 12              # faults are injected at every so many calls; tests/faults itself knows finer sweeps
 
@@ -91,8 +93,10 @@ def cells(expression=None, python=None, tcl=None, soak=False):
     if os.name != "nt" and not expression:
         wanted += [Cell(f"suite {version} {file}", partial(_suite, suite=TCL, version=version, files=[file]))
                    for file in TCL.files for version in tcls if version in TCL.versions]
-        wanted += [Cell(f"suite python {version}",
-                        partial(_suite, suite=PYTHON, version=version, files=PYTHON.files))
+        wanted += [Cell(f"suite {name} {version}",
+                        partial(_suite, suite=suite, version=version,
+                                files=suite.files_of(version, rare=False)))
+                   for name, suite in (("python", PYTHON), ("asyncio", ASYNCIO))
                    for version in pythons if python or version in ENDS]
     wanted += [Cell(f"tcl {version}", partial(_tcl, version=version, expression=expression, soak=soak),
                     required=version != run.TCL_TO_COME) for version in tcls]
@@ -320,7 +324,7 @@ def _suite(cell, suite, version, files):
                 lines.line(line)
         for line in lost:
             cell.fail(line)
-        cell.remarks += [f"{test}: left out because it takes minutes; `dev.py conformance` runs it"
+        cell.remarks += [f"{test}: left out because it takes long; `dev.py conformance` runs it"
                          for test in suite.slow.get(file, ())]
         cell.remarks += [f"{test}: failed among the others, passed when run again by itself"
                          for test in second]
