@@ -12,9 +12,10 @@ import os
 import signal
 from asyncio import windows_utils
 
+import _socket
 import _winapi
 
-from iocpsock._iocpsock import _is_socket, _Wakeup
+from iocpsock._iocpsock import _Wakeup
 
 _PIPE_NOWAIT = 1            # of SetNamedPipeHandleState (winbase.h): a write to a full pipe does not wait
 
@@ -104,3 +105,13 @@ def _check(sig):
         raise TypeError(f"sig must be an int, not {sig!r}")
     if sig not in signal.valid_signals():
         raise ValueError(f"invalid signal number {sig}")
+
+
+def _is_socket(number):
+    """Whether Winsock takes this number for a socket. `signal.set_wakeup_fd` asks the same, and would send to
+    it."""
+    try:
+        _socket.socket(fileno=number).detach()
+    except OSError:
+        return False
+    return True

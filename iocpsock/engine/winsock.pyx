@@ -258,8 +258,3 @@ cdef u_long winsock_unread(SOCKET sock) noexcept nogil:
     """Bytes that the kernel holds for this socket and nobody has received."""
     cdef u_long count = 0
     return 0 if ioctlsocket(sock, FIONREAD, &count) else count
-
-
-cdef bint winsock_is_socket(SOCKET sock) noexcept nogil:
-    cdef int error = 0, length = sizeof(int)
-    return getsockopt(sock, SOL_SOCKET, SO_ERROR, <char *>&error, &length) == 0

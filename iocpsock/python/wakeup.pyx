@@ -25,9 +25,3 @@ cdef class _Wakeup:
         if self.pipe != NULL:
             pipe_close(self.pipe)
             self.pipe = NULL
-
-
-def _is_socket(number):
-    """Whether Winsock takes this number for a socket. `signal.set_wakeup_fd` asks so too, and would send to
-    it."""
-    return winsock_is_socket(<SOCKET><size_t>number)
