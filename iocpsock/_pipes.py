@@ -5,6 +5,7 @@ handle, and `close`; `asyncio.windows_utils.PipeHandle` is one.
 """
 
 import asyncio
+import io
 from asyncio import constants, windows_events, windows_utils
 import warnings
 
@@ -12,6 +13,7 @@ import _overlapped
 
 from iocpsock._iocpsock import _PipeTransport
 
+_INVALID_HANDLE = 6                 # ERROR_INVALID_HANDLE (winerror.h)
 SHORTEST, LONGEST = 0.001, 0.1      # seconds between two attempts to connect to a busy pipe
 
 
@@ -79,7 +81,15 @@ class Pipes:
         return self._make_pipe(DuplexPipe(), pipe, protocol, None, True, True, extra)
 
     def _make_pipe(self, transport, pipe, protocol, waiter, readable, writable, extra):
-        transport._open(self, pipe)
+        try:
+            if isinstance(pipe, io.IOBase):     # its number is no handle, or somebody else's
+                raise OSError(0, "a file object has no overlapped handle", None, _INVALID_HANDLE)
+            transport._open(self, pipe)
+        except OSError as error:
+            if writable:
+                raise
+            transport._refuse(self, pipe, protocol, waiter, extra, error)
+            return transport
         try:
             transport._start(protocol, waiter, readable, writable, extra)
         except BaseException:

@@ -51,6 +51,15 @@ cdef class _PipeTransport(_Flow):
         self.enter(self.loop, &self.pipe.source, protocol)
         self.loop.call_soon(self._begin, waiter, context=self.context)
 
+    def _refuse(self, _Loop loop, file, protocol, waiter, extra, failure):
+        """The handle cannot be read: asyncio tells the protocol, as of any other failure."""
+        self.file = file
+        self.extra.update(extra or {})
+        self.extra["pipe"] = file
+        self.enter(loop, NULL, protocol)
+        loop.call_soon(self._begin, waiter, context=self.context)
+        loop.call_soon(self._connection_lost, failure, context=self.context)
+
     # ---------------------------------------------------------------- what a flow asks for
 
     cdef int watch(self, int interest) except -1:
@@ -167,11 +176,11 @@ cdef class _PipeTransport(_Flow):
     cdef int release(self, int flags) except -1:
         """End the engine's pipe, and close the handle."""
         cdef Pipe *pipe = self.pipe
-        if pipe == NULL:
-            return 0
-        self.pipe, self.source = NULL, NULL
-        pipe.source.context = NULL
-        pipe_close(pipe)
-        self.file.close()
-        self.loop._pipes.discard(self)
+        if pipe != NULL:
+            self.pipe, self.source = NULL, NULL
+            pipe.source.context = NULL
+            pipe_close(pipe)
+            self.loop._pipes.discard(self)
+        if self.file is not None:
+            self.file.close()
         return 0

@@ -287,11 +287,30 @@ async def test_a_handle_that_may_only_be_written_to(aio):
         assert isinstance(writer.lost[0], BrokenPipeError)
 
 
-@pytest.mark.fails_on_stock("the error comes in a callback, and the transport is not usable")
+@pytest.mark.fails_on_stock("its own error meanwhile, mended in 3.14.10", before=(3, 14))
 async def test_a_handle_that_is_not_overlapped_is_refused(aio):
+    """The reading protocol is told, and the writing one is not made."""
+    loop = asyncio.get_running_loop()
     near, far = ends(overlapped=(False, False))
-    with near, far, pytest.raises(OSError):
-        await asyncio.get_running_loop().connect_read_pipe(Recording, near)
+    with near, far:
+        transport, reader = await loop.connect_read_pipe(Recording, near)
+        await reader.until("connection_lost")
+        assert reader.calls == ["connection_made", "connection_lost"] and transport.is_closing()
+        assert isinstance(reader.lost[0], OSError) and near.handle is None      # it is closed
+        with pytest.raises(OSError):
+            await loop.connect_write_pipe(Recording, far)
+
+
+@pytest.mark.fails_on_stock("its own error meanwhile, mended in 3.14.10", before=(3, 14))
+async def test_a_file_is_refused(aio, tmp_path):
+    """Its descriptor is no handle."""
+    loop, path = asyncio.get_running_loop(), tmp_path / "file"
+    path.write_bytes(b"data")
+    _, reader = await loop.connect_read_pipe(Recording, open(path, "rb", 0))
+    await reader.until("connection_lost")
+    assert isinstance(reader.lost[0], OSError) and not reader.data
+    with open(path, "wb", 0) as file, pytest.raises(OSError):
+        await loop.connect_write_pipe(Recording, file)
 
 
 async def test_a_write_of_no_bytes_is_not_the_end(aio):
