@@ -51,6 +51,10 @@ class Transport(_Transport):
             warnings.warn(f"unclosed transport {self!r}", ResourceWarning, stacklevel=2, source=self)
 
 
+class DatagramTransport(selector_events._SelectorDatagramTransport, asyncio.DatagramTransport):
+    """The stock one, which derives from no DatagramTransport before 3.12."""
+
+
 class EventLoop(_Loop, Pipes, Signals, Subprocesses, selector_events.BaseSelectorEventLoop):
     """An asyncio event loop on an I/O completion port of its own."""
 
@@ -129,6 +133,9 @@ class EventLoop(_Loop, Pipes, Signals, Subprocesses, selector_events.BaseSelecto
         tls = sslproto.SSLProtocol(self, protocol, sslcontext, waiter, server_side, server_hostname, **times)
         self._make_socket_transport(rawsock, tls, extra=extra, server=server)
         return tls._app_transport
+
+    def _make_datagram_transport(self, sock, protocol, address=None, waiter=None, extra=None):
+        return DatagramTransport(self, sock, protocol, address, waiter, extra)
 
     # ---------------------------------------------------------------- servers
 
