@@ -114,6 +114,13 @@ def test_the_page_names_each_exception_with_its_reason(record):
     assert skipped in text
 
 
+def test_a_test_that_fails_with_ours_and_is_skipped_with_the_stock_loop_has_our_reason(record):
+    record(row("stock", 1, skips={"not for this loop": ["A.test_internal_fds"]}),
+           row("iocpsock", 1, ["A.test_internal_fds"]))
+    assert (f"* `A.test_internal_fds`: ProactorEventLoop skipped, iocpsock failed. "
+            f"{ASYNCIO.reasons['test_internal_fds']}\n") in ASYNCIO.page()
+
+
 def test_a_file_that_was_measured_one_way_only_is_not_on_the_page(record):
     record(row("socket2", 3))
     assert "x.test" not in SUITE.page()

@@ -24,7 +24,8 @@ INTRODUCTION = """CPython's own tests of `asyncio`, on its ProactorEventLoop and
 Wherever a test asks for a default loop, or is one of the ProactorEventLoop's, it gets ours. Tests that are
 written for the SelectorEventLoop only get ours too, and that loop in the column of the stock one; the same
 tests for both loops are run once. Tests that bring a loop of their own, as many of tasks and futures do, are
-run as they are. The files are those of 3.11.2, 3.13.5 and 3.14.10, and 3.12 runs those of 3.13.5, as above.
+run as they are. The files are those of 3.11.2, 3.13.5 and 3.14.10, as above. 3.12 and 3.13 were not measured
+yet.
 
 The files about the insides of one of the stock loops are left out (`test_proactor_events`,
 `test_selector_events`, `test_windows_utils`), and those about Unix and the command `python -m asyncio`
@@ -36,6 +37,8 @@ _PRIVATE = "It looks at a private attribute that only the ProactorEventLoop has.
 _NEWER = "It tests a change of the library that is newer than this interpreter."
 _SILENT = "the answer that nobody listens at a UDP port, which Wine does not give to an unconnected socket"
 
+_LOST = ("With the ProactorEventLoop, under Wine, the connection ends without the exception, or the data, "
+         "that the test waits for. The cause was not looked for.")
 _REJECTED = ("A handle that is not overlapped: `connect_read_pipe` of ours raises the OSError that the "
              "ProactorEventLoop gives to connection_lost.")
 
@@ -45,8 +48,11 @@ REASONS = {
     "test_connect_pipe_cancel": _PRIVATE,
     "test_wait_for_handle": _PRIVATE,
     "test_wait_for_handle_cancel": _PRIVATE,
+    "test_remote_shutdown_receives_trailing_data": _LOST,
     "test_remote_shutdown_receives_trailing_data_on_slow_socket":
         "It looks at private attributes that only the SelectorEventLoop's transports have.",
+    "test_shutdown_timeout_after_eof_from_not_reading_peer": _LOST,
+    "test_start_tls_client_corrupted_ssl": _LOST,
     "test_internal_fds":
         "It looks at the two sockets by which the stock loop wakes itself; ours has none.",
     "test_get_running_loop_already_running": _NEWER,
@@ -76,6 +82,9 @@ REASONS = {
     "test_double_bind": "Wine does not have FILE_FLAG_FIRST_PIPE_INSTANCE.",
     "test_open_connection_happy_eyeball_refcycles":
         "After a connect that failed, a future of the ProactorEventLoop's own still refers to the exception.",
+    "test_sendfile_close_peer_in_the_middle_of_receiving":
+        "It asks how far the file was read. The ProactorEventLoop's TransmitFile does not say so; the test "
+        "of 3.13 knows that.",
     "test_kill_issue43884": "It sends Ctrl-Break, and the tests have no console.",
 }
 

@@ -29,7 +29,7 @@ LOOPS = "test_asyncio."
 # the files of test_asyncio whose tests need the engine, and those that need no loop but their own
 CONNECTED = ("test_buffered_proto", "test_events", "test_sendfile", "test_server", "test_sock_lowlevel",
              "test_ssl", "test_sslproto", "test_streams", "test_subprocess", "test_windows_events")
-LOOPLESS = ("test_pep492", "test_protocols", "test_runners", "test_transports")
+LOOPLESS = ("test_futures", "test_pep492", "test_protocols", "test_runners", "test_transports")
 
 
 def tell(*line):
