@@ -15,6 +15,7 @@ cdef enum:
     PORT_TICK = 100                 # milliseconds between checks of the timers, while any is armed
     PORT_QUIET = 4                  # batches of one packet after which a loop dequeues them one by one, ...
     PORT_SINGLE = 16                # ... so many, and then tries a batch again
+    PORT_WAKES = 1000               # attempts to wake a loop, a millisecond apart, while there is no memory
     PORT_KEY = 0x10C9               # the completion key of every handle that the engine associates
 
 cdef struct Port:
@@ -65,10 +66,14 @@ cdef void port_drop(Port *port) noexcept nogil:
         port_wake(port)
 
 
-cdef inline void port_wake(Port *port) noexcept nogil:
+cdef void port_wake(Port *port) noexcept nogil:
     """End one wait of the drainer, this one or the next. If the system has no memory for the packet, the next
-    packet of any kind does."""
-    PostQueuedCompletionStatus(port.handle, 0, PORT_KEY, NULL)
+    packet of any kind does; a loop, which may wait for ever, is woken as soon as there is memory."""
+    cdef int attempts = 1
+    while not PostQueuedCompletionStatus(port.handle, 0, PORT_KEY, NULL) and port != &process_port \
+            and attempts < PORT_WAKES:
+        Sleep(1)
+        attempts += 1
 
 
 cdef int port_associate_listener(Port *port, SOCKET sock) noexcept nogil:

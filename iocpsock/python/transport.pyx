@@ -153,6 +153,8 @@ cdef class _Transport(_Notified):
             if count <= 0 or self.connection == NULL:
                 return
             source_lock(&self.connection.source)
+            if not connection_readable(self.connection):
+                receiver_post(self.connection)              # a read past the engine's memory has posted none
             more = connection_readable(self.connection)
             source_unlock(&self.connection.source)
 

@@ -48,9 +48,10 @@ def run(scenario):
 
 async def round_trip():
     """An echo server and its client, by transports."""
-    failures = []
+    failures, accepted = [], []
 
     async def serve(reader, writer):
+        accepted.append(writer)
         try:
             writer.write(await reader.read())
             await writer.drain()
@@ -66,7 +67,8 @@ async def round_trip():
             writer.write_eof()
             got = await reader.read()
         finally:
-            writer.transport.abort()
+            for each in writer, *accepted:              # if one of them waits for ever, the server does not
+                each.transport.abort()
     if failures:
         raise failures[0]
     return got
