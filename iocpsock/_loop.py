@@ -52,6 +52,8 @@ class Transport(_Transport):
 class EventLoop(_Loop, Pipes, Subprocesses, selector_events.BaseSelectorEventLoop):
     """An event loop on an I/O completion port. It is what `new_event_loop` returns."""
 
+    _closed = True                              # until it is open: there may be no memory for a port
+
     def __init__(self):
         self._living = set()                    # transports, until connection_lost
         self._acceptors = {}                    # by handle
