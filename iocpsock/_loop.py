@@ -58,6 +58,8 @@ class DatagramTransport(selector_events._SelectorDatagramTransport, asyncio.Data
 class EventLoop(_Loop, Pipes, Signals, Subprocesses, selector_events.BaseSelectorEventLoop):
     """An asyncio event loop on an I/O completion port of its own."""
 
+    _closed = True                              # until it is open: there may be no memory for a port
+
     def __init__(self):
         self._living = set()                    # transports, until connection_lost
         self._acceptors = {}                    # by handle

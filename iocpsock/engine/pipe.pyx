@@ -265,11 +265,13 @@ cdef void pipe_post_write(Pipe *pipe) noexcept nogil:
 
 cdef void pipe_begin_write(Pipe *pipe, Op *op) noexcept nogil:
     """Post what is left of a write. op.posted: bytes of it that count in pipe.bytes."""
+    cdef DWORD taken = 0
     cdef int error
     op_begin(op)
-    if WriteFile(pipe.handle, op.data + op.start, op.length - op.start, NULL, &op.overlapped):
-        pipe.bytes -= op.posted                             # the system has them; the packet still comes
-        op.posted = 0
+    if WriteFile(pipe.handle, op.data + op.start, op.length - op.start, &taken, &op.overlapped):
+        taken = min(taken, op.posted)                       # the system has them; the packet still comes
+        pipe.bytes -= taken
+        op.posted -= taken
     else:
         error = <int>GetLastError()
         if error != ERROR_IO_PENDING:

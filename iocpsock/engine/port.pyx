@@ -17,6 +17,7 @@ cdef enum:
     PORT_SINGLE = 16                # ... so many, and then tries a batch again
     PORT_STEP = 16                  # milliseconds: a wait may end so late, because the system's clock has
                                     # steps of 15.625
+    PORT_WAKES = 1000               # attempts to wake a loop, a millisecond apart, while there is no memory
     PORT_KEY = 0x10C9               # the completion key of every handle that the engine associates
 
 cdef struct Port:
@@ -72,10 +73,14 @@ cdef void port_drop(Port *port) noexcept nogil:
         port_wake(port)
 
 
-cdef inline void port_wake(Port *port) noexcept nogil:
+cdef void port_wake(Port *port) noexcept nogil:
     """End one wait of the drainer, this one or the next. If the system has no memory for the packet, the next
-    packet of any kind does."""
-    PostQueuedCompletionStatus(port.handle, 0, PORT_KEY, NULL)
+    packet of any kind does; a loop, which may wait for ever, is woken as soon as there is memory."""
+    cdef int attempts = 1
+    while not PostQueuedCompletionStatus(port.handle, 0, PORT_KEY, NULL) and port != &process_port \
+            and attempts < PORT_WAKES:
+        Sleep(1)
+        attempts += 1
 
 
 cdef int port_associate_listener(Port *port, SOCKET sock) noexcept nogil:

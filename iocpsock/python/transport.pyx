@@ -96,6 +96,8 @@ cdef class _Transport(_Flow):
             if count <= 0 or self.connection == NULL:
                 return
             source_lock(&self.connection.source)
+            if not connection_readable(self.connection):
+                receiver_post(self.connection)              # a read past the engine's memory has posted none
             more = connection_readable(self.connection)
             source_unlock(&self.connection.source)
 

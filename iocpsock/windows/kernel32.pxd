@@ -118,6 +118,7 @@ cdef extern from "windows.h" nogil:
     BOOL SetEvent(HANDLE event)
     BOOL ResetEvent(HANDLE event)
     void MemoryBarrier()
+    void Sleep(DWORD milliseconds)
     DWORD WaitForSingleObject(HANDLE handle, DWORD milliseconds)
     DWORD WaitForMultipleObjects(DWORD count, const HANDLE *handles, BOOL all, DWORD milliseconds)
     BOOL CloseHandle(HANDLE handle)
