@@ -68,7 +68,7 @@ class EventLoop(_Loop, Pipes, Signals, Subprocesses, selector_events.BaseSelecto
         selector = PollSelector(self)
         super().__init__(selector)
         self._clock_resolution = time.get_clock_info("perf_counter").resolution
-        self._share(self._ready, selector._keys)
+        self._share(self._ready, selector._keys, self._pipes)
         _loops.add(self)
 
     # Other threads wake the loop by a packet: there is no socket pair.
@@ -187,7 +187,8 @@ class EventLoop(_Loop, Pipes, Signals, Subprocesses, selector_events.BaseSelecto
 @atexit.register
 def _end_loops():
     for loop in list(_loops):
-        loop._leave()
+        if not loop.is_running():               # in a daemon thread, which has its port
+            loop._leave()
     _flush_loops()
 
 

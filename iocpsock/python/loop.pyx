@@ -16,7 +16,8 @@ cdef extern from "Python.h":
 
 cdef enum:
     LOOP_PASS = 128                 # sources that are served before callbacks run again
-    LOOP_UNPOLLED = 8               # passes without a look at the port, while callbacks are ready
+    LOOP_UNPOLLED = 8               # passes without a look at the port, while callbacks are ready and there are
+                                    # no pipes: the clients of a named pipe count on the server's next pass
     LOOP_EXIT_TIME = 2000           # milliseconds for unsent data when the process ends
     LOOP_CANCELLED = 100            # timers above which the stock pass may sort out cancelled ones
 
@@ -64,6 +65,7 @@ cdef class _Loop:
     cdef bint ticks                 # nothing tells it of a signal
     cdef object callbacks           # asyncio's deque of Handles that are ready
     cdef object watched             # the keys of the selector, by handle
+    cdef object piped               # the pipes
     cdef int unpolled               # passes since the last look at the port
     cdef bint hosted                # another thread waits at the port, and this one makes passes
 
@@ -97,20 +99,26 @@ cdef class _Loop:
 
     cdef int end(self) except -1:
         """As `_end`. At the end of the interpreter a class may have lost its methods already."""
+        cdef Port *port = self.port
         if self.consumer != NULL:
             consumer_close(self.consumer)
             source_drain(self.consumer)
             consumer_drop(self.consumer)
             self.consumer = NULL
-        if self.port != NULL:
+        if port != NULL:
+            self.port = NULL                                # before another thread may call _wake
             with nogil:
-                completion_inherit(self.port)
-            self.port = NULL
+                completion_inherit(port)
         return 0
 
-    def _share(self, callbacks, watched):
-        """Let a pass look at asyncio's deque of ready Handles, and at the selector's keys."""
-        self.callbacks, self.watched = callbacks, watched
+    cdef int check_open(self) except -1:
+        if self.consumer == NULL:
+            raise RuntimeError("Event loop is closed")
+        return 0
+
+    def _share(self, callbacks, watched, pipes):
+        """Let a pass look at asyncio's deque of ready Handles, at the selector's keys, and at the pipes."""
+        self.callbacks, self.watched, self.piped = callbacks, watched, pipes
 
     @cython.binding(False)
     def time(self):
@@ -126,6 +134,7 @@ cdef class _Loop:
         """In debug mode, and when cancelled timers have to be sorted out, the stock pass."""
         cdef double due, now
         cdef Py_ssize_t count
+        self.check_open()
         scheduled = self._scheduled
         if self._debug or len(scheduled) > LOOP_CANCELLED:
             return _BaseEventLoop._run_once(self)
@@ -140,7 +149,7 @@ cdef class _Loop:
             timeout = min(max(0.0, due - loop_now()), <double>_LOOP_LONGEST)
         if self.watched:
             self._process_events(self._selector.select(timeout))
-        elif timeout != 0 or self.unpolled >= LOOP_UNPOLLED or self.waking or self._stopping \
+        elif timeout != 0 or self.unpolled >= LOOP_UNPOLLED or self.waking or self._stopping or self.piped \
                 or self.consumer.ready.first != NULL:
             self._drain(timeout)
             self.unpolled = 0
@@ -213,6 +222,7 @@ cdef class _Loop:
         cdef DWORD milliseconds = INFINITE
         cdef int count = 0
         cdef Source *source
+        self.check_open()
         if timeout is not None:
             milliseconds = 0 if timeout <= 0 else port_wait_time(self.port, timeout)
         if self.ticks:
@@ -250,8 +260,10 @@ cdef class _Loop:
         """Wait at most `timeout` seconds (None: for ever) for packets, and dispatch them. On any thread, while
         the loop's makes no pass."""
         cdef DWORD milliseconds = INFINITE
+        self.check_open()
         if timeout is not None:
             milliseconds = 0 if timeout <= 0 else port_wait_time(self.port, timeout)
+        self.consumer.thread = GetCurrentThreadId()         # what it dispatches itself need not wake it
         with nogil:
             port_drain(self.port, milliseconds)
 

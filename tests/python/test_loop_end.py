@@ -357,6 +357,38 @@ LEFT_OPEN = """
 """
 
 
+RUNNING = """
+    import asyncio, socket, threading, iocpsock
+    listener = socket.create_server(("127.0.0.1", 0))
+    begun = threading.Event()
+
+    async def main():
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        writer.write(bytes(1_000_000))
+        asyncio.get_running_loop().call_later(100, print, "never")
+        begun.set()
+        while True:
+            await asyncio.sleep({pause})
+
+    def run():
+        with asyncio.Runner(loop_factory={factory}) as runner:
+            runner.run(main())
+
+    threading.Thread(target=run, daemon=True).start()
+    begun.wait()
+    print("done")
+"""
+
+
+@pytest.mark.parametrize("pause", [0, 0.001, 100], ids=["busy", "ticking", "idle"])
+def test_a_loop_that_runs_in_a_daemon_thread_at_the_end_prints_nothing(aio, pause):
+    program = textwrap.dedent(RUNNING).format(factory=FACTORIES[aio.name], pause=pause)
+    for _ in range(3):
+        child = subprocess.run([sys.executable, "-c", program], stdin=subprocess.DEVNULL, capture_output=True,
+                               timeout=2 * DEADLINE)
+        assert (child.returncode, child.stdout.split(), child.stderr) == (0, [b"done"], b"")
+
+
 def test_a_program_that_closes_no_loop_prints_nothing(aio):
     program = textwrap.dedent(LEFT_OPEN).format(factory=FACTORIES[aio.name])
     child = subprocess.run([sys.executable, "-c", program], stdin=subprocess.DEVNULL, capture_output=True,
