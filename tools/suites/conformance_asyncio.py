@@ -39,9 +39,6 @@ _SILENT = "the answer that nobody listens at a UDP port, which Wine does not giv
 
 _LOST = ("With the ProactorEventLoop, under Wine, the connection ends without the exception, or the data, "
          "that the test waits for. The cause was not looked for.")
-_REJECTED = ("A handle that is not overlapped: `connect_read_pipe` of ours raises the OSError that the "
-             "ProactorEventLoop gives to connection_lost.")
-
 # Why a test fails, with our loop or the stock one.
 REASONS = {
     "test_address_argument_type_error": _PRIVATE,
@@ -61,18 +58,12 @@ REASONS = {
     "test_futureiter_send_after_throw_no_crash": _MENDED,
     "test_get_context_uninitialized_segfault": _MENDED,
     "test_task_created_during_thread_state_clear": _MENDED,
-    "test_read_non_overlapped_pipe": _REJECTED,
-    "test_read_os_pipe": _REJECTED,
-    "test_read_regular_file": _REJECTED,
     "test_close_during_handshake": _OLDER,
     "test_create_datagram_endpoint_wrong_sock": _OLDER,
     "test_recvfrom_into_wrong_size": _MENDED,
     "test_close":
         "It gives `sock_recv` a blocking socket, which asyncio's documentation forbids. Like the "
         "SelectorEventLoop, ours tries the call at once, and blocks.",
-    "test_client_pipe_stat":
-        "It assumes that the loop looks for completions in each pass. Ours does so in every ninth while "
-        "callbacks are ready, and its server has no free instance meanwhile.",
     "test_create_server_soreuseport_only_defined":
         "It puts a mock object in the place of a socket, and our loop gives its handle to the system.",
     "test_datagram_recvfrom_connection_reset_recovers": f"It waits for {_SILENT}.",
