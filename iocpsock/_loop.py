@@ -32,7 +32,8 @@ class _Kind(transports._FlowControlMixin, asyncio.Transport):
 class Transport(_Transport):
     """A TCP connection. The engine's part of it is in python/transport.pyx.
 
-    For isinstance it is an `asyncio.Transport`: an extension class cannot derive from one, which has slots."""
+    For isinstance it is an `asyncio.Transport`: an extension class cannot derive from one, which has
+    slots."""
 
     __class__ = property(lambda self: _Kind)
     _start_tls_compatible = True
@@ -46,7 +47,7 @@ class Transport(_Transport):
 
     def __del__(self):
         if self._state() == "open":
-            warnings.warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
+            warnings.warn(f"unclosed transport {self!r}", ResourceWarning, stacklevel=2, source=self)
 
 
 class EventLoop(_Loop, Pipes, Subprocesses, selector_events.BaseSelectorEventLoop):
@@ -125,7 +126,8 @@ class EventLoop(_Loop, Pipes, Subprocesses, selector_events.BaseSelectorEventLoo
 
     # ---------------------------------------------------------------- servers
 
-    def _start_serving(self, protocol_factory, sock, sslcontext=None, server=None, backlog=100, *times, **more):
+    def _start_serving(self, protocol_factory, sock, sslcontext=None, server=None, backlog=100, *times,
+                       **more):
         given = protocol_factory, sock, sslcontext, server, backlog, *times
         options = dict(more)
         names = ("ssl_handshake_timeout", "ssl_shutdown_timeout")

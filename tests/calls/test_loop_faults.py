@@ -177,7 +177,8 @@ async def threaded():
 # (scenario, call, action, code, whether it succeeds all the same)
 SWEEPS = [
     *[(round_trip, call, "fail", code, False) for call, code in (
-        ("WSARecv", NO_BUFFERS), ("WSARecv", 10054), ("WSASend", NO_BUFFERS), ("WSASocketW", NO_HANDLES), ("setsockopt", NO_BUFFERS), ("malloc", NO_MEMORY),
+        ("WSARecv", NO_BUFFERS), ("WSARecv", 10054), ("WSASend", NO_BUFFERS), ("WSASocketW", NO_HANDLES),
+        ("setsockopt", NO_BUFFERS), ("malloc", NO_MEMORY),
         ("CreateIoCompletionPort", NO_MEMORY), ("NtCreateFile", INSUFFICIENT),
         ("RegisterWaitForSingleObject", NO_MEMORY), ("SetFileCompletionNotificationModes", NO_MEMORY))],
     *[(round_trip, call, "fail", code, True) for call, code in (
@@ -207,6 +208,8 @@ RESULTS = {child: b"hello"}
                          ids=lambda value: getattr(value, "__name__", str(value)))
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_scenario_under_a_fault(faults, scenario, call, action, code, succeeds):
+    if call == "setsockopt" and hasattr(faults.dll, "strict_play"):
+        pytest.skip("without its context the engine resets an accepted socket in vain: rule 4")
     expected = RESULTS.get(scenario, DATA)
     assert run(scenario) == (expected, None)
     assert eventually(lambda: not any(live_counters(iocpsock.stats)[f"{kind}_live"] for kind in (
