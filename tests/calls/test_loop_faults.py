@@ -5,7 +5,6 @@ A scenario is run on a new loop again and again, the fault one call later each t
 """
 
 import asyncio
-import contextlib
 import socket
 import subprocess
 import threading
@@ -110,12 +109,12 @@ async def piped():
     """A pipe, from one transport to another."""
     loop = asyncio.get_running_loop()
     ours, theirs = ends(duplex=True)
-    transports = []
+    protocols = []
     try:
-        transport, reader = await loop.connect_read_pipe(Recording, ours)
-        transports.append(transport)
+        _, reader = await loop.connect_read_pipe(Recording, ours)
+        protocols.append(reader)
         transport, writer = await loop.connect_write_pipe(Recording, theirs)
-        transports.append(transport)
+        protocols.append(writer)
         transport.write(DATA)
         transport.close()
         for protocol in writer, reader:
@@ -124,11 +123,11 @@ async def piped():
                 raise protocol.lost[0]
         return bytes(reader.data)
     finally:
-        for transport in transports:
-            transport.close()
-        for end in ours, theirs:
-            with contextlib.suppress(OSError, ValueError):
-                end.close()
+        for protocol in protocols:
+            protocol.transport.abort()
+            await protocol.until("connection_lost")         # which closes the pipe object
+        ours.close()
+        theirs.close()
 
 
 async def served_pipe():
