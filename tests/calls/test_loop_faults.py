@@ -5,7 +5,6 @@ A scenario is run on a new loop again and again, the fault one call later each t
 """
 
 import asyncio
-import contextlib
 import socket
 import subprocess
 import threading
@@ -110,12 +109,12 @@ async def piped():
     """A pipe, from one transport to another."""
     loop = asyncio.get_running_loop()
     ours, theirs = ends(duplex=True)
-    transports = []
+    protocols = []
     try:
-        transport, reader = await loop.connect_read_pipe(Recording, ours)
-        transports.append(transport)
+        _, reader = await loop.connect_read_pipe(Recording, ours)
+        protocols.append(reader)
         transport, writer = await loop.connect_write_pipe(Recording, theirs)
-        transports.append(transport)
+        protocols.append(writer)
         transport.write(DATA)
         transport.close()
         for protocol in writer, reader:
@@ -124,11 +123,11 @@ async def piped():
                 raise protocol.lost[0]
         return bytes(reader.data)
     finally:
-        for transport in transports:
-            transport.close()
-        for end in ours, theirs:
-            with contextlib.suppress(OSError, ValueError):
-                end.close()
+        for protocol in protocols:
+            protocol.transport.abort()
+            await protocol.until("connection_lost")         # which closes the pipe object
+        ours.close()
+        theirs.close()
 
 
 async def served_pipe():
@@ -177,7 +176,8 @@ async def threaded():
 # (scenario, call, action, code, whether it succeeds all the same)
 SWEEPS = [
     *[(round_trip, call, "fail", code, False) for call, code in (
-        ("WSARecv", NO_BUFFERS), ("WSARecv", 10054), ("WSASend", NO_BUFFERS), ("WSASocketW", NO_HANDLES), ("setsockopt", NO_BUFFERS), ("malloc", NO_MEMORY),
+        ("WSARecv", NO_BUFFERS), ("WSARecv", 10054), ("WSASend", NO_BUFFERS), ("WSASocketW", NO_HANDLES),
+        ("setsockopt", NO_BUFFERS), ("malloc", NO_MEMORY),
         ("CreateIoCompletionPort", NO_MEMORY), ("NtCreateFile", INSUFFICIENT),
         ("RegisterWaitForSingleObject", NO_MEMORY), ("SetFileCompletionNotificationModes", NO_MEMORY))],
     *[(round_trip, call, "fail", code, True) for call, code in (
@@ -207,6 +207,8 @@ RESULTS = {child: b"hello"}
                          ids=lambda value: getattr(value, "__name__", str(value)))
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_scenario_under_a_fault(faults, scenario, call, action, code, succeeds):
+    if call == "setsockopt" and hasattr(faults.dll, "strict_play"):
+        pytest.skip("without its context the engine resets an accepted socket in vain: rule 4")
     expected = RESULTS.get(scenario, DATA)
     assert run(scenario) == (expected, None)
     assert eventually(lambda: not any(live_counters(iocpsock.stats)[f"{kind}_live"] for kind in (

@@ -185,8 +185,8 @@ BOOL WINAPI fault_GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *ent
 }
 
 /* It fails, too, when the operation has failed whose packet it gives. */
-BOOL WINAPI fault_GetQueuedCompletionStatus(HANDLE port, DWORD *bytes, ULONG_PTR *key, OVERLAPPED **overlapped,
-                                            DWORD milliseconds)
+BOOL WINAPI fault_GetQueuedCompletionStatus(HANDLE port, DWORD *bytes, ULONG_PTR *key,
+                                            OVERLAPPED **overlapped, DWORD milliseconds)
 {
     OVERLAPPED_ENTRY entry;
     LONG status;

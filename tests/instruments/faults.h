@@ -5,8 +5,8 @@
  * so many times:
  *
  *   fail CODE    the call does nothing and fails with CODE (shutdown, closesocket, CancelIoEx and
- *                UnregisterWaitEx do their work all the same: nobody could end what they would leave; the CODE
- *                of NtCreateFile and NtDeviceIoControlFile is an NTSTATUS)
+ *                UnregisterWaitEx do their work all the same: nobody could end what they would leave; the
+ *                CODE of NtCreateFile and NtDeviceIoControlFile is an NTSTATUS)
  *   status CODE  an overlapped call is accepted, does nothing, and its packet brings the NTSTATUS CODE
  *   late MS      an overlapped call ends by a packet, never at once, and that is seen MS milliseconds late; CancelIoEx cancels,
  *                but says that there is nothing to cancel, and the packet is late. Calls with an event: nothing. A
@@ -36,8 +36,8 @@
     X(getsockname) X(getpeername) X(getnameinfo) X(getservbyname) X(GetAddrInfoW) X(WSAIoctl) \
     X(AcceptEx) X(ConnectEx) X(TransmitFile) X(WSARecv) X(WSASend) X(receive_direct) X(send_direct) X(CancelIoEx) \
     X(CreateIoCompletionPort) X(SetFileCompletionNotificationModes) X(GetQueuedCompletionStatusEx) \
-    X(GetQueuedCompletionStatus) X(PostQueuedCompletionStatus) X(NtCreateFile) X(ReadFile) X(WriteFile) X(ConnectNamedPipe) \
-    X(RegisterWaitForSingleObject) X(UnregisterWaitEx) \
+    X(GetQueuedCompletionStatus) X(PostQueuedCompletionStatus) X(NtCreateFile) X(ReadFile) X(WriteFile) \
+    X(ConnectNamedPipe) X(RegisterWaitForSingleObject) X(UnregisterWaitEx) \
     X(CreateThread) X(CreateEventW) X(CreateWaitableTimerExW) X(SetWaitableTimer) X(WaitForSingleObject) X(WaitForMultipleObjects) \
     X(GetModuleHandleExW) X(GetActiveProcessorCount) X(RtlGetVersion) X(TlsAlloc) X(NtDeviceIoControlFile) \
     X(GetExtendedTcpTable) X(MultiByteToWideChar) X(malloc)
@@ -119,8 +119,8 @@ BOOL WINAPI fault_SetFileCompletionNotificationModes(HANDLE file, UCHAR flags);
 BOOL WINAPI fault_GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count,
                                               ULONG *removed,
                                               DWORD milliseconds, BOOL alertable);
-BOOL WINAPI fault_GetQueuedCompletionStatus(HANDLE port, DWORD *bytes, ULONG_PTR *key, OVERLAPPED **overlapped,
-                                            DWORD milliseconds);
+BOOL WINAPI fault_GetQueuedCompletionStatus(HANDLE port, DWORD *bytes, ULONG_PTR *key,
+                                            OVERLAPPED **overlapped, DWORD milliseconds);
 BOOL WINAPI fault_PostQueuedCompletionStatus(HANDLE port, DWORD bytes, ULONG_PTR key, OVERLAPPED *overlapped);
 HANDLE WINAPI fault_CreateThread(SECURITY_ATTRIBUTES *security, SIZE_T stack, LPTHREAD_START_ROUTINE start,
                                  void *parameter,

@@ -64,12 +64,14 @@ static int replaced(enum fault_call call, HANDLE file, DWORD *size, OVERLAPPED *
 
 BOOL WINAPI fault_ReadFile(HANDLE file, void *buffer, DWORD size, DWORD *count, OVERLAPPED *overlapped)
 {
-    return !replaced(FAULT_ReadFile, file, &size, overlapped) && ReadFile(file, buffer, size, count, overlapped);
+    return !replaced(FAULT_ReadFile, file, &size, overlapped)
+        && ReadFile(file, buffer, size, count, overlapped);
 }
 
 BOOL WINAPI fault_WriteFile(HANDLE file, const void *data, DWORD size, DWORD *count, OVERLAPPED *overlapped)
 {
-    return !replaced(FAULT_WriteFile, file, &size, overlapped) && WriteFile(file, data, size, count, overlapped);
+    return !replaced(FAULT_WriteFile, file, &size, overlapped)
+        && WriteFile(file, data, size, count, overlapped);
 }
 
 BOOL WINAPI fault_ConnectNamedPipe(HANDLE pipe, OVERLAPPED *overlapped)

@@ -100,7 +100,8 @@ static void poll_without_a_packet(void)
 {
     HANDLE device = device_of(1);
     struct posted *posted = stage_quiet();
-    afd_poll_post(device, polled, (struct afd_poll *)posted->data, AFD_RECEIVE, NULL, NULL, &posted->overlapped);
+    afd_poll_post(device, polled, (struct afd_poll *)posted->data, AFD_RECEIVE, NULL, NULL,
+                  &posted->overlapped);
 }
 
 static HANDLE waiting;

@@ -30,8 +30,8 @@ NTSTATUS NTAPI strict_NtCreateFile(HANDLE *handle, ACCESS_MASK access, OBJECT_AT
 {
     NTSTATUS status;
     layer_enter("NtCreateFile");
-    status = NtCreateFile(handle, access, attributes, opened, size, kind, sharing, disposition, options, extra,
-                          extra_size);
+    status = NtCreateFile(handle, access, attributes, opened, size, kind, sharing, disposition, options,
+                          extra, extra_size);
     if (status < 0)
         return status;
     handle_made(*handle);

@@ -1,8 +1,8 @@
 /* handles.c - events, timers, threads and ports of the engine's, and the waits for them.
  *
  * A handle is used from the call that made it to its CloseHandle, and no event is closed that an operation is
- * yet to set (rule 21); files.c, ports.c and waits.c know what else forbids to close a handle. The ends of operations with events are shown around every wait (shadow.c), and waits
- * end at a tick (clock.c).
+ * yet to set (rule 21); files.c, ports.c and waits.c know what else forbids to close a handle. The ends of
+ * operations with events are shown around every wait (shadow.c), and waits end at a tick (clock.c).
  * Owner: a table of the handles that are open, and of those that were closed and not given anew. Threads:
  * any.
  */

@@ -1,8 +1,8 @@
 /* outside.c - what the host does with sockets itself, without the engine, and the closing of any.
  *
  * Python's sockets are made, configured and closed by its module _socket, too. Its calls of Winsock are seen
- * by way of its import table; they break no rule, but change what the engine's calls find. So are its closings
- * of pipes and processes, before which the engine has to let go of them. A socket that has
+ * by way of its import table; they break no rule, but change what the engine's calls find. Its closings of
+ * pipes and processes are seen as well: before them the engine has to let go of the handle. A socket that has
  * a duplicate keeps its operations when one of the handles is closed (rule 23), which Wine would end: then
  * the handle stays open until the last is closed.
  * Owner: `file` is shared by the records of one socket's handles. Threads: any.

@@ -1,6 +1,7 @@
 /* ports.c - completion ports: who is in which, and their packets (rules 19, 21, 26).
  *
- * A port is used until it is closed, and it is not closed while a packet of an operation is yet to come to it.
+ * A port is used until it is closed, and it is not closed while a packet of an operation is yet to come to
+ * it.
  * Owner: each record of a handle knows its port; the port itself is in the table of handles.c. Threads: any.
  */
 #include "layer.h"
@@ -73,7 +74,7 @@ void port_close(HANDLE port)
     struct op *op = NULL;
     while ((op = op_next(op)))
         if (op->sock->port == port && !op->event)
-            violation(21, "CloseHandle", op->sock, op, "on port %p, to which its packet is yet to come", port);
+            violation(21, "CloseHandle", op->sock, op, "on port %p, to which its packet is to come", port);
     while ((sock = sock_next(sock)))
         if (sock->port == port)
             sock->port = INVALID_HANDLE_VALUE;          /* the number may be given anew */
@@ -127,8 +128,8 @@ BOOL WINAPI strict_GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *en
 }
 
 /* Of a failed operation it returns FALSE with its packet, and FALSE without one if there is none. */
-BOOL WINAPI strict_GetQueuedCompletionStatus(HANDLE port, DWORD *bytes, ULONG_PTR *key, OVERLAPPED **overlapped,
-                                             DWORD milliseconds)
+BOOL WINAPI strict_GetQueuedCompletionStatus(HANDLE port, DWORD *bytes, ULONG_PTR *key,
+                                             OVERLAPPED **overlapped, DWORD milliseconds)
 {
     OVERLAPPED_ENTRY entry;
     LONG status;

@@ -76,7 +76,8 @@ static struct sock *other_end(struct sock *sock)
     struct sock *other = NULL;
     int size = sizeof peer;
     memset(&peer, 0, sizeof peer);
-    if (!sock->live || sock->nature != NATURE_SOCKET || getpeername(sock->handle, (struct sockaddr *)&peer, &size))
+    if (!sock->live || sock->nature != NATURE_SOCKET
+            || getpeername(sock->handle, (struct sockaddr *)&peer, &size))
         return NULL;
     while ((other = sock_next(other))) {
         memset(&local, 0, sizeof local);

@@ -76,7 +76,8 @@ static void packet(void)
     for (index = 0; index < 100; index++)
         stage_receive(pair.client, stage_posted(), 10);
     before = strict_count("late") - before;
-    stage_say("%s", before && before < 50 && milliseconds_since(began) >= before ? "some" : before ? "too many"
+    stage_say("%s", before && before < 50 && milliseconds_since(began) >= before ? "some"
+              : before ? "too many"
         : "none");
 }
 
@@ -282,7 +283,8 @@ static void both_options(void)
 {
     SOCKET s = share(1);
     int on = 1;
-    stage_say("%d", setsockopt(s, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, (char *)&on, sizeof on) ? WSAGetLastError() : 0);
+    stage_say("%d", setsockopt(s, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, (char *)&on, sizeof on) ? WSAGetLastError()
+              : 0);
 }
 
 /* Rule 16: how often GetTickCount64 changes in 200 milliseconds, and how long a wait of one takes, in all of
@@ -301,7 +303,8 @@ static void ticking(void)
     began = moment();
     for (index = 0; index < 20; index++)
         WaitForSingleObject(event, 1);
-    stage_say("%s, %s", changes <= 14 ? "coarse" : "fine", milliseconds_since(began) > 100 ? "coarse" : "fine");
+    stage_say("%s, %s", changes <= 14 ? "coarse" : "fine",
+              milliseconds_since(began) > 100 ? "coarse" : "fine");
 }
 
 static int refused_after(int retries)

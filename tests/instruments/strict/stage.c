@@ -168,9 +168,10 @@ void stage_pipe(struct pipe *pipe, DWORD mode)
     char name[60];
     static int number;
     snprintf(name, sizeof name, "\\\\.\\pipe\\iocpsock-stage-%lu-%d", GetCurrentProcessId(), number++);
-    pipe->ours = CreateNamedPipeA(name, PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED, mode, 1, 4096, 4096, 0, NULL);
-    pipe->theirs = CreateFileA(name, GENERIC_READ | GENERIC_WRITE, 0, NULL, OPEN_EXISTING, FILE_FLAG_OVERLAPPED,
-                            NULL);
+    pipe->ours = CreateNamedPipeA(name, PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED, mode, 1, 4096, 4096, 0,
+                                  NULL);
+    pipe->theirs = CreateFileA(name, GENERIC_READ | GENERIC_WRITE, 0, NULL, OPEN_EXISTING,
+                               FILE_FLAG_OVERLAPPED, NULL);
     pipe->port = stage_port((SOCKET)pipe->ours);
     stage_port((SOCKET)pipe->theirs);
 }

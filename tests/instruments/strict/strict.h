@@ -57,9 +57,10 @@ BOOL WINAPI strict_SetFileCompletionNotificationModes(HANDLE file, UCHAR flags);
 BOOL WINAPI strict_GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count,
                                                ULONG *removed,
                                                DWORD milliseconds, BOOL alertable);
-BOOL WINAPI strict_GetQueuedCompletionStatus(HANDLE port, DWORD *bytes, ULONG_PTR *key, OVERLAPPED **overlapped,
-                                             DWORD milliseconds);
-BOOL WINAPI strict_PostQueuedCompletionStatus(HANDLE port, DWORD bytes, ULONG_PTR key, OVERLAPPED *overlapped);
+BOOL WINAPI strict_GetQueuedCompletionStatus(HANDLE port, DWORD *bytes, ULONG_PTR *key,
+                                             OVERLAPPED **overlapped, DWORD milliseconds);
+BOOL WINAPI strict_PostQueuedCompletionStatus(HANDLE port, DWORD bytes, ULONG_PTR key,
+                                              OVERLAPPED *overlapped);
 NTSTATUS NTAPI strict_NtCreateFile(HANDLE *handle, ACCESS_MASK access, OBJECT_ATTRIBUTES *attributes,
                                    IO_STATUS_BLOCK *opened, LARGE_INTEGER *size, ULONG kind, ULONG sharing,
                                    ULONG disposition, ULONG options, void *extra, ULONG extra_size);
@@ -70,7 +71,8 @@ BOOL WINAPI strict_RegisterWaitForSingleObject(HANDLE *handle, HANDLE object, WA
                                                void *context, ULONG milliseconds, ULONG flags);
 BOOL WINAPI strict_UnregisterWaitEx(HANDLE handle, HANDLE completion);
 NTSTATUS NTAPI strict_NtDeviceIoControlFile(HANDLE file, HANDLE event, PIO_APC_ROUTINE routine, void *context,
-                                            IO_STATUS_BLOCK *ended, ULONG code, void *in, ULONG in_size, void *out, ULONG out_size);
+                                            IO_STATUS_BLOCK *ended, ULONG code, void *in, ULONG in_size,
+                                            void *out, ULONG out_size);
 HANDLE WINAPI strict_CreateEventW(SECURITY_ATTRIBUTES *security, BOOL manual, BOOL initial,
                                   const WCHAR *name);
 HANDLE WINAPI strict_CreateWaitableTimerExW(SECURITY_ATTRIBUTES *security, const WCHAR *name, DWORD flags,
