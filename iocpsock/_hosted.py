@@ -59,21 +59,15 @@ class Hosted:
             self._widget.deletecommand(command)
 
     def _wait(self, command):
-        try:
-            while not self._over:
-                self._loop._wait(self._timeout)
+        while not self._over:
+            self._loop._wait(self._timeout)
+            try:
                 if not self._over:
                     self._tk.call(command)
-        except (tkinter.TclError, RuntimeError):
-            if not self._over and self._exists():
-                raise
-
-    def _exists(self):
-        """Whether the window is there still: without it Tcl refuses the call."""
-        try:
-            return bool(self._tk.call("winfo", "exists", "."))
-        except (tkinter.TclError, RuntimeError):
-            return False
+            except tkinter.TclError:    # the window is gone, or the pass has raised: the main loop ends
+                return
+            except RuntimeError:        # the main loop does not run, says tkinter after a second: ask again
+                pass
 
     def _pass(self):
         if self._over:

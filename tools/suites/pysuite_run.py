@@ -173,7 +173,7 @@ def main(plan):
     if ours:
         import iocpsock
         if about_loops:
-            loop = iocpsock.EventLoop     
+            loop = iocpsock.EventLoop
             loops = make_default(loop)
         else:
             iocpsock.patch()
