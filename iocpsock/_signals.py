@@ -64,9 +64,9 @@ class Signals:
     def _listen_for_signals(self):
         """Let every signal end the loop's wait, on this thread, which is the main one. Returns whether it
         does."""
-        if self._wakeup is None:
+        if self._wakeup_source is None:
             self._make_wakeup()
-        if _is_socket(self._wakeup_file):
+        if self._wakeup is None or _is_socket(self._wakeup_file):
             return False
         others = signal.set_wakeup_fd(self._wakeup_file, warn_on_full_buffer=False)
         self._listening = others == -1
@@ -75,13 +75,16 @@ class Signals:
         return self._listening
 
     def _make_wakeup(self):
-        source, target = map(windows_utils.PipeHandle, windows_utils.pipe(overlapped=(True, False)))
+        self._wakeup_source, target = map(windows_utils.PipeHandle,
+                                          windows_utils.pipe(overlapped=(True, False)))
         with target:
             _winapi.SetNamedPipeHandleState(target.handle, _PIPE_NOWAIT, None, None)
             self._wakeup_file = msvcrt.open_osfhandle(target.handle, 0)
             target._handle = None       # the descriptor's now
-        self._wakeup_source = source
-        self._wakeup = _Wakeup(self, source.handle)
+        try:
+            self._wakeup = _Wakeup(self, self._wakeup_source.handle)
+        except (OSError, MemoryError):
+            pass                        # without it Ctrl-C alone ends the loop's wait
 
     def _ignore_signals(self):
         if self._listening:
@@ -95,9 +98,13 @@ class Signals:
             self.remove_signal_handler(sig)
         if self._wakeup is not None:
             self._wakeup.close()
-            self._wakeup_source.close()
-            os.close(self._wakeup_file)
             self._wakeup = None
+        if self._wakeup_source is not None:
+            self._wakeup_source.close()
+            self._wakeup_source = None
+        if self._wakeup_file >= 0:
+            os.close(self._wakeup_file)
+            self._wakeup_file = -1
 
 
 def _check(sig):

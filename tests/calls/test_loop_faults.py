@@ -173,15 +173,22 @@ async def threaded():
     return DATA
 
 
+async def brief():
+    """A short wait, which a timer of high resolution ends."""
+    for _ in range(3):
+        await asyncio.sleep(0.002)
+    return DATA
+
+
 # (scenario, call, action, code, whether it succeeds all the same)
 SWEEPS = [
     *[(round_trip, call, "fail", code, False) for call, code in (
         ("WSARecv", NO_BUFFERS), ("WSARecv", 10054), ("WSASend", NO_BUFFERS), ("WSASocketW", NO_HANDLES),
         ("setsockopt", NO_BUFFERS), ("malloc", NO_MEMORY),
         ("CreateIoCompletionPort", NO_MEMORY), ("NtCreateFile", INSUFFICIENT),
-        ("RegisterWaitForSingleObject", NO_MEMORY), ("SetFileCompletionNotificationModes", NO_MEMORY))],
+        ("SetFileCompletionNotificationModes", NO_MEMORY))],
     *[(round_trip, call, "fail", code, True) for call, code in (
-        ("AcceptEx", NO_BUFFERS), ("GetQueuedCompletionStatusEx", NO_RESOURCES), ("UnregisterWaitEx", 997),
+        ("AcceptEx", NO_BUFFERS), ("GetQueuedCompletionStatusEx", NO_RESOURCES), ("ReadFile", NO_RESOURCES),
         ("CancelIoEx", 1168))],
     (pings, "GetQueuedCompletionStatus", "fail", NO_RESOURCES, True),
     *[(round_trip, call, "status", code, False) for call, code in (
@@ -198,7 +205,9 @@ SWEEPS = [
     (served_pipe, "ConnectNamedPipe", "fail", NO_RESOURCES, False),
     (served_pipe, "ConnectNamedPipe", "status", BROKEN, False),
     (child, "RegisterWaitForSingleObject", "fail", NO_MEMORY, False),
+    (child, "UnregisterWaitEx", "fail", 997, True),
     (threaded, "PostQueuedCompletionStatus", "fail", NO_MEMORY, True),
+    (brief, "CreateWaitableTimerExW", "fail", NO_MEMORY, True), (brief, "SetWaitableTimer", "fail", 87, True),
 ]
 RESULTS = {child: b"hello"}
 
