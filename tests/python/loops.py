@@ -16,7 +16,7 @@ from support import DEADLINE, reset, spawn
 LOOPS = ("stock", "iocpsock")
 SIDES = ("connected", "accepted")
 HOST = "127.0.0.1"
-MEGABYTES = 8_000_000       # bytes: more than the system takes from a sender whose peer reads nothing
+MEGABYTES = 8_000_000       # bytes: a long transfer
 
 
 class Aio:
