@@ -104,7 +104,8 @@ cdef ULONGLONG closer_seen(Connection *connection) noexcept nogil:
 
 cdef void closer_reset(Connection *connection) noexcept nogil:
     """Make closesocket send RST, and give up what is queued. Cancels the posted sends."""
-    winsock_reset(connection.socket)
+    if not connection.arriving:
+        winsock_reset(connection.socket)
     connection.recv.state = RECEIVING_ENDED
     connection.send.error = WSAECONNABORTED
     connection.send.state = SENDING_ABORTED

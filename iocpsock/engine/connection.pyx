@@ -79,15 +79,15 @@ cdef struct Sending:                # sender's part
     int error                       # Winsock code of a failed send; everything after it fails with the same
     int lost                        # the same, if a call had reported the lost bytes as sent: reads fail with
                                     # it too
+    DWORD low                       # uncapped: the runtime may write again at so many bytes in the queue
     Queue ops                       # data that the kernel did not accept at once ...
     Op *waiting                     # ... the first op that is not posted; NULL: all are posted
     Op *ends[SENDER_POSTED]         # the first op of each posted send, in order
     int posted                      # how many; includes sends that ended while an earlier one has not
     bint cut_short                  # one of them sent fewer bytes than posted
     bint begun                      # the kernel has accepted bytes of the stream
+    bint uncapped                   # the queue takes all that is written: the runtime has water marks
     size_t bytes                    # in the queue
-    bint uncapped                   # the queue takes all that is written: the runtime has water marks ...
-    size_t low                      # ... and may write again at so many bytes
     DWORD failed                    # bytes of a send that failed for lack of memory
     DWORD limit                     # bytes of the next send, while sends fail for lack of memory; 0: no limit
     Timer retry                     # retries what failed for lack of memory
@@ -113,6 +113,7 @@ cdef struct Connection:
     Source source                   # first: a Source * to it is the Connection *
     Settings settings
     int state
+    bint arriving                   # accepted but not adopted: Winsock does not know it as connected yet
     SOCKET socket
     Receiving recv
     Sending send
@@ -120,7 +121,6 @@ cdef struct Connection:
     Lent lent
 
     Link accepted                   # in a listener's queue of accepted connections
-    bint arriving                   # it is in that queue but not adopted yet
     Endpoint *endpoint              # the endpoint of that listener that accepted it ...
     LONGLONG slot                   # ... and the number of its slot
     int wanted_flags[CONNECTION_FLAGS]  # keepalive, nodelay: what the runtime asked for; -1: nothing

@@ -105,9 +105,8 @@ cdef void endpoint_remove(Endpoint *endpoint, Op *op) noexcept nogil:
 
 cdef void endpoint_refuse(Endpoint *endpoint, Op *op) noexcept nogil:
     """Close the socket of a dequeued slot, and reset its connection, if any, so that no TIME_WAIT remains."""
-    if op.error == 0:
-        winsock_accepted(endpoint.socket, op.socket)
-    winsock_reset(op.socket)
+    if op.error or winsock_accepted(endpoint.socket, op.socket) == 0:
+        winsock_reset(op.socket)
     closesocket(op.socket)
 
 

@@ -290,7 +290,7 @@ cdef void listener_arrive(Endpoint *endpoint, Connection *connection, bint adopt
     if connection == NULL:
         source_unlock_changed(&listener.source, 0)
         return
-    connection.arriving = False
+    connection.arriving = not adopted
     if adopted:
         if counts:
             source_hold(&listener.source)

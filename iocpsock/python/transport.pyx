@@ -31,10 +31,11 @@ cdef class _Transport(_Flow):
     cdef object adopt(self, _Loop loop, Connection *connection, protocol, server, waiter):
         """Begin with a connection, whose reference passes to the transport."""
         self.connection, self.server = connection, server
-        connection.send.uncapped, connection.send.low = True, self.low
+        connection.send.uncapped = True
         connection.source.context = <void *>self
         source_attach(&connection.source, loop.consumer)
         self.enter(loop, &connection.source, protocol)
+        self.set_low(self.low)
         loop._living.add(self)
         loop._transports[connection.socket] = self          # add_reader refuses its handle
         if server is not None:
@@ -60,7 +61,7 @@ cdef class _Transport(_Flow):
         return self.connection.send.error
 
     cdef int set_low(self, size_t low) except -1:
-        self.connection.send.low = low
+        self.connection.send.low = <DWORD>min(low, <size_t>0xFFFFFFFF)
         return 0
 
     cdef int put(self, const char *data, size_t size) except -1:

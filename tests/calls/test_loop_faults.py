@@ -216,8 +216,6 @@ RESULTS = {child: b"hello"}
                          ids=lambda value: getattr(value, "__name__", str(value)))
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_scenario_under_a_fault(faults, scenario, call, action, code, succeeds):
-    if call == "setsockopt" and hasattr(faults.dll, "strict_play"):
-        pytest.skip("without its context the engine resets an accepted socket in vain: rule 4")
     expected = RESULTS.get(scenario, DATA)
     assert run(scenario) == (expected, None)
     assert eventually(lambda: not any(live_counters(iocpsock.stats)[f"{kind}_live"] for kind in (
