@@ -104,7 +104,7 @@ cdef ULONGLONG closer_seen(Connection *connection) noexcept nogil:
 
 cdef void closer_reset(Connection *connection) noexcept nogil:
     """Make closesocket send RST, and give up what is queued. Cancels the posted sends."""
-    if not connection.arriving:
+    if not connection.without_context:                      # without it the option has no effect
         winsock_reset(connection.socket)
     connection.recv.state = RECEIVING_ENDED
     connection.send.error = WSAECONNABORTED

@@ -113,7 +113,7 @@ cdef struct Connection:
     Source source                   # first: a Source * to it is the Connection *
     Settings settings
     int state
-    bint arriving                   # accepted but not adopted: Winsock does not know it as connected yet
+    bint arriving                   # it is in a listener's queue but not adopted yet
     SOCKET socket
     Receiving recv
     Sending send
@@ -132,6 +132,7 @@ cdef struct Connection:
                                     # bad local address)
     int connect_error               # Winsock code, when FAILED
     int pending_error               # the same, until the runtime has asked for it: reported once
+    bint without_context            # accepted, and Winsock does not know it as connected: the call failed
 
     Listener *origin                # the listener that accepted it, if that counts its connections; holds a
                                     # reference

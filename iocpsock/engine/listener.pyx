@@ -232,7 +232,8 @@ cdef bint listener_adopt(Endpoint *endpoint, Op *op, Connection *connection) noe
     cdef sockaddr *local
     cdef sockaddr *peer
     cdef int local_length, peer_length
-    if winsock_accepted(endpoint.socket, op.socket) or port_associate(listener.source.port, op.socket):
+    connection.without_context = winsock_accepted(endpoint.socket, op.socket) != 0
+    if connection.without_context or port_associate(listener.source.port, op.socket):
         return False
     connection.settings = listener.settings
     memcpy(connection.wanted_flags, listener.wanted_flags, sizeof(connection.wanted_flags))
@@ -290,7 +291,7 @@ cdef void listener_arrive(Endpoint *endpoint, Connection *connection, bint adopt
     if connection == NULL:
         source_unlock_changed(&listener.source, 0)
         return
-    connection.arriving = not adopted
+    connection.arriving = False
     if adopted:
         if counts:
             source_hold(&listener.source)
