@@ -6,13 +6,14 @@
 
 @cython.no_gc_clear                 # its end needs the socket object, which must let go of the handle
 cdef class _Serving(_Notified):
+    """`_Serving(loop, sock, arrived)`: calls arrived(transport) for each connection accepted on `sock`, which
+    listens already; it returns the protocol and the server."""
     cdef _Loop loop
     cdef Listener *listener
     cdef object sock, model, arrived
     cdef object run                 # of the context in which the server was asked for
 
     def __init__(self, _Loop loop, sock, arrived):
-        """Call arrived(transport maker) for each connection accepted on `sock`, which listens already."""
         cdef int error
         self.loop, self.sock, self.arrived = loop, sock, arrived
         self.model = sock.family, sock.type, sock.proto

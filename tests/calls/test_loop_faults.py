@@ -193,7 +193,8 @@ async def brief():
 SWEEPS = [
     (round_trip_or_end, "setsockopt", "fail", NO_BUFFERS, False),
     *[(round_trip, call, "fail", code, False) for call, code in (
-        ("WSARecv", NO_BUFFERS), ("WSARecv", 10054), ("WSASend", NO_BUFFERS), ("WSASocketW", NO_HANDLES), ("malloc", NO_MEMORY),
+        ("WSARecv", NO_BUFFERS), ("WSARecv", 10054), ("WSASend", NO_BUFFERS), ("WSASocketW", NO_HANDLES),
+        ("malloc", NO_MEMORY),
         ("CreateIoCompletionPort", NO_MEMORY), ("NtCreateFile", INSUFFICIENT),
         ("SetFileCompletionNotificationModes", NO_MEMORY))],
     *[(round_trip, call, "fail", code, True) for call, code in (

@@ -84,7 +84,6 @@ SWEEPS = [
     ("SetFileCompletionNotificationModes", "fail", NO_SYSTEM_RESOURCES, ONCE),
     ("GetQueuedCompletionStatusEx", "fail", WAIT_TIMEOUT, ONCE),
     ("GetQueuedCompletionStatusEx", "fail", NO_SYSTEM_RESOURCES, 3),
-    ("PostQueuedCompletionStatus", "fail", NO_SYSTEM_RESOURCES, ONCE),
     ("malloc", "fail", NOT_ENOUGH_MEMORY, ONCE),
     ("malloc", "fail", NOT_ENOUGH_MEMORY, 5),
 ]

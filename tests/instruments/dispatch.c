@@ -141,27 +141,28 @@ static int is_held(HANDLE port)
     return held;
 }
 
-/* Ask the system, by either call: how many packets it gives. */
-static ULONG ask(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count, DWORD milliseconds, BOOL alertable,
-                 BOOL singly)
+/* Ask the system, by either call, which is GetQueuedCompletionStatus where `removed` is NULL: how many packets
+ * it gives. */
+static ULONG ask(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count, ULONG *removed, DWORD milliseconds,
+                 BOOL alertable)
 {
-    ULONG got = 0;
-    if (!singly)
-        return GetQueuedCompletionStatusEx(port, entries, count, &got, milliseconds, alertable) ? got : 0;
+    if (removed)
+        return GetQueuedCompletionStatusEx(port, entries, count, removed, milliseconds, alertable)
+            ? *removed : 0;
     entries->lpOverlapped = NULL;
     return GetQueuedCompletionStatus(port, &entries->dwNumberOfBytesTransferred, &entries->lpCompletionKey,
                                      &entries->lpOverlapped, milliseconds) || entries->lpOverlapped;
 }
 
-/* Deal out packets: how many; 0 if the time is over, or the call failed. */
-static ULONG deal(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count, DWORD milliseconds, BOOL alertable,
-                  BOOL singly)
+/* Deal out packets: how many; 0 if the time is over, or the call failed: then the system has set `removed`. */
+static ULONG deal(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count, ULONG *removed, DWORD milliseconds,
+                  BOOL alertable)
 {
     ULONGLONG end = milliseconds == INFINITE ? ~0ULL : GetTickCount64() + milliseconds;
     ULONG index, got, left;
     do {
-        got = ask(port, entries, count, is_held(port) && milliseconds > LOOK ? LOOK : milliseconds, alertable,
-                  singly);
+        got = ask(port, entries, count, removed, is_held(port) && milliseconds > LOOK ? LOOK : milliseconds,
+                  alertable);
         for (index = 0; index < got; index++)
             beside_end(entries[index].lpOverlapped);
         left = hold_back(port, entries, got);
@@ -178,7 +179,7 @@ BOOL WINAPI fault_GetQueuedCompletionStatusEx(HANDLE port, OVERLAPPED_ENTRY *ent
     ULONG got;
     if (fault_fails(FAULT_GetQueuedCompletionStatusEx))
         return FALSE;
-    got = deal(port, entries, count, milliseconds, alertable, FALSE);
+    got = deal(port, entries, count, removed, milliseconds, alertable);
     if (got)
         *removed = got;
     return got != 0;
@@ -191,7 +192,7 @@ BOOL WINAPI fault_GetQueuedCompletionStatus(HANDLE port, DWORD *bytes, ULONG_PTR
     OVERLAPPED_ENTRY entry;
     LONG status;
     *overlapped = NULL;
-    if (fault_fails(FAULT_GetQueuedCompletionStatus) || !deal(port, &entry, 1, milliseconds, FALSE, TRUE))
+    if (fault_fails(FAULT_GetQueuedCompletionStatus) || !deal(port, &entry, 1, NULL, milliseconds, FALSE))
         return FALSE;
     *bytes = entry.dwNumberOfBytesTransferred;
     *key = entry.lpCompletionKey;

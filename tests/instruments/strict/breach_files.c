@@ -22,10 +22,13 @@ static void pipe_buffer_changed(void)
     static char data[100000];
     struct pipe pipe;
     OVERLAPPED *ended;
+    int got;
     stage_pipe(&pipe, PIPE_TYPE_BYTE);
     WriteFile(pipe.ours, data, sizeof data, NULL, &stage_quiet()->overlapped);
     data[500] = 1;
-    while (stage_read(pipe.theirs, 4096) > 0 && stage_dequeue(pipe.port, &ended, 10))
+    for (got = 0; got < (int)sizeof data; got += stage_read(pipe.theirs, 4096))
+        ;
+    while (stage_dequeue(pipe.port, &ended, 1000))
         ;
 }
 
