@@ -141,8 +141,8 @@ static int is_held(HANDLE port)
     return held;
 }
 
-/* Ask the system, by either call, which is GetQueuedCompletionStatus where `removed` is NULL: how many packets
- * it gives. */
+/* Ask the system, by GetQueuedCompletionStatus if `removed` is NULL, otherwise by the other call: how many
+ * packets it gives. */
 static ULONG ask(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count, ULONG *removed, DWORD milliseconds,
                  BOOL alertable)
 {
@@ -154,7 +154,8 @@ static ULONG ask(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count, ULONG *rem
                                      &entries->lpOverlapped, milliseconds) || entries->lpOverlapped;
 }
 
-/* Deal out packets: how many; 0 if the time is over, or the call failed: then the system has set `removed`. */
+/* Deal out packets: how many. 0 if the time is over, or the call failed; then the system has set
+ * `removed`. */
 static ULONG deal(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG count, ULONG *removed, DWORD milliseconds,
                   BOOL alertable)
 {
